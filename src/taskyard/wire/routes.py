@@ -1,0 +1,171 @@
+"""Every endpoint, once: the server mounts this table, clients call by it, the documentation is made from it.
+
+The order counts where patterns overlap: a path with a fixed word stands before one with a parameter.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, Literal
+
+from taskyard.wire import identity, tasks, templates, workspaces
+from taskyard.wire.base import Response
+
+TASKS_PREFIX: Final = "/api/v2/tasks"
+TASKS_ALIAS: Final = "/api/experimental/tasks"
+"""The second place of every task route, for clients that know only that one. Source: T1."""
+
+Method = Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
+
+
+class Auth(StrEnum):
+    """Which token a route asks for."""
+
+    NONE = "none"
+    SESSION = "session"
+    AGENT = "agent"
+
+
+class Body(StrEnum):
+    """A body that is no JSON of ours: the word `null`, bytes as they are, or a WebSocket."""
+
+    NULL = "null"
+    BYTES = "bytes"
+    WEBSOCKET = "websocket"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One endpoint. status is that of success; request or response None means no body.
+
+    query None means that the route takes no query, or that its handler reads it key by key.
+    websocket tells that the path also, or only, speaks WebSocket.
+    """
+
+    operation: str
+    method: Method
+    path: str
+    response: type | Body | None
+    summary: str
+    tags: tuple[str, ...]
+    auth: Auth = Auth.SESSION
+    request: type | Body | None = None
+    status: int = 200
+    query: type | None = None
+    websocket: bool = False
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every path the route is served under, the usual one first."""
+        if self.path.startswith(TASKS_PREFIX):
+            return (self.path, TASKS_ALIAS + self.path.removeprefix(TASKS_PREFIX))
+        return (self.path,)
+
+
+_NONE: Final = Auth.NONE
+_AGENT: Final = Auth.AGENT
+_META: Final = ("meta",)
+_TASK: Final = ("tasks",)
+_AGENTS: Final = ("agents",)
+_LOGIN: Final = ("authentication",)
+_USERS: Final = ("users",)
+_KEYS: Final = ("keys",)
+_ORGANIZATIONS: Final = ("organizations",)
+_FILES: Final = ("files",)
+_TEMPLATES: Final = ("templates",)
+_VERSIONS: Final = ("template versions",)
+_WORKSPACES: Final = ("workspaces",)
+_BUILDS: Final = ("builds",)
+
+# One row is one route: a table, which the formatter would spread over a thousand lines.
+# fmt: off
+ROUTES: Final[tuple[Route, ...]] = (
+    Route("health", "GET", "/healthz", Body.BYTES, "Say that the server is up.", _META, _NONE),
+    Route("api_root", "GET", "/api/v2", Response, "Greet whoever looks for the API.", _META, _NONE),
+    Route("get_build_info", "GET", "/api/v2/buildinfo", identity.BuildInfo, "Say which version the server speaks.", _META, _NONE),
+    Route("list_experiments", "GET", "/api/v2/experiments", list[str], "List the experiments that are on.", _META),
+
+    Route("list_tasks", "GET", "/api/v2/tasks", tasks.TasksListResponse, "List the tasks that the caller may see, newest first.", _TASK, query=tasks.ListTasksQuery),
+    Route("create_task", "POST", "/api/v2/tasks/{user}", tasks.Task, "Create a task and the workspace it runs in.", _TASK, request=tasks.CreateTaskRequest, status=201),
+    Route("get_task", "GET", "/api/v2/tasks/{user}/{task}", tasks.Task, "Get one task by id or name.", _TASK),
+    Route("delete_task", "DELETE", "/api/v2/tasks/{user}/{task}", None, "Delete a task and its workspace.", _TASK, status=202),
+    Route("update_task_input", "PATCH", "/api/v2/tasks/{user}/{task}/input", None, "Change the prompt of a paused task.", _TASK, request=tasks.UpdateTaskInputRequest, status=204),
+    Route("send_task_input", "POST", "/api/v2/tasks/{user}/{task}/send", None, "Send a message to the coding agent of a task.", _TASK, request=tasks.TaskSendRequest, status=204),
+    Route("get_task_logs", "GET", "/api/v2/tasks/{user}/{task}/logs", tasks.TaskLogsResponse, "Get the conversation of a task.", _TASK),
+    Route("pause_task", "POST", "/api/v2/tasks/{user}/{task}/pause", tasks.PauseTaskResponse, "Stop the workspace of a task and keep its files.", _TASK, status=202),
+    Route("resume_task", "POST", "/api/v2/tasks/{user}/{task}/resume", tasks.ResumeTaskResponse, "Start the workspace of a paused task again.", _TASK, status=202),
+
+    Route("upload_task_log_snapshot", "POST", "/api/v2/workspaceagents/me/tasks/{task}/log-snapshot", None, "Keep the end of a task's conversation for while it is paused.", _AGENTS, _AGENT, tasks.SnapshotUpload, 204),
+    Route("update_app_status", "PATCH", "/api/v2/workspaceagents/me/app-status", Body.NULL, "Report what the coding agent does.", _AGENTS, _AGENT, workspaces.PatchAppStatus),
+    Route("agent_link", "GET", "/api/v2/workspaceagents/me/link", Body.WEBSOCKET, "Connect a workspace agent to the server.", _AGENTS, _AGENT, status=101, websocket=True),
+    Route("create_log_source", "POST", "/api/v2/workspaceagents/me/log-source", workspaces.WorkspaceAgentLogSource, "Name a writer of the agent's log.", _AGENTS, _AGENT, workspaces.CreateLogSourceRequest, 201),
+    Route("append_agent_logs", "PATCH", "/api/v2/workspaceagents/me/logs", Body.NULL, "Add lines to the agent's log.", _AGENTS, _AGENT, workspaces.AppendAgentLogsRequest),
+    Route("get_workspace_agent", "GET", "/api/v2/workspaceagents/{agent}", workspaces.WorkspaceAgent, "Get a workspace agent with its apps.", _AGENTS),
+    Route("get_workspace_agent_logs", "GET", "/api/v2/workspaceagents/{agent}/logs", list[workspaces.WorkspaceAgentLog], "Get or follow the log of a workspace agent.", _AGENTS, websocket=True),
+
+    Route("get_first_user", "GET", "/api/v2/users/first", Response, "Say whether the first user exists.", _LOGIN, _NONE),
+    Route("create_first_user", "POST", "/api/v2/users/first", identity.CreateFirstUserResponse, "Create the first user, who owns the server.", _LOGIN, _NONE, identity.CreateFirstUserRequest, 201),
+    Route("login", "POST", "/api/v2/users/login", identity.LoginResponse, "Sign in with a password.", _LOGIN, _NONE, identity.LoginRequest, 201),
+    Route("logout", "POST", "/api/v2/users/logout", Response, "End the session that asks.", _LOGIN),
+    Route("get_auth_methods", "GET", "/api/v2/users/authmethods", identity.AuthMethods, "Say how users may sign in.", _LOGIN, _NONE),
+
+    Route("list_users", "GET", "/api/v2/users", identity.UsersResponse, "List the users that the caller may see.", _USERS),
+    Route("create_user", "POST", "/api/v2/users", identity.User, "Create a user.", _USERS, request=identity.CreateUserRequest, status=201),
+    Route("get_user", "GET", "/api/v2/users/{user}", identity.User, "Get one user.", _USERS),
+    Route("list_user_organizations", "GET", "/api/v2/users/{user}/organizations", list[identity.Organization], "List the organizations of a user.", _USERS),
+    Route("get_user_organization", "GET", "/api/v2/users/{user}/organizations/{organizationname}", identity.Organization, "Get one organization of a user.", _USERS),
+
+    Route("create_session_key", "POST", "/api/v2/users/{user}/keys", identity.CreateKeyResponse, "Make a session key.", _KEYS, status=201),
+    Route("create_token", "POST", "/api/v2/users/{user}/keys/tokens", identity.CreateKeyResponse, "Make a named token.", _KEYS, request=identity.CreateTokenRequest, status=201),
+    Route("list_tokens", "GET", "/api/v2/users/{user}/keys/tokens", list[identity.APIKey], "List tokens, without their secrets.", _KEYS, query=identity.ListTokensQuery),
+    Route("get_token_config", "GET", "/api/v2/users/{user}/keys/tokens/tokenconfig", identity.TokenConfig, "Say how long tokens may live.", _KEYS),
+    Route("get_token", "GET", "/api/v2/users/{user}/keys/tokens/{keyname}", identity.APIKey, "Get one token by its name.", _KEYS),
+    Route("get_key", "GET", "/api/v2/users/{user}/keys/{keyid}", identity.APIKey, "Get one key by its id.", _KEYS),
+    Route("delete_key", "DELETE", "/api/v2/users/{user}/keys/{keyid}", None, "Delete a key; it is dead at once.", _KEYS, status=204),
+
+    Route("list_organizations", "GET", "/api/v2/organizations", list[identity.Organization], "List the organizations that the caller may see.", _ORGANIZATIONS),
+    Route("get_organization", "GET", "/api/v2/organizations/{organization}", identity.Organization, "Get one organization by id or name.", _ORGANIZATIONS),
+    Route("list_members", "GET", "/api/v2/organizations/{organization}/members", list[identity.MemberWithUserData], "List the members of an organization.", _ORGANIZATIONS),
+
+    Route("upload_file", "POST", "/api/v2/files", templates.UploadResponse, "Store the archive of a template.", _FILES, request=Body.BYTES, status=201),
+    Route("get_file", "GET", "/api/v2/files/{file}", Body.BYTES, "Get a stored archive.", _FILES),
+
+    Route("create_template", "POST", "/api/v2/organizations/{organization}/templates", templates.Template, "Make a template around a version.", _TEMPLATES, request=templates.CreateTemplateRequest, status=201),
+    Route("list_organization_templates", "GET", "/api/v2/organizations/{organization}/templates", list[templates.Template], "List the templates of an organization.", _TEMPLATES),
+    Route("get_organization_template", "GET", "/api/v2/organizations/{organization}/templates/{name}", templates.Template, "Get one template by its name.", _TEMPLATES),
+    Route("get_organization_template_version", "GET", "/api/v2/organizations/{organization}/templates/{name}/versions/{version}", templates.TemplateVersion, "Get a version by the names of its template and its own.", _TEMPLATES),
+    Route("list_templates", "GET", "/api/v2/templates", list[templates.Template], "List the templates that the caller may see.", _TEMPLATES, query=templates.ListTemplatesQuery),
+    Route("get_template", "GET", "/api/v2/templates/{template}", templates.Template, "Get one template.", _TEMPLATES),
+    Route("list_template_versions", "GET", "/api/v2/templates/{template}/versions", list[templates.TemplateVersion], "List the versions of a template, oldest first.", _TEMPLATES),
+    Route("get_template_version_by_name", "GET", "/api/v2/templates/{template}/versions/{name}", templates.TemplateVersion, "Get a version of a template by its name.", _TEMPLATES),
+    Route("promote_template_version", "PATCH", "/api/v2/templates/{template}/versions", Response, "Make new workspaces use this version.", _TEMPLATES, request=templates.PromoteTemplateVersionRequest),
+
+    Route("create_template_version", "POST", "/api/v2/organizations/{organization}/templateversions", templates.TemplateVersion, "Import an archive as a new version.", _VERSIONS, request=templates.CreateTemplateVersionRequest, status=201),
+    Route("get_template_version", "GET", "/api/v2/templateversions/{version}", templates.TemplateVersion, "Get one version.", _VERSIONS),
+    Route("cancel_template_version", "PATCH", "/api/v2/templateversions/{version}/cancel", Response, "Cancel the import of a version.", _VERSIONS),
+    Route("list_presets", "GET", "/api/v2/templateversions/{version}/presets", list[templates.Preset], "List the presets of a version.", _VERSIONS),
+    Route("list_rich_parameters", "GET", "/api/v2/templateversions/{version}/rich-parameters", list[templates.TemplateVersionParameter], "List what a version asks for a workspace.", _VERSIONS),
+    Route("get_template_version_logs", "GET", "/api/v2/templateversions/{version}/logs", list[workspaces.ProvisionerJobLog], "Get or follow the log of an import.", _VERSIONS, websocket=True),
+    Route("list_template_version_resources", "GET", "/api/v2/templateversions/{version}/resources", list[workspaces.WorkspaceResource], "List what a version makes.", _VERSIONS),
+    Route("list_template_variables", "GET", "/api/v2/templateversions/{version}/variables", list[templates.TemplateVersionVariable], "List what a version asked for its import.", _VERSIONS),
+    Route("list_external_auth", "GET", "/api/v2/templateversions/{version}/external-auth", list[templates.TemplateVersionExternalAuth], "List the foreign services a version wants a sign-in for.", _VERSIONS),
+
+    Route("list_workspaces", "GET", "/api/v2/workspaces", workspaces.WorkspacesResponse, "List the workspaces that the caller may see.", _WORKSPACES),
+    Route("get_workspace", "GET", "/api/v2/workspaces/{workspace}", workspaces.Workspace, "Get one workspace.", _WORKSPACES),
+    Route("get_workspace_by_name", "GET", "/api/v2/users/{user}/workspace/{name}", workspaces.Workspace, "Get one workspace by owner and name.", _WORKSPACES),
+    Route("list_workspace_builds", "GET", "/api/v2/workspaces/{workspace}/builds", list[workspaces.WorkspaceBuild], "List the builds of a workspace, newest first.", _WORKSPACES),
+    Route("create_workspace_build", "POST", "/api/v2/workspaces/{workspace}/builds", workspaces.WorkspaceBuild, "Start, stop or delete a workspace.", _WORKSPACES, request=workspaces.CreateWorkspaceBuildRequest, status=201),
+
+    Route("get_workspace_build", "GET", "/api/v2/workspacebuilds/{build}", workspaces.WorkspaceBuild, "Get one build.", _BUILDS),
+    Route("cancel_workspace_build", "PATCH", "/api/v2/workspacebuilds/{build}/cancel", Response, "Cancel a build.", _BUILDS),
+    Route("get_workspace_build_logs", "GET", "/api/v2/workspacebuilds/{build}/logs", list[workspaces.ProvisionerJobLog], "Get or follow the log of a build.", _BUILDS, websocket=True),
+    Route("list_build_parameters", "GET", "/api/v2/workspacebuilds/{build}/parameters", list[workspaces.WorkspaceBuildParameter], "List the parameter values of a build.", _BUILDS),
+    Route("list_build_resources", "GET", "/api/v2/workspacebuilds/{build}/resources", list[workspaces.WorkspaceResource], "List what a build made.", _BUILDS),
+)
+# fmt: on
+
+BY_OPERATION: Final[Mapping[str, Route]] = MappingProxyType(
+    {route.operation: route for route in ROUTES}
+)
+"""The same routes, to be found by name."""

@@ -1,0 +1,167 @@
+"""Tasks: the task itself, its requests, its log. Source: T10-T14, T20-T37, T90-T120."""
+
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from taskyard.wire.base import ZERO_TIME, Int64, Request, Time
+from taskyard.wire.enums import (
+    AgentLifecycle,
+    LogEntryType,
+    TaskState,
+    TaskStatus,
+    WorkspaceStatus,
+)
+from taskyard.wire.workspaces import WorkspaceAgentHealth, WorkspaceBuild
+
+
+class SendWhen(StrEnum):
+    """When a message is sent that cannot go out at once."""
+
+    QUEUE = "queue"
+
+
+class TaskStateEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """What the coding agent of a task does, since when, in its own words. Source: T80-T85."""
+
+    timestamp: Time
+    state: TaskState
+    message: str
+    uri: str
+
+
+class WaitingFor(msgspec.Struct, frozen=True, kw_only=True):
+    """What a task waits for a person to answer; kind is a word such as `permission`."""
+
+    kind: str
+    id: str
+    title: str
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A task with what is known of its workspace. Source: T10-T14, C2.
+
+    Without workspace data, template_id is nil, the names are empty and updated_at is the zero time.
+    current_state is null while nothing was reported. waiting_for is a key of ours.
+    """
+
+    id: UUID
+    organization_id: UUID
+    owner_id: UUID
+    owner_name: str
+    owner_avatar_url: str | UnsetType = UNSET
+    name: str
+    display_name: str
+    template_id: UUID
+    template_version_id: UUID
+    template_name: str
+    template_display_name: str
+    template_icon: str
+    workspace_id: UUID | None
+    workspace_name: str
+    workspace_status: WorkspaceStatus | UnsetType = UNSET
+    workspace_build_number: int | UnsetType = UNSET
+    workspace_agent_id: UUID | None
+    workspace_agent_lifecycle: AgentLifecycle | None
+    workspace_agent_health: WorkspaceAgentHealth | None
+    workspace_app_id: UUID | None
+    initial_prompt: str
+    status: TaskStatus
+    current_state: TaskStateEntry | None
+    waiting_for: WaitingFor | UnsetType = UNSET
+    created_at: Time
+    updated_at: Time
+
+
+class TasksListResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """Tasks, newest first; count is how many are here. Source: T13, T44."""
+
+    tasks: list[Task]
+    count: int
+
+
+class ListTasksQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which tasks to list. page_size and page_token are ours; without them all come. Source: T44-T50."""
+
+    q: str = ""
+    page_size: Int64 | None = None
+    page_token: str | None = None
+
+
+class CreateTaskRequest(Request, frozen=True, kw_only=True):
+    """A new task; an empty name or display name is made from the input. Source: T20-T37."""
+
+    template_version_id: UUID | None = None
+    template_version_preset_id: UUID | None = None
+    input: str = ""
+    name: str = ""
+    display_name: str = ""
+
+
+class UpdateTaskInputRequest(Request, frozen=True, kw_only=True):
+    """The new prompt of a paused task. Source: T90-T92."""
+
+    input: str = ""
+
+
+class TaskSendRequest(Request, frozen=True, kw_only=True):
+    """A message for a task. `when` is ours: null means now or not at all. Source: T93-T99."""
+
+    input: str = ""
+    when: SendWhen | None = None
+
+
+class QueuedPrompt(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that waits for its turn, answered with 202; position counts from 1."""
+
+    id: UUID
+    position: int
+
+
+class TaskLogEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of a task's conversation. Source: T100."""
+
+    id: int
+    content: str
+    type: LogEntryType
+    time: Time
+
+
+class TaskLogsResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation in order. snapshot is true or left out: whether it was kept from an earlier run.
+
+    snapshot_at is there when such a run left one. Source: T100-T103.
+    """
+
+    logs: list[TaskLogEntry]
+    snapshot: bool | UnsetType = UNSET
+    snapshot_at: Time | UnsetType = UNSET
+
+
+class PauseTaskResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """The build that stops the task's workspace. Source: T110, T119."""
+
+    workspace_build: WorkspaceBuild
+
+
+class ResumeTaskResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """The build that starts the task's workspace. Source: T113, T119."""
+
+    workspace_build: WorkspaceBuild
+
+
+class SnapshotMessage(Request, frozen=True, kw_only=True):
+    """One message of a snapshot as the workspace sent it; the role is checked when it is read."""
+
+    id: Int64 = 0
+    content: str = ""
+    role: str = ""
+    time: Time = ZERO_TIME
+
+
+class SnapshotUpload(Request, frozen=True, kw_only=True):
+    """A conversation to keep; null messages are refused, an empty list is fine. Source: T140-T146."""
+
+    messages: list[SnapshotMessage] | None = None

@@ -1,0 +1,248 @@
+"""What server and workspace agent say to each other over the link.
+
+One WebSocket, opened by the agent, carries binary messages; each is one msgpack-encoded Frame.
+Calls go both ways and are answered by a Reply; byte streams are opened by the server only and
+reach a TCP port on the loopback of the workspace.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import msgspec
+
+PROTOCOL = 1
+"""Version of this page; an agent with another one is told so and refused."""
+
+PROTOCOL_MISMATCH = "protocol_mismatch"
+"""Code of the CallError that answers `hello` when the two sides speak different versions of this page."""
+
+LINK_PATH = "/api/v2/workspaceagents/me/link"
+"""Where agents connect: GET with an upgrade to WebSocket; 401 for a token that is not a current one."""
+
+AUTH_HEADER = "Coder-Session-Token"
+"""The request header that carries the agent token."""
+
+MAX_FRAME_BYTES = 1024 * 1024
+"""Largest WebSocket message either side accepts; a larger one ends the link."""
+
+MAX_DATA_BYTES = 64 * 1024
+"""Most payload bytes in one Data frame, so that streams take turns."""
+
+STREAM_WINDOW_BYTES = 256 * 1024
+"""Bytes a stream may send before the reader grants more by Credit."""
+
+MAX_STREAMS = 256
+"""Streams open at once on one link; one more is refused."""
+
+
+class Call(msgspec.Struct, frozen=True, tag="call"):
+    """A question; id is chosen by the caller and is unique among its open calls."""
+
+    id: int
+    method: str
+    params: bytes  # msgpack of the method's parameter Struct
+
+
+class CallError(msgspec.Struct, frozen=True):
+    """Why a call failed: a stable word and a sentence."""
+
+    code: str
+    message: str
+
+
+class Reply(msgspec.Struct, frozen=True, tag="reply"):
+    """The answer to the call of the same id; error is null exactly when it worked."""
+
+    id: int
+    result: bytes  # msgpack of the method's result Struct; empty with an error
+    error: CallError | None
+
+
+class Open(msgspec.Struct, frozen=True, tag="open"):
+    """Server to agent: connect a stream to a TCP port of the workspace's loopback."""
+
+    id: int
+    port: int
+
+
+class Opened(msgspec.Struct, frozen=True, tag="opened"):
+    """Agent to server: the stream is connected. A refusal is a Close with an error."""
+
+    id: int
+
+
+class Data(msgspec.Struct, frozen=True, tag="data"):
+    """Bytes of a stream, at most MAX_DATA_BYTES; empty means that this side sends no more."""
+
+    id: int
+    data: bytes
+
+
+class Credit(msgspec.Struct, frozen=True, tag="credit"):
+    """The reader consumed so many bytes; the writer may send as many more."""
+
+    id: int
+    size_bytes: int
+
+
+class Close(msgspec.Struct, frozen=True, tag="close"):
+    """The stream is over in both directions; error says why when it did not end well."""
+
+    id: int
+    error: str | None
+
+
+Frame = Call | Reply | Open | Opened | Data | Credit | Close
+
+
+class ItemKind(StrEnum):
+    """What a transcript item is about; `data` of each kind is one JSON object.
+
+    user_message {prompt_id: str|null, text} · agent_text {message_id: int, text} (a piece, in order) ·
+    agent_message {message_id: int, text} (the whole segment, at its end) · thought {text} ·
+    tool_call {tool_call_id, title, kind, status, content: [...], locations: [...], raw_input, raw_output} (whole state each time) ·
+    plan {entries} · permission_request {id, title, options: [{option_id, name, kind}]} ·
+    permission_response {id, option_id|null, outcome} · session_info {...} · usage {...} ·
+    turn_end {reason: str, error: str|null} · agent_exit {exit_code: int|null, signal: int|null} ·
+    error {level: "warning"|"error", message} · log {text} · raw {update} · gap {reason, bytes}.
+    """
+
+    USER_MESSAGE = "user_message"
+    AGENT_TEXT = "agent_text"
+    AGENT_MESSAGE = "agent_message"
+    THOUGHT = "thought"
+    TOOL_CALL = "tool_call"
+    PLAN = "plan"
+    PERMISSION_REQUEST = "permission_request"
+    PERMISSION_RESPONSE = "permission_response"
+    SESSION_INFO = "session_info"
+    USAGE = "usage"
+    TURN_END = "turn_end"
+    AGENT_EXIT = "agent_exit"
+    ERROR = "error"
+    LOG = "log"
+    RAW = "raw"
+    GAP = "gap"
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One transcript item. seq rises by one within a workspace home and survives restarts."""
+
+    seq: int
+    time: datetime
+    turn: int
+    kind: ItemKind
+    data: msgspec.Raw  # one JSON object, UTF-8
+
+
+class HealthCheck(msgspec.Struct, frozen=True):
+    """How to see whether an app is healthy: GET url every interval_s; threshold failures in a row are unhealthy."""
+
+    url: str
+    interval_s: int
+    threshold: int
+
+
+class App(msgspec.Struct, frozen=True):
+    """A server in the workspace. command null means that something else starts it."""
+
+    slug: str
+    url: str
+    command: str | None
+    healthcheck: HealthCheck | None
+
+
+class CodingAgent(msgspec.Struct, frozen=True):
+    """The coding agent that the bridge runs. command is an argv; permissions is allow, ask or deny."""
+
+    type: str
+    transport: str
+    command: list[str]
+    permissions: str
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """Everything an agent needs to know of its workspace.
+
+    task_id null: no task. bridge_slug names the app that the bridge itself serves, null when the task's
+    app is somebody else's server. coding_agent is null then too. env is for scripts, apps and the
+    coding agent. start_script and stop_script are file names in the template directory, null for none.
+    """
+
+    workspace_id: UUID
+    workspace_name: str
+    owner_name: str
+    task_id: UUID | None
+    generation: int
+    env: dict[str, str]
+    start_script: str | None
+    stop_script: str | None
+    apps: list[App]
+    bridge_slug: str | None
+    task_slug: str | None
+    coding_agent: CodingAgent | None
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """Call `hello`, agent to server, first on every connection; answered by Welcome."""
+
+    protocol: int
+    agent_version: str
+
+
+class Welcome(msgspec.Struct, frozen=True):
+    """acked_seq: the highest item seq of this workspace that the server holds, 0 for none.
+
+    The agent sends heartbeats each heartbeat_s and ends its workspace when none was answered for lease_s.
+    """
+
+    manifest: Manifest
+    acked_seq: int
+    heartbeat_s: float
+    lease_s: float
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """Parameters or result of a call that needs none (`heartbeat`)."""
+
+
+class LifecycleReport(msgspec.Struct, frozen=True):
+    """Call `lifecycle`: the agent's new lifecycle state, a word of AgentLifecycle on the wire."""
+
+    state: str
+    at: datetime
+
+
+class AppHealthReport(msgspec.Struct, frozen=True):
+    """Call `app_health`: the new health of one app: initializing, healthy or unhealthy."""
+
+    slug: str
+    health: str
+
+
+class LogLine(msgspec.Struct, frozen=True):
+    """One line of a script's or app's output."""
+
+    at: datetime
+    level: str
+    text: str
+
+
+class LogLines(msgspec.Struct, frozen=True):
+    """Call `logs`: lines in order. source is `start`, `stop`, `agent`, `bridge` or an app's slug."""
+
+    source: str
+    lines: list[LogLine]
+
+
+class Items(msgspec.Struct, frozen=True):
+    """Call `items`: transcript items in seq order, without gaps; answered by ItemsStored."""
+
+    items: list[Item]
+
+
+class ItemsStored(msgspec.Struct, frozen=True):
+    """acked_seq: the highest seq that the server holds after this call."""
+
+    acked_seq: int
