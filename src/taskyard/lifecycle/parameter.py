@@ -1,0 +1,164 @@
+"""Values of template parameters: checked against their rules, filled up with defaults."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from taskyard.lifecycle.template_model import Parameter
+from taskyard.wire.enums import ParameterType
+
+MAX_VALUE_BYTES = 64 * 1024
+"""Largest value of one parameter: Linux takes 128 KiB an environment variable, and this leaves room."""
+
+MAX_REGEX_CHARS = 1024
+"""Longest value that a template's pattern is tried on; it bounds what a slow pattern can cost."""
+
+
+class ParameterRule(StrEnum):
+    """What a parameter value can break."""
+
+    UNKNOWN = "parameter_unknown"
+    MISSING = "parameter_missing"
+    TYPE = "parameter_type"
+    OPTION = "parameter_option"
+    PATTERN = "parameter_pattern"
+    MINIMUM = "parameter_minimum"
+    MAXIMUM = "parameter_maximum"
+    SIZE = "parameter_size"
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterViolation:
+    """One value that cannot be taken: whose, which rule, and a sentence for people."""
+
+    name: str
+    rule: ParameterRule
+    sentence: str
+
+
+def validate_parameters(
+    parameters: Sequence[Parameter], given: Mapping[str, str]
+) -> dict[str, str] | list[ParameterViolation]:
+    """A value for each parameter, in the template's order, or everything that is wrong.
+
+    Absent values become their defaults. Whether a value may change between builds (mutable,
+    monotonic) is not checked here. Source: S12.
+    """
+    known = {parameter.name for parameter in parameters}
+    violations = [_unknown(name, known) for name in given if name not in known]
+    values: dict[str, str] = {}
+    for parameter in parameters:
+        value = given.get(parameter.name, parameter.default)
+        violation = _missing(parameter) if value is None else check_value(parameter, value)
+        if violation is not None:
+            violations.append(violation)
+        elif value is not None:
+            values[parameter.name] = value
+    return violations or values
+
+
+def parameter_environment(values: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables that carry parameter values to scripts, apps and the coding agent.
+
+    Each is TASKYARD_PARAMETER_ and the name in capitals, with `_` for `-`.
+    """
+    return {environment_name(name): value for name, value in values.items()}
+
+
+def environment_name(parameter: str) -> str:
+    """The environment variable that carries the value of the parameter of that name."""
+    return "TASKYARD_PARAMETER_" + parameter.upper().replace("-", "_")
+
+
+def check_value(parameter: Parameter, value: str) -> ParameterViolation | None:
+    """The first rule of the parameter that the value breaks, None when it is good."""
+    if "\0" in value or len(value.encode(errors="replace")) > MAX_VALUE_BYTES:
+        sentence = f"the value must be at most {MAX_VALUE_BYTES} bytes, without a NUL"
+        return ParameterViolation(parameter.name, ParameterRule.SIZE, sentence)
+    match parameter.type:
+        case ParameterType.STRING:
+            return _in_options(parameter, [value]) or _in_pattern(parameter, value)
+        case ParameterType.NUMBER:
+            return _number(parameter, value)
+        case ParameterType.BOOL:
+            return _bool(parameter, value)
+        case ParameterType.LIST_OF_STRING:
+            return _list(parameter, value)
+    assert_never(parameter.type)
+
+
+def _unknown(name: str, known: set[str]) -> ParameterViolation:
+    have = ", ".join(sorted(known)) or "none"
+    sentence = f'the template has no parameter "{name}"; its parameters are: {have}'
+    return ParameterViolation(name, ParameterRule.UNKNOWN, sentence)
+
+
+def _missing(parameter: Parameter) -> ParameterViolation:
+    sentence = f'parameter "{parameter.name}" has no default; give it a value'
+    return ParameterViolation(parameter.name, ParameterRule.MISSING, sentence)
+
+
+def _number(parameter: Parameter, value: str) -> ParameterViolation | None:
+    if not re.fullmatch(r"-?[0-9]{1,18}", value):
+        return _wrong_type(parameter, value, "a whole number")
+    number = int(value)
+    if parameter.minimum is not None and number < parameter.minimum:
+        return _broken(
+            parameter, ParameterRule.MINIMUM, f"{value} is less than {parameter.minimum}"
+        )
+    if parameter.maximum is not None and number > parameter.maximum:
+        return _broken(
+            parameter, ParameterRule.MAXIMUM, f"{value} is more than {parameter.maximum}"
+        )
+    return _in_options(parameter, [value])
+
+
+def _bool(parameter: Parameter, value: str) -> ParameterViolation | None:
+    if value not in {"true", "false"}:
+        return _wrong_type(parameter, value, '"true" or "false"')
+    return _in_options(parameter, [value])
+
+
+def _list(parameter: Parameter, value: str) -> ParameterViolation | None:
+    wanted = 'a JSON array of strings, like ["a", "b"]'
+    try:
+        entries = json.loads(value)
+    except (ValueError, RecursionError):
+        return _wrong_type(parameter, value, wanted)
+    if not isinstance(entries, list) or not all(isinstance(entry, str) for entry in entries):
+        return _wrong_type(parameter, value, wanted)
+    return _in_options(parameter, entries)
+
+
+def _in_options(parameter: Parameter, values: list[str]) -> ParameterViolation | None:
+    options = [option.value for option in parameter.options]
+    stray = [value for value in values if value not in options]
+    if not options or not stray:
+        return None
+    listed = ", ".join(f'"{option}"' for option in options)
+    return ParameterViolation(
+        parameter.name, ParameterRule.OPTION, f'"{stray[0]}" is none of its options: {listed}'
+    )
+
+
+def _in_pattern(parameter: Parameter, value: str) -> ParameterViolation | None:
+    if parameter.regex is None:
+        return None
+    if len(value) <= MAX_REGEX_CHARS and re.search(parameter.regex, value):
+        return None
+    return _broken(
+        parameter, ParameterRule.PATTERN, f'"{value[:80]}" does not match {parameter.regex}'
+    )
+
+
+def _broken(parameter: Parameter, rule: ParameterRule, sentence: str) -> ParameterViolation:
+    """A violation in the template's own words where it has some."""
+    return ParameterViolation(parameter.name, rule, parameter.error or sentence)
+
+
+def _wrong_type(parameter: Parameter, value: str, wanted: str) -> ParameterViolation:
+    sentence = f'"{value[:80]}" is not {wanted}'
+    return ParameterViolation(parameter.name, ParameterRule.TYPE, sentence)

@@ -1,0 +1,232 @@
+"""What a template's files say: parse_template reads and checks all of them at once."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from taskyard.lifecycle.parameter import (
+    ParameterRule,
+    ParameterViolation,
+    parameter_environment,
+    validate_parameters,
+)
+from taskyard.lifecycle.quantity import DURATION_EXAMPLE, SIZE_EXAMPLE, parse_duration, parse_size
+from taskyard.lifecycle.template_apps import read_apps, read_task
+from taskyard.lifecycle.template_model import (
+    ECHO_NAME,
+    TOML_NAME,
+    Agent,
+    AgentType,
+    App,
+    DriverName,
+    Egress,
+    Files,
+    HealthCheck,
+    Monotonic,
+    Option,
+    Parameter,
+    Permissions,
+    Preset,
+    Problem,
+    Scripts,
+    Share,
+    Template,
+    TemplateInvalid,
+    Transport,
+    Workspace,
+)
+from taskyard.lifecycle.template_parameters import read_parameters, read_presets
+from taskyard.lifecycle.toml_lines import KeyLines, syntax_error_line
+from taskyard.lifecycle.toml_table import Report, Table
+
+__all__ = [
+    "Agent",
+    "AgentType",
+    "App",
+    "DriverName",
+    "Egress",
+    "Files",
+    "HealthCheck",
+    "Monotonic",
+    "Option",
+    "Parameter",
+    "ParameterRule",
+    "ParameterViolation",
+    "Permissions",
+    "Preset",
+    "Problem",
+    "Scripts",
+    "Share",
+    "Template",
+    "TemplateInvalid",
+    "Transport",
+    "Workspace",
+    "parameter_environment",
+    "parse_template",
+    "validate_parameters",
+]
+
+MAX_TOML_BYTES = 256 * 1024
+"""Largest taskyard.toml: a page or two is usual, and parsing holds up everything else."""
+
+MAX_DOTS = 1000
+"""Dots in a line at most: tomllib needs minutes for a key of a hundred thousand parts."""
+
+MAX_DESCRIPTION_CHARS = 127
+"""Longest description of a template. Source: supporting-api 7."""
+
+MAX_DISPLAY_NAME_CHARS = 64
+"""Longest display name of a template. Source: supporting-api 7."""
+
+RESERVED_PREFIX = "TASKYARD_"
+"""Environment variables that begin so are set by the server and the workspace agent."""
+
+NO_NETWORK = "workspace.network.egress is kept but opens nothing: workspaces have no network yet."
+"""The warning of a template that lists hosts."""
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_EGRESS = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?):([0-9]{1,5})")
+
+
+def parse_template(files: Files) -> Template:
+    """The template that these files are; raises TemplateInvalid with every problem found."""
+    tree = {name.removeprefix("./"): content for name, content in files.items()}
+    text = _text(tree)
+    values = _values(text)
+    report = Report(TOML_NAME, KeyLines(text))
+    template = _template(Table(values, (), report), frozenset(tree))
+    problems = report.problems()
+    if problems:
+        raise TemplateInvalid(problems)
+    return template
+
+
+def _text(tree: Mapping[str, bytes]) -> str:
+    content = tree.get(TOML_NAME)
+    if content is None:
+        raise _invalid(None, _why_missing(tree))
+    if len(content) > MAX_TOML_BYTES:
+        raise _invalid(None, f"is {len(content)} bytes; {MAX_TOML_BYTES} is the most that is read")
+    try:
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise _invalid(line, "is not UTF-8 text; save it as UTF-8") from error
+
+
+def _why_missing(tree: Mapping[str, bytes]) -> str:
+    """What to do about a template without its main file."""
+    deeper = sorted(name for name in tree if name.endswith(f"/{TOML_NAME}"))
+    if deeper:
+        return f"is not at the top; found {deeper[0]}: pack what is in that folder, not the folder"
+    if any(name.endswith((".tf", ".tf.json")) for name in tree):
+        return "is missing; Terraform templates (*.tf) are not supported yet, write a taskyard.toml"
+    return "is missing; a template is a directory with a taskyard.toml at its top"
+
+
+def _values(text: str) -> dict[str, object]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.count(".") > MAX_DOTS:
+            raise _invalid(number, f"has more than {MAX_DOTS} dots in one line")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _invalid(syntax_error_line(str(error), text), f"is not TOML: {error}") from error
+    except (RecursionError, ValueError) as error:
+        raise _invalid(None, "is nested too deeply, or holds a number too long to read") from error
+
+
+def _invalid(line: int | None, sentence: str) -> TemplateInvalid:
+    return TemplateInvalid((Problem(TOML_NAME, "", line, sentence),))
+
+
+def _template(root: Table, names: frozenset[str]) -> Template:
+    about = root.table("template")
+    task = read_task(root, read_apps(root))
+    workspace = _workspace(root.table("workspace"), names)
+    scripts = _scripts(root.table("scripts"), names)
+    parameters = read_parameters(root)
+    template = Template(
+        display_name=about.text("display_name", max_chars=MAX_DISPLAY_NAME_CHARS) or "",
+        description=about.text("description", max_chars=MAX_DESCRIPTION_CHARS) or "",
+        icon=about.text("icon") or "",
+        tags=about.table("tags").texts(),
+        task_app=task.app,
+        agent=task.agent,
+        workspace=workspace,
+        scripts=scripts,
+        parameters=parameters,
+        presets=read_presets(root, parameters),
+        apps=task.apps,
+        warnings=_warnings(workspace),
+    )
+    about.close()
+    root.close()
+    return template
+
+
+def _workspace(table: Table, names: frozenset[str]) -> Workspace:
+    driver = table.choice("driver", DriverName) or DriverName.SANDBOX
+    if driver is DriverName.ECHO and ECHO_NAME not in names:
+        table.problem(f"the echo driver plays {ECHO_NAME}, which is not in the template", "driver")
+    network = table.table("network")
+    workspace = Workspace(
+        driver=driver,
+        cpu=table.number("cpu"),
+        memory_bytes=table.parsed("memory", parse_size, SIZE_EXAMPLE),
+        processes=table.whole("processes", least=1),
+        disk_bytes=table.parsed("disk", parse_size, SIZE_EXAMPLE),
+        ttl_s=table.parsed("ttl", parse_duration, DURATION_EXAMPLE),
+        env=_environment(table.table("env")),
+        egress=_egress(network),
+    )
+    network.close()
+    table.close()
+    return workspace
+
+
+def _environment(table: Table) -> dict[str, str]:
+    environment = table.texts()
+    for name in environment:
+        if not _VARIABLE.fullmatch(name):
+            table.problem(f'"{name}" is no name for an environment variable', name)
+        elif name.startswith(RESERVED_PREFIX):
+            table.problem(f"names that begin with {RESERVED_PREFIX} are set by the server", name)
+    return environment
+
+
+def _egress(network: Table) -> list[Egress]:
+    found: list[Egress] = []
+    for entry in network.words("egress") or []:
+        parts = _EGRESS.fullmatch(entry)
+        if parts is None or not 0 < int(parts[2]) < 65536:
+            network.problem(f'"{entry}" is not like "example.org:443"', "egress")
+        else:
+            found.append(Egress(parts[1].lower(), int(parts[2])))
+    return found
+
+
+def _scripts(table: Table, names: frozenset[str]) -> Scripts:
+    scripts = Scripts(start=_script(table, "start", names), stop=_script(table, "stop", names))
+    table.close()
+    return scripts
+
+
+def _script(table: Table, key: str, names: frozenset[str]) -> str | None:
+    """The path of a script from the template's root."""
+    given = table.text(key)
+    if given is None:
+        return None
+    name = "/".join(part for part in given.split("/") if part not in {"", "."})
+    if name not in names:
+        close = get_close_matches(name, sorted(names), n=1)
+        hint = f'did you mean "{close[0]}"?' if close else "add the file, or remove the key"
+        table.problem(f'there is no file "{given}" in the template; {hint}', key)
+    return name
+
+
+def _warnings(workspace: Workspace) -> list[str]:
+    if not workspace.egress:
+        return []
+    return [NO_NETWORK]
