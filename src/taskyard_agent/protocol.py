@@ -236,10 +236,25 @@ class LogLines(msgspec.Struct, frozen=True):
     lines: list[LogLine]
 
 
+class SentItem(msgspec.Struct, frozen=True):
+    """An Item on its way to the server; data is the bytes of its JSON text."""
+
+    seq: int
+    time: datetime
+    turn: int
+    kind: ItemKind
+    data: bytes
+
+    @classmethod
+    def of(cls, item: Item) -> "SentItem":
+        """The item as it travels."""
+        return cls(item.seq, item.time, item.turn, item.kind, bytes(item.data))
+
+
 class Items(msgspec.Struct, frozen=True):
     """Call `items`: transcript items in seq order, without gaps; answered by ItemsStored."""
 
-    items: list[Item]
+    items: list[SentItem]
 
 
 class ItemsStored(msgspec.Struct, frozen=True):
