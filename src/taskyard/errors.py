@@ -1,0 +1,360 @@
+"""What can go wrong, as classes that carry facts. How each looks over HTTP: server/errors.py."""
+
+from uuid import UUID
+
+
+class TaskyardError(Exception):
+    """The root of all errors of ours; str() is a sentence for a person."""
+
+
+class DriverError(TaskyardError):
+    """A driver could not do what it was asked; the sentence names the cause and the way out."""
+
+
+class DriverUnavailable(DriverError):
+    """A driver cannot work on this machine at all; the sentence names the cause and the fix."""
+
+
+class StartupError(TaskyardError):
+    """A server cannot start; the sentence names what is wrong and what to do next."""
+
+
+class DatabaseBusy(TaskyardError):
+    """No database connection came free in time."""
+
+
+class DatabaseNewer(StartupError):
+    """The database was migrated by a newer release."""
+
+
+class NotFound(TaskyardError):
+    """What was asked for is not there, or the caller must not see it: the same answer for both."""
+
+
+class Forbidden(TaskyardError):
+    """The caller may see the thing but not do this with it; action is a verb and a noun."""
+
+    def __init__(self, action: str) -> None:
+        super().__init__(f"not allowed to {action}")
+        self.action = action
+
+
+class Unauthenticated(TaskyardError):
+    """Nobody known asks; code says which check failed, detail says it in a sentence."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+class Invalid(TaskyardError):
+    """Input that breaks rules; each violation names a field of the wire and says why."""
+
+    def __init__(self, message: str, violations: list[tuple[str, str]]) -> None:
+        super().__init__(message)
+        self.violations = violations
+
+
+class AgentUnreachable(TaskyardError):
+    """The workspace agent has no open link here."""
+
+    def __init__(self, agent_id: UUID) -> None:
+        super().__init__(f"workspace agent {agent_id} is not connected")
+        self.agent_id = agent_id
+
+
+class BodyInvalid(TaskyardError):
+    """A request's body cannot be read as what the route takes; detail is a sentence that says why."""
+
+    def __init__(self, detail: str) -> None:
+        """Keep the sentence."""
+        super().__init__(detail)
+        self.detail = detail
+
+
+class UserSuspended(TaskyardError):
+    """The user exists, but was suspended."""
+
+    def __init__(self, username: str) -> None:
+        super().__init__(
+            f"The account {username} is suspended. Ask an administrator to activate it."
+        )
+        self.username = username
+
+
+class LoginRefused(TaskyardError):
+    """No user has this address and password; which of the two is wrong stays a secret."""
+
+    def __init__(self) -> None:
+        super().__init__("The email or the password is not right.")
+
+
+class LoginTypeWrong(TaskyardError):
+    """The user does not log in by password."""
+
+    def __init__(self, login_type: str) -> None:
+        super().__init__(f"This account signs in by {login_type}, not by password.")
+        self.login_type = login_type
+
+
+class FirstUserExists(TaskyardError):
+    """The first user was created already."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This server has its first user already. Log in, or ask an owner for an account."
+        )
+
+
+class UserExists(Invalid):
+    """A live user has this name or address."""
+
+    def __init__(self, violations: list[tuple[str, str]]) -> None:
+        super().__init__("There is a user with this name or email already.", violations)
+
+
+class TokenNameTaken(Invalid):
+    """The user has a token of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"You have a token named {name} already. Remove it or choose another name.",
+            [("name", "this name is in use")],
+        )
+
+
+class LeaseLost(TaskyardError):
+    """A worker's right to a job ended: another has it, or the job is over. Nothing was written."""
+
+    def __init__(self, job_id: UUID, attempt: int) -> None:
+        super().__init__(f"attempt {attempt} of job {job_id} no longer belongs to this worker")
+        self.job_id = job_id
+        self.attempt = attempt
+
+
+class JobFailed(TaskyardError):
+    """A job that cannot succeed, whoever tries again; the sentence becomes the job's error."""
+
+
+class JobCanceled(TaskyardError):
+    """Somebody asked to cancel the job before it was done."""
+
+    def __init__(self, job_id: UUID) -> None:
+        super().__init__(f"job {job_id} was canceled")
+        self.job_id = job_id
+
+
+class JobCompleted(TaskyardError):
+    """The job is over, so it cannot be canceled."""
+
+    def __init__(self, job_id: UUID) -> None:
+        super().__init__("This job is over already, there is nothing to cancel.")
+        self.job_id = job_id
+
+
+class JobCancelRequested(TaskyardError):
+    """Somebody asked already to cancel the job."""
+
+    def __init__(self, job_id: UUID) -> None:
+        super().__init__("This job is being canceled already. Wait until it ends.")
+        self.job_id = job_id
+
+
+class BuildActive(TaskyardError):
+    """The workspace has a build that is not over, and it can have one at a time."""
+
+    def __init__(self, workspace_id: UUID) -> None:
+        super().__init__(
+            "A build of this workspace is not over yet. Wait until it ends, or cancel it."
+        )
+        self.workspace_id = workspace_id
+
+
+class AppFailed(TaskyardError):
+    """An app of a workspace could not be reached, or did not answer as it must."""
+
+
+class AppUrlEmpty(TaskyardError):
+    """The app of a task has no URL."""
+
+    def __init__(self) -> None:
+        super().__init__("The app of this task has no URL. Give it one in the template.")
+
+
+class AppUrlScheme(TaskyardError):
+    """The app of a task has a URL that is not http."""
+
+    def __init__(self, scheme: str) -> None:
+        super().__init__(
+            f"The app's URL must begin with http://, not {scheme}://. Change the template."
+        )
+        self.scheme = scheme
+
+
+class StaleGeneration(TaskyardError):
+    """A workspace agent spoke that is no longer the current one of its workspace."""
+
+
+class ItemsMissing(TaskyardError):
+    """A workspace sent transcript items with a gap before them; acked_seq is what is held."""
+
+    def __init__(self, acked_seq: int) -> None:
+        super().__init__(f"transcript items after {acked_seq} are missing")
+        self.acked_seq = acked_seq
+
+
+class SnapshotRefused(Invalid):
+    """A snapshot upload that is not right; code says which rule it breaks."""
+
+    def __init__(
+        self, code: str, message: str, detail: str, violations: list[tuple[str, str]] | None = None
+    ) -> None:
+        super().__init__(message, violations or [])
+        self.code = code
+        self.detail = detail
+
+
+class StatusStateInvalid(Invalid):
+    """A reported state that is none."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(
+            "The reported state is not known.",
+            [("state", f'"{state}" is none of working, idle, complete, failure')],
+        )
+
+
+class StatusMessageTooLong(Invalid):
+    """A reported message over the limit."""
+
+    def __init__(self, limit: int) -> None:
+        self.detail = f"A status message has at most {limit} bytes."
+        super().__init__("The message is too long.", [("message", self.detail)])
+
+
+class AppUnknown(TaskyardError):
+    """The agent has no app of this slug."""
+
+    def __init__(self, slug: str) -> None:
+        super().__init__(f"The workspace has no app with the slug {slug!r}.")
+        self.slug = slug
+
+
+class LogsEmpty(TaskyardError):
+    """A request to add log lines has none."""
+
+    def __init__(self) -> None:
+        super().__init__("There are no lines to add. Send at least one in logs.")
+
+
+class LogsOverflowed(TaskyardError):
+    """The log of an agent is full."""
+
+    def __init__(self) -> None:
+        super().__init__("The log of this agent is full; no more lines are kept.")
+
+
+class Refused(TaskyardError):
+    """Something that cannot be done; code is one word a case, detail says what to do next."""
+
+    def __init__(self, code: str, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.detail = detail
+
+
+class RefusedNow(Refused):
+    """The state of things forbids it now; the same may work later."""
+
+
+class RefusedState(Refused):
+    """The state of things forbids it, and waiting does not help."""
+
+
+class RefusedBroken(Refused):
+    """Something that is stored is not as it should be."""
+
+
+class RequestRefused(Refused):
+    """A request asks for something that cannot be had."""
+
+
+class VersionArchived(TaskyardError):
+    """A template version that was archived makes no workspaces."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This template version is archived. Choose another version of the template."
+        )
+
+
+class VersionImporting(TaskyardError):
+    """A template version whose import is not over yet."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__(
+            f"The import of this template version is {status}. Try again when it is done."
+        )
+        self.status = status
+
+
+class TemplateDeleted(TaskyardError):
+    """The template was deleted."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The template {name} was deleted. Choose another template.")
+        self.name = name
+
+
+class WorkspaceNameTaken(Invalid):
+    """The owner has a workspace of this name, or one that is still being deleted."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"There is a workspace named {name} already. Choose another name, or wait until it is deleted.",
+            [("name", "this name is in use")],
+        )
+        self.name = name
+
+
+class WorkspaceGone(TaskyardError):
+    """A workspace that was deleted, and nobody asked for deleted ones."""
+
+    def __init__(self, workspace_id: UUID) -> None:
+        super().__init__(
+            f"The workspace {workspace_id} was deleted. Add ?include_deleted=true to see it."
+        )
+        self.workspace_id = workspace_id
+
+
+class QueryInvalid(Invalid):
+    """A search query that cannot be understood; each violation names a key of it."""
+
+    def __init__(self, violations: list[tuple[str, str]]) -> None:
+        super().__init__("The search query cannot be understood.", violations)
+
+
+class ParametersInvalid(Invalid):
+    """Values that the parameters of a template do not take; each violation names a parameter."""
+
+    def __init__(self, violations: list[tuple[str, str]]) -> None:
+        super().__init__("The template does not take these parameter values.", violations)
+
+
+class JobStatusUnexpected(TaskyardError):
+    """A job is not in the status that the caller wants it in."""
+
+    def __init__(self, wanted: str, found: str) -> None:
+        super().__init__(f"The job is {found}, not {wanted}; nothing was done.")
+        self.wanted = wanted
+        self.found = found
+
+
+class AppRefused(TaskyardError):
+    """The app of a task was reached, but did not do what was asked; code says at which step."""
+
+    def __init__(self, code: str, message: str, detail: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.detail = detail
