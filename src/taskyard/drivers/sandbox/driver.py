@@ -1,0 +1,196 @@
+"""The sandbox driver: workspaces as confined process trees on this machine, without any daemon.
+
+The trees do not depend on the server: they have their own session, their output goes to a file, and
+a record on disk is enough to find and end them again. All verbs may be called at once, by several
+server processes on one folder; those on one workspace take turns.
+"""
+
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+from taskyard.drivers.base import Limits, LogSink, Observation, WorkspaceSpec
+from taskyard.drivers.sandbox.orders import check_spec
+from taskyard.drivers.sandbox.place import Place, Record, load_record, workspaces
+from taskyard.drivers.sandbox.probe import try_walls
+from taskyard.drivers.sandbox.process import send
+from taskyard.drivers.sandbox.runtime import Bubblewrap, find_bubblewrap
+from taskyard.drivers.sandbox.tree import reap
+from taskyard.drivers.sandbox.waiting import Locks, ended_within, to_end
+from taskyard.drivers.sandbox.workspace import Maker, destroy, finish, look, runs, settle
+from taskyard.errors import DriverError, DriverUnavailable
+from taskyard.wire.enums import LogLevel
+
+T = TypeVar("T")
+
+_UNCONFINED = "unconfined"
+_LAST_RESORT = (
+    "To run workspaces without any walls, with all rights of this server, start it with "
+    "--allow-unconfined."
+)
+
+
+class SandboxDriver:
+    """Workspaces below root; each can reach the server only by the socket in link_dir.
+
+    link_dir is bound into every workspace, read-only, as a folder, so that a new socket in it is seen.
+    The server sees to it that every user may pass the folder and connect to the socket, and that no
+    other process of the machine comes that far. root and link_dir must be on this machine's disks.
+    allow_unconfined: where bubblewrap cannot run, make plain processes instead of refusing.
+    agent_argv and bubblewrap replace the agent's command and the program found on this machine.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        link_dir: Path,
+        *,
+        allow_unconfined: bool,
+        agent_argv: Sequence[str] | None = None,
+        bubblewrap: Path | None = None,
+    ) -> None:
+        self._root = root.absolute()
+        self._link_dir = link_dir.absolute()
+        self._allow_unconfined = allow_unconfined
+        self._agent_argv = agent_argv
+        self._bubblewrap = Bubblewrap(bubblewrap, None) if bubblewrap else find_bubblewrap()
+        self._maker: Maker | None = None
+        self._mode = "not tried yet"
+        self._why_unconfined = ""
+        self._locks = Locks()
+        self._children: set[int] = set()
+        (self._root / ".locks").mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @property
+    def name(self) -> str:
+        """The word that templates put behind `workspace.driver`."""
+        return "sandbox"
+
+    @property
+    def mode(self) -> str:
+        """How workspaces are confined here, for people to read; known after the first probe or ensure."""
+        return self._mode
+
+    async def probe(self) -> None:
+        """Nothing, after a program ran behind all walls, or where unconfined workspaces are allowed.
+
+        Raises DriverUnavailable with cause and fix.
+        """
+        tried = partial(try_walls, self._root, self._link_dir, self._bubblewrap, self._children)
+        try:
+            walls, version = await self._in_thread(tried)
+        except DriverUnavailable as error:
+            if not self._allow_unconfined:
+                raise DriverUnavailable(f"{error} {_LAST_RESORT}") from error
+            self._why_unconfined = str(error)
+            self._mode = _UNCONFINED
+            self._maker = Maker(self._link_dir, None, self._agent_argv)
+            return
+        self._mode = f"{version} as root (uid per workspace)" if os.geteuid() == 0 else version
+        self._maker = Maker(self._link_dir, walls, self._agent_argv)
+
+    async def ensure(self, spec: WorkspaceSpec, log: LogSink) -> None:
+        """Returns once the workspace runs with the spec's generation and its agent was started.
+
+        A lower generation is killed first, its home stays; the same one, running, is left alone.
+        Raises DriverError, then nothing of this generation runs; also for a generation lower than
+        the workspace's.
+        """
+        check_spec(spec)
+        if self._maker is None:
+            await self.probe()
+        assert self._maker is not None  # probe raised otherwise
+        async with self._held(spec.workspace_id) as place:
+            start = partial(self._maker.start, place, spec, self._children)
+            started = await self._in_thread(start)
+        self._tell(spec, log, started=started)
+
+    def _tell(self, spec: WorkspaceSpec, log: LogSink, *, started: bool) -> None:
+        verb = "was started" if started else "runs already"
+        log(LogLevel.INFO, f"Workspace generation {spec.generation} {verb} ({self._mode}).")
+        if self._mode == _UNCONFINED:
+            log(
+                LogLevel.WARN,
+                "THIS WORKSPACE IS NOT CONFINED: its programs have all rights of the server, its "
+                f"files and the network. {self._why_unconfined}",
+            )
+        if spec.limits != Limits():
+            log(LogLevel.WARN, "The template's limits are not enforced by this driver yet.")
+
+    async def observe(self, workspace_id: UUID) -> Observation:
+        """The workspace as it is now. Processes that outlived its agent are ended on the way."""
+        seen = await self._in_thread(partial(look, self._place(workspace_id), workspace_id))
+        if seen is not None:
+            return seen
+        async with self._held(workspace_id) as place:
+            return await self._in_thread(partial(settle, place, workspace_id))
+
+    async def stop(self, workspace_id: UUID, *, grace_s: float) -> None:
+        """Returns once no process of the workspace is left; its home directory stays.
+
+        The agent gets SIGTERM and grace_s seconds to end by itself, then everything is killed.
+        """
+        if not await self._in_thread(self._place(workspace_id).folder.is_dir):
+            return
+        async with self._held(workspace_id) as place:
+            record = await self._in_thread(partial(_ask_to_end, place))
+            if record is None:
+                return
+            assert record.agent is not None
+            in_time = await ended_within(record.agent, grace_s)
+            cause = "stopped" if in_time else f"stopped; killed after {grace_s:g} s of grace"
+            await self._in_thread(partial(finish, place, record, cause))
+
+    async def destroy(self, workspace_id: UUID) -> None:
+        """Returns once processes, files and the driver's own record of the workspace are gone."""
+        async with self._held(workspace_id) as place:
+            await self._in_thread(partial(destroy, place, workspace_id))
+
+    def _place(self, workspace_id: UUID) -> Place:
+        return Place(self._root, str(workspace_id))
+
+    @asynccontextmanager
+    async def _held(self, workspace_id: UUID) -> AsyncIterator[Place]:
+        place = self._place(workspace_id)
+        async with self._locks.hold(place.lock):
+            yield place
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        """What the work returns. Raises DriverError for whatever the file system refuses."""
+
+        def reaping() -> T:
+            try:
+                return work()
+            finally:
+                reap(self._children)
+
+        try:
+            return await to_end(reaping)
+        except OSError as error:
+            raise DriverError(
+                f"The machine refused something that workspaces in {self._root} need: {error}. "
+                "Look at rights and free space there, then try again."
+            ) from error
+
+    async def list(self) -> Sequence[Observation]:
+        """Every workspace this driver holds a folder of, in no order."""
+        ids = await self._in_thread(partial(workspaces, self._root))
+        return [await self.observe(workspace_id) for workspace_id in ids]
+
+
+def _ask_to_end(place: Place) -> Record | None:
+    """The record of a workspace whose agent was told to end; None when nothing runs any more."""
+    record = load_record(place)
+    if record is None or record.monitor is None:
+        return None
+    if not runs(record):
+        finish(place, record, "")
+        return None
+    assert record.agent is not None
+    send(record.agent, signal.SIGTERM)
+    return record

@@ -1,0 +1,188 @@
+"""Where a workspace lives on disk, and the record by which any process of the server finds it again."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from taskyard.drivers.sandbox.process import Process, boot_id
+from taskyard.errors import DriverError
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_LOG_KEEP_BYTES = 256 * 1024
+"""How much of the end of agent.log outlives a trim: some thousand lines, enough to see why."""
+_LOG_MAX_BYTES = 4 * 1024 * 1024
+"""agent.log is trimmed when it is seen larger; the agent's real logs go over the link."""
+
+
+class Record(msgspec.Struct, frozen=True):
+    """What the driver knows of a workspace.
+
+    monitor is the process we started: the launcher, which becomes bubblewrap, or the agent itself
+    where it runs unconfined. init is process 1 of the workspace's pid namespace; the tree ends with
+    it. agent is the workspace agent. Without an agent nothing runs, or a start was cut short when a
+    monitor is named. uid is the host user of the workspace, None when it is the server's own.
+    ended says how the last run ended, where the driver ended it.
+    """
+
+    generation: int
+    confined: bool
+    boot_id: str
+    uid: int | None = None
+    monitor: Process | None = None
+    init: Process | None = None
+    agent: Process | None = None
+    ended: str = ""
+
+    def without_processes(self, ended: str) -> "Record":
+        """The same record after everything of the workspace has ended."""
+        return msgspec.structs.replace(self, monitor=None, init=None, agent=None, ended=ended)
+
+
+class _Status(msgspec.Struct, frozen=True, rename="kebab"):
+    """A line that bubblewrap writes to its status file; pids are those of the host."""
+
+    child_pid: int | None = None
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The folder of one workspace; name is its id, or begins with a dot where the driver tries something."""
+
+    root: Path
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        """All that is kept of the workspace."""
+        return self.root / self.name
+
+    @property
+    def home(self) -> Path:
+        """The workspace's home directory, outlives its processes."""
+        return self.folder / "home"
+
+    @property
+    def template(self) -> Path:
+        """The template's files of the current generation."""
+        return self.folder / "template"
+
+    @property
+    def hosts(self) -> Path:
+        """The workspace's /etc/hosts."""
+        return self.folder / "hosts"
+
+    @property
+    def log(self) -> Path:
+        """What agent and bubblewrap wrote to stdout and stderr."""
+        return self.folder / "agent.log"
+
+    @property
+    def status(self) -> Path:
+        """What bubblewrap reports: the host's pid of process 1, then the agent's exit code."""
+        return self.folder / "status"
+
+    @property
+    def record(self) -> Path:
+        """The record; the last file to go when the workspace is destroyed."""
+        return self.folder / "record.json"
+
+    @property
+    def lock(self) -> Path:
+        """The file that a verb locks while it works on the workspace."""
+        return self.root / ".locks" / self.name
+
+
+def workspaces(root: Path) -> Sequence[UUID]:
+    """The ids of all workspaces that have a folder here."""
+    names = [path.name for path in root.iterdir()]
+    return [UUID(name) for name in names if _UUID.fullmatch(name)]
+
+
+def load_record(place: Place) -> Record | None:
+    """The record of a workspace, None when it has none. Raises DriverError when it is damaged."""
+    try:
+        return msgspec.json.decode(place.record.read_bytes(), type=Record)
+    except FileNotFoundError:
+        return None
+    except msgspec.MsgspecError as error:
+        raise DriverError(
+            f"The record {place.record} of workspace {place.name} is damaged ({error}). End its "
+            "processes by hand, remove the file and run the command again; the home stays."
+        ) from error
+
+
+def save_record(place: Place, record: Record) -> None:
+    """Nothing; afterwards the record is on disk whole, whatever happens to the machine."""
+    fresh = place.record.with_name("record.new")
+    with fresh.open("wb") as file:
+        file.write(msgspec.json.encode(record))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(place.record)
+    folder = os.open(place.folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def reported_pid(place: Place) -> int | None:
+    """The host's pid of process 1 as bubblewrap reported it, None when it did not come so far."""
+    return next((line.child_pid for line in _statuses(place) if line.child_pid), None)
+
+
+def reported_exit_code(place: Place) -> int | None:
+    """The exit code of the agent (128 + signal when one killed it), None when it was not reported."""
+    return next((line.exit_code for line in _statuses(place) if line.exit_code is not None), None)
+
+
+def _statuses(place: Place) -> list[_Status]:
+    try:
+        lines = place.status.read_bytes().splitlines(keepends=True)
+    except FileNotFoundError:
+        return []
+    # A last line without its end was cut short by a crash.
+    return [msgspec.json.decode(line, type=_Status) for line in lines if line.endswith(b"}\n")]
+
+
+def how_it_ended(place: Place, record: Record) -> str:
+    """One clause on how the agent ended, empty when nobody knows."""
+    if record.boot_id != boot_id():
+        return "the machine was restarted"
+    match reported_exit_code(place):
+        case None:
+            return ""
+        case code if code > 128:
+            return f"the agent was ended by signal {code - 128}"
+        case code:
+            return f"the agent ended with exit code {code}"
+
+
+def log_tail(place: Place, start: int, limit_bytes: int) -> str:
+    """The end of agent.log, from byte start on at the earliest."""
+    with place.log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(start, size - limit_bytes))
+        return file.read(limit_bytes).decode(errors="replace").strip()
+
+
+def trim_log(place: Place) -> None:
+    """Nothing; an agent.log beyond its limit keeps only its end. Its writers append, so they go on."""
+    try:
+        size = place.log.stat().st_size
+    except FileNotFoundError:
+        return
+    if size <= _LOG_MAX_BYTES:
+        return
+    with place.log.open("r+b") as file:
+        file.seek(size - _LOG_KEEP_BYTES)
+        tail = file.read(_LOG_KEEP_BYTES)
+        file.seek(0)
+        file.write(tail)
+        file.truncate()

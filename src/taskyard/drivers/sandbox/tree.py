@@ -1,0 +1,256 @@
+"""Starting and ending the process tree of a workspace. Everything here blocks; run it in a thread."""
+
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from taskyard.drivers.sandbox import launch
+from taskyard.drivers.sandbox.orders import MARKER_NAME, marker
+from taskyard.drivers.sandbox.place import (
+    Place,
+    Record,
+    log_tail,
+    reported_exit_code,
+    reported_pid,
+    save_record,
+)
+from taskyard.drivers.sandbox.process import (
+    Process,
+    all_pids,
+    boot_id,
+    first_child,
+    freeze,
+    identify,
+    is_alive,
+    read_stat,
+    send,
+    wait_gone,
+)
+from taskyard.errors import DriverError
+
+_START_TIMEOUT_S = 20.0
+"""From the orders to a running agent: some 30 ms; more only on a machine that is nearly dead."""
+_KILL_TIMEOUT_S = 10.0
+"""A killed process is gone within milliseconds unless the kernel holds it in a file system call."""
+_REPORT_TIMEOUT_S = 1.0
+"""bubblewrap needs a moment to write the agent's exit code; then it ends by itself."""
+_KILL_POLL_S = 0.002
+"""Between two looks for marked processes; a look costs some milliseconds itself."""
+_TAIL_BYTES = 2048
+"""How much of the log an error quotes: a screenful."""
+_DEFAULT_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
+"""The server may ignore these, and what is ignored is inherited; the workspace starts afresh."""
+
+
+def start_tree(place: Place, record: Record, orders: bytes, children: set[int]) -> None:
+    """Nothing; the workspace runs, and its record says so. Raises DriverError, then nothing of it runs.
+
+    The launcher is in the record before it gets its orders, and bubblewrap reports process 1 before
+    that runs anything, so whoever dies at whatever line, the next one finds all that was started.
+    children gets the pid that the caller must reap.
+    """
+    logged = place.log.stat().st_size if place.log.exists() else 0
+    with _launcher(place, record.generation) as (pid, pipe, ready):
+        children.add(pid)
+        record = msgspec.structs.replace(record, monitor=identify(pid))
+        save_record(place, record)
+        started = _give(pipe, orders) and _says_ready(ready)
+    record = _with_processes(place, record)
+    if started and is_alive(record.agent):
+        save_record(place, record)
+        return
+    end_tree(place, record)
+    save_record(place, record.without_processes("its agent could not be started"))
+    tail = log_tail(place, logged, _TAIL_BYTES) or "nothing"
+    raise DriverError(f"The workspace's agent did not start; it left in {place.log}: {tail}")
+
+
+def run_once(place: Place, orders: bytes, children: set[int]) -> int | None:
+    """The exit code of a confined program that ends by itself, None when it did not come so far."""
+    with _launcher(place, 0) as (pid, pipe, _):
+        children.add(pid)
+        process = identify(pid)
+        _give(pipe, orders)
+        if process is not None and not wait_gone(process, _START_TIMEOUT_S):
+            freeze(process)
+            if (child := first_child(pid)) is not None:
+                send(child, signal.SIGKILL)
+            send(process, signal.SIGKILL)
+    return reported_exit_code(place)
+
+
+def end_tree(place: Place, record: Record) -> None:
+    """Nothing; no process of the workspace is left. Raises DriverError when one does not end."""
+    if record.boot_id != boot_id():
+        return
+    if record.confined:
+        _end_confined(place, record)
+    else:
+        _end_marked(place, record)
+
+
+def reap(children: set[int]) -> None:
+    """Nothing; those of our children that have ended no longer show in the process table."""
+    for pid in tuple(children):
+        try:
+            done, _ = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:
+            done = pid
+        if done:
+            children.discard(pid)
+
+
+@contextmanager
+def _pipe() -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    read, write = os.pipe()
+    with (
+        os.fdopen(read, "rb", buffering=0) as reader,
+        os.fdopen(write, "wb", buffering=0) as writer,
+    ):
+        yield reader, writer
+
+
+@contextmanager
+def _launcher(place: Place, generation: int) -> Iterator[tuple[int, BinaryIO, BinaryIO]]:
+    """The pid of a launcher in a session of its own, where it takes orders, what says when it is done.
+
+    It ends by itself when it gets no orders.
+    """
+    with _pipe() as (orders_read, orders), _pipe() as (ready, ready_write):
+        append = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+        report = append | os.O_TRUNC
+        files = [
+            (os.POSIX_SPAWN_DUP2, orders_read.fileno(), 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(place.log), append, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+            (os.POSIX_SPAWN_DUP2, ready_write.fileno(), launch.READY_FD),
+            (os.POSIX_SPAWN_OPEN, launch.STATUS_FD, str(place.status), report, 0o600),
+        ]
+        script = str(Path(launch.__file__))
+        argv = [sys.executable, "-I", "-S", script, marker(place.name, generation)]
+        pid = os.posix_spawn(
+            argv[0],
+            argv,
+            {},
+            file_actions=files,
+            setsid=True,
+            setsigmask=(),
+            setsigdef=_DEFAULT_SIGNALS,
+        )
+        orders_read.close()
+        ready_write.close()
+        yield pid, orders, ready
+
+
+def _give(pipe: BinaryIO, orders: bytes) -> bool:
+    """Whether the launcher took its orders; it does not when it is dead."""
+    try:
+        rest = memoryview(orders)
+        while rest:
+            rest = rest[pipe.write(rest) :]
+    except BrokenPipeError:
+        return False
+    pipe.close()
+    return True
+
+
+def _says_ready(pipe: BinaryIO) -> bool:
+    """Whether the agent's program is being run; not when its process ended first, or never came to it."""
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN)
+    return bool(poll.poll(_START_TIMEOUT_S * 1000)) and pipe.read(1) != b""
+
+
+def _with_processes(place: Place, record: Record) -> Record:
+    """The record with what runs now, as far as it is there."""
+    if not record.confined:
+        return msgspec.structs.replace(record, agent=record.monitor)
+    pid = reported_pid(place)
+    init = identify(pid) if pid else None
+    return msgspec.structs.replace(record, init=init, agent=init and first_child(init.pid))
+
+
+def _end_confined(place: Place, record: Record) -> None:
+    """Nothing; process 1 of the pid namespace was killed, which ends all others in it."""
+    if record.agent is not None and record.monitor is not None and not is_alive(record.agent):
+        wait_gone(record.monitor, _REPORT_TIMEOUT_S)
+    init = record.init or _unrecorded_init(place, record)
+    if init is not None:
+        send(init, signal.SIGKILL)
+        _must_go(place, init)
+    if record.monitor is None:
+        return
+    if record.init is None or not wait_gone(record.monitor, _REPORT_TIMEOUT_S):
+        send(record.monitor, signal.SIGKILL)
+    _must_go(place, record.monitor)
+
+
+def _unrecorded_init(place: Place, record: Record) -> Process | None:
+    """Process 1 of a start whose driver died before it had written it down.
+
+    The one who makes it is frozen first, so that it cannot make it after we looked.
+    """
+    if record.monitor is not None and freeze(record.monitor):
+        return first_child(record.monitor.pid)
+    pid = reported_pid(place)
+    if pid is None or not _shows(pid, marker(place.name, record.generation)):
+        return None
+    return identify(pid)
+
+
+def _shows(pid: int, name: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().startswith(name.encode() + b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def _must_go(place: Place, process: Process) -> None:
+    if not wait_gone(process, _KILL_TIMEOUT_S):
+        raise DriverError(
+            f"Process {process.pid} of workspace {place.name} was killed but does not go; the kernel "
+            "holds it. Look at /proc/PID/stack and the disks, then run the command again."
+        )
+
+
+def _end_marked(place: Place, record: Record) -> None:
+    deadline = time.monotonic() + _KILL_TIMEOUT_S
+    while victims := _marked(place, record.monitor):
+        if time.monotonic() > deadline:
+            _must_go(place, victims[0])
+        for victim in victims:
+            send(victim, signal.SIGKILL)
+        time.sleep(_KILL_POLL_S)
+
+
+def _marked(place: Place, leader: Process | None) -> list[Process]:
+    """Every process that carries the workspace's mark, and all in a session with one that does."""
+    stats = {pid: stat for pid in all_pids() if (stat := read_stat(pid)) is not None}
+    ours = {pid for pid in stats if _carries_mark(pid, place)}
+    if leader is not None and is_alive(leader):
+        ours.add(leader.pid)
+    sessions = {stats[pid].session for pid in ours if pid in stats}
+    return [
+        Process(pid=pid, started=stat.started)
+        for pid, stat in stats.items()
+        if pid in ours or stat.session in sessions
+    ]
+
+
+def _carries_mark(pid: int, place: Place) -> bool:
+    """Whether a process has the workspace's name in its environment, or writes to the workspace's log."""
+    folder = Path(f"/proc/{pid}")
+    try:
+        if f"{MARKER_NAME}={place.name}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+            return True
+        return place.log in {(folder / "fd" / number).readlink() for number in "12"}
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return False
