@@ -5,10 +5,11 @@ await link.run()  # until close(); raises TokenRefused, LeaseLapsed, ProtocolMis
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
+from types import MappingProxyType
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -136,8 +137,11 @@ class Link:
         *,
         refused_after_s: float = REFUSED_AFTER_S,
         first_lease_s: float = FIRST_LEASE_S,
+        moved_ports: Mapping[int, int] = MappingProxyType({}),
     ) -> None:
-        """on_connected runs beside each connection after its Welcome and is cancelled when that ends.
+        """moved_ports: for ports that the server may open, where their programs really listen.
+
+        on_connected runs beside each connection after its Welcome and is cancelled when that ends.
 
         It re-sends what is above `welcome.acked_seq` and may stay to send what comes; a LinkError that it
         lets through only ends the connection, which then is made again.
@@ -146,6 +150,7 @@ class Link:
         self._hello = Hello(PROTOCOL, agent_version)
         self._handlers = handlers
         self._on_connected = on_connected
+        self._accept = partial(serve_port, moved=moved_ports)
         self._refused_after_s = refused_after_s
         self._lease_s = first_lease_s
         self._mux: Mux | None = None
@@ -252,7 +257,7 @@ class Link:
         failure: LinkError | None = None
         try:
             async with asyncio.TaskGroup() as group:
-                mux = Mux(_sender(websocket), group, self._handlers, accept=serve_port)
+                mux = Mux(_sender(websocket), group, self._handlers, accept=self._accept)
                 try:
                     group.create_task(_receive(websocket, mux))
                     welcome = await self._greet(mux)

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from taskyard_agent.protocol import MAX_DATA_BYTES
 from taskyard_agent.stream import LinkError, Stream
@@ -15,10 +17,13 @@ LINGER_S = 5.0
 """Seconds that a program may take to read the last bytes sent to it before its connection is reset."""
 
 
-async def serve_port(stream: Stream) -> None:
-    """Nothing, when the stream is over. Connects it to its port, or closes it with the reason."""
+async def serve_port(stream: Stream, moved: Mapping[int, int] = MappingProxyType({})) -> None:
+    """Nothing, when the stream is over. Connects it to its port, or closes it with the reason.
+
+    moved: where a port's program really listens, when it could not have the port that is asked for.
+    """
     try:
-        reader, writer = await _connect(stream.port)
+        reader, writer = await _connect(moved.get(stream.port, stream.port))
     except OSError as error:
         await stream.close(f"cannot connect to port {stream.port}: {_reason(error)}")
         return

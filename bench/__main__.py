@@ -1,0 +1,36 @@
+"""`./yard bench [ROW...] [--quick]`: measures rows, saves them, and writes docs/numbers.md."""
+
+import argparse
+from collections.abc import Callable
+
+from bench import cold, create
+from bench.measure import Figure, load_all, result, save
+from bench.report import table, write_numbers
+
+ROWS: dict[str, tuple[str, Callable[..., list[Figure]]]] = {
+    "cold": (cold.QUESTION, cold.measure),
+    "create": (create.QUESTION, create.measure),
+}
+
+
+def main() -> None:
+    """Measures the rows asked for, all without a name."""
+    parser = argparse.ArgumentParser(prog="./yard bench", description=__doc__)
+    parser.add_argument(
+        "row", nargs="*", choices=[*ROWS, []], help="what to measure; all without one"
+    )
+    parser.add_argument("--quick", action="store_true", help="few samples, nothing is saved")
+    arguments = parser.parse_args()
+    for name in arguments.row or ROWS:
+        question, measure = ROWS[name]
+        print(f"\n## {name}\n\n{question}\n", flush=True)
+        found = result(name, question, measure(quick=arguments.quick), quick=arguments.quick)
+        print(table(found), flush=True)
+        if not arguments.quick:
+            save(found)
+    if not arguments.quick:
+        write_numbers(load_all())
+
+
+if __name__ == "__main__":
+    main()

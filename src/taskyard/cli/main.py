@@ -1,0 +1,101 @@
+"""The command `taskyard`. Command modules are imported when they are called, so that help is quick."""
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from taskyard.cli.failures import Failure, as_failure, expected
+from taskyard.cli.lazy import LazyGroup
+
+COMMANDS: Final = {
+    "login": ("taskyard.cli.login:login", "Sign in to a server and remember it."),
+    "logout": ("taskyard.cli.login:logout", "End the session and forget it."),
+    "server": ("taskyard.cli.server:server", "Run a server."),
+    "task": ("taskyard.cli.task:task", "Create tasks, talk to them, pause and delete them."),
+    "templates": ("taskyard.cli.templates:templates", "Write and push what tasks run in."),
+    "tokens": ("taskyard.cli.tokens:tokens", "Make and remove tokens for programs."),
+    "users": ("taskyard.cli.users:users", "Create and list users."),
+    "whoami": ("taskyard.cli.login:whoami", "Say who is signed in, and where."),
+}
+"""Every command: where it is, and its line in the help."""
+
+ALIASES: Final = {"tasks": "task", "template": "templates", "token": "tokens", "user": "users"}
+"""Other names of commands, for fingers that are used to them."""
+
+INTERRUPTED: Final = 130
+"""The status of a command that was ended by Ctrl-C, as shells have it."""
+
+
+def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
+    if not wanted or ctx.resilient_parsing:
+        return
+    # Imported on use: reading what is installed takes longer than most commands.
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        print(version("taskyard"))
+    except PackageNotFoundError:
+        print("unreleased checkout")
+    ctx.exit()
+
+
+@click.command(
+    cls=LazyGroup,
+    table=COMMANDS,
+    aliases=ALIASES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=(
+        "Exit status: 0 done, 1 the server refused or the work failed, 2 wrong usage, "
+        "3 not signed in or no server there, 130 ended by Ctrl-C."
+    ),
+)
+@click.option("--url", metavar="URL", help="The server, instead of the one that you signed in to.")
+@click.option("--token", metavar="TOKEN", help="The token, instead of the one that is remembered.")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
+@click.pass_context
+def cli(ctx: click.Context, url: str | None, token: str | None) -> None:
+    """Run coding agents as background tasks on machines you own."""
+    ctx.obj = (url, token)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """The exit status of a command line; what went wrong is said on stderr."""
+    try:
+        result = cli.main(list(arguments), prog_name="taskyard", standalone_mode=False)
+    except click.Abort:
+        click.echo("Ended.", err=True)
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except expected() as error:
+        return say(as_failure(error))
+    return result if isinstance(result, int) else 0
+
+
+def say(failure: Failure) -> int:
+    """Writes what went wrong and, after a blank line, what to do about it; the exit status."""
+    click.echo(f"taskyard: {failure.message}", err=True)
+    for line in failure.lines:
+        click.echo(f"  {line}", err=True)
+    if failure.hint:
+        click.echo(f"\n{failure.hint}", err=True)
+    return failure.status
+
+
+def main() -> None:
+    """Runs the command line of this process."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""What commands print: data on stdout as a table or JSON, everything else on stderr, never in colour."""
+
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final, TextIO, TypeVar
+
+import click
+import msgspec
+
+from taskyard.cli.failures import USAGE, Failure
+from taskyard.wire.base import ZERO_TIME
+
+T = TypeVar("T")
+
+Column = Callable[[T], str]
+
+MAX_CELL = 60
+"""Characters of a cell in a table; with -o json nothing is cut."""
+
+_ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?")
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def plain(text: str) -> str:
+    """Text from elsewhere without what a terminal would obey; line ends and tabs stay."""
+    return _CONTROLS.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n")))
+
+
+def one_line(text: str) -> str:
+    """The first words of a text, as fits a cell."""
+    words = " ".join(plain(text).split())
+    return words if len(words) <= MAX_CELL else f"{words[: MAX_CELL - 3]}..."
+
+
+def at(moment: datetime | msgspec.UnsetType | None) -> str:
+    """A time to the second in UTC; nothing for none."""
+    if not isinstance(moment, datetime) or moment == ZERO_TIME:
+        return ""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+
+
+def print_json(value: object) -> None:
+    """Prints a value of the wire as JSON that people can read too."""
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def print_table(rows: Sequence[T], columns: Mapping[str, Column[T]], chosen: Sequence[str]) -> None:
+    """Prints aligned columns under their names."""
+    lines = [[name.replace("_", " ").upper() for name in chosen]]
+    lines += [[one_line(columns[name](row)) for name in chosen] for row in rows]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(chosen))]
+    for line in lines:
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        )
+
+
+def choose_columns(
+    names: Sequence[str], default: Sequence[str]
+) -> Callable[[click.Context, click.Parameter, str | None], list[str]]:
+    """A callback that reads `-c a,b`; raises BadParameter naming the columns there are."""
+
+    def read(_ctx: click.Context, _option: click.Parameter, value: str | None) -> list[str]:
+        if value is None:
+            return list(default)
+        wanted = [part.strip().lower().replace(" ", "_") for part in value.split(",")]
+        for name in wanted:
+            if name not in names:
+                raise click.BadParameter(
+                    f"there is no column {name!r}; the columns are {', '.join(names)}"
+                )
+        return wanted
+
+    return read
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Nothing when the person agrees. Raises Abort on no, Failure where nobody can be asked."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        hint = "To go on without being asked, say --yes."
+        raise Failure(f"nobody is here to answer: {question}", hint=hint, status=USAGE)
+    click.confirm(question, abort=True, err=True)
+
+
+def note(text: str) -> None:
+    """Says something on stderr."""
+    click.echo(plain(text), err=True)
+
+
+class Progress:
+    """What a command waits for, on stderr: one line that changes on a terminal, else a line for each change."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._live = self._stream.isatty()
+        self._began = time.monotonic()
+        self._last = ""
+
+    def show(self, text: str) -> None:
+        """What goes on now, with the seconds since the start."""
+        text = one_line(text)
+        elapsed_s = int(time.monotonic() - self._began)
+        if self._live:
+            self._stream.write(f"\r\x1b[2K{text} ({elapsed_s} s)")
+            self._stream.flush()
+        elif text != self._last:
+            self._stream.write(f"{text} ({elapsed_s} s)\n")
+        self._last = text
+
+    def line(self, text: str) -> None:
+        """Something to keep in sight."""
+        self.clear()
+        self._stream.write(f"{plain(text)}\n")
+
+    def clear(self) -> None:
+        """Takes the changing line away."""
+        if self._live and self._last:
+            self._stream.write("\r\x1b[2K")
+            self._stream.flush()
+            self._last = ""

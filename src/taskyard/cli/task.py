@@ -1,0 +1,29 @@
+"""`taskyard task`: the group; its commands are imported when they are called."""
+
+from typing import Final
+
+import click
+
+from taskyard.cli.lazy import LazyGroup
+
+COMMANDS: Final = {
+    "create": ("taskyard.cli.task_create:create", "Give a coding agent something to do."),
+    "list": ("taskyard.cli.task_show:list_tasks", "List tasks."),
+    "status": ("taskyard.cli.task_show:status", "Show one task, once or until it settles."),
+    "send": ("taskyard.cli.task_talk:send", "Send a message to a task's coding agent."),
+    "logs": ("taskyard.cli.task_talk:logs", "Print the conversation of a task."),
+    "pause": ("taskyard.cli.task_life:pause", "Stop a task's workspace and keep its files."),
+    "resume": ("taskyard.cli.task_life:resume", "Start a paused task again."),
+    "delete": ("taskyard.cli.task_life:delete", "Delete tasks with their workspaces."),
+}
+"""Every command of the group: where it is, and its line in the help."""
+
+ALIASES: Final = {"ls": "list", "stat": "status", "rm": "delete"}
+
+
+@click.command(cls=LazyGroup, table=COMMANDS, aliases=ALIASES)
+def task() -> None:
+    """Create tasks, talk to them, pause and delete them.
+
+    A task is named by its id, its name, or OWNER/NAME.
+    """

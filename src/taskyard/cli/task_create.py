@@ -1,0 +1,139 @@
+"""`taskyard task create`."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import click
+
+from taskyard.cli.connection import Status, signed_in
+from taskyard.cli.failures import Failure
+from taskyard.cli.find import find_organization, full_name, input_of
+from taskyard.cli.output import at, note, plain
+from taskyard.sdk import ApiError, Client
+from taskyard.wire.tasks import CreateTaskRequest
+from taskyard.wire.templates import Template
+
+NO_PRESET = "none"
+"""The word for --preset that means: none at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which template a task is made from; None means: find out."""
+
+    template: str | None
+    version: str | None
+    preset: str | None
+    organization: str | None
+
+
+@click.command()
+@click.argument("text", metavar="[INPUT]", required=False)
+@click.option("--stdin", is_flag=True, help="Read the input from stdin.")
+@click.option("--name", default="", help="Default: made from the input.")
+@click.option("--owner", default="me", help="Whose task it shall be. Default: yours.")
+@click.option(
+    "--template",
+    envvar=["TASKYARD_TASK_TEMPLATE_NAME", "CODER_TASK_TEMPLATE_NAME"],
+    help="What it runs in. Not needed where there is only one.",
+)
+@click.option(
+    "--template-version",
+    "version",
+    envvar=["TASKYARD_TASK_TEMPLATE_VERSION", "CODER_TASK_TEMPLATE_VERSION"],
+    help="Default: the active version.",
+)
+@click.option(
+    "--preset",
+    envvar=["TASKYARD_TASK_PRESET_NAME", "CODER_TASK_PRESET_NAME"],
+    help="Named parameter values of the template; `none` for none.",
+)
+@click.option(
+    "-O",
+    "--org",
+    "organization",
+    envvar=["TASKYARD_ORGANIZATION", "CODER_ORGANIZATION"],
+    help="Name or id. Default: your default one.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print only the id of the task.")
+@signed_in
+def create(
+    client: Client,
+    *,
+    text: str | None,
+    stdin: bool,
+    name: str,
+    owner: str,
+    quiet: bool,
+    **rest: str | None,
+) -> Status:
+    """Give a coding agent INPUT to work on, in a workspace of its own."""
+    given = input_of(text, stdin=stdin)
+    version_id, preset_id = choose(client, Wanted(**rest))
+    task = client.create_task(
+        owner,
+        CreateTaskRequest(
+            template_version_id=version_id,
+            template_version_preset_id=preset_id,
+            input=given,
+            name=name,
+        ),
+    )
+    if quiet:
+        print(task.id)
+        return None
+    print(f"Task {full_name(task)} was made at {at(task.created_at)}.")
+    note(f"\nTo see what it does: taskyard task logs -f {plain(task.name)}")
+    return None
+
+
+def choose(client: Client, wanted: Wanted) -> tuple[UUID, UUID | None]:
+    """The version and preset that are meant. Raises Failure, which names what there is."""
+    organization = find_organization(client, wanted.organization)
+    template: Template | None = None
+    name = wanted.template
+    if not name:
+        template = _only_template(client, organization.id)
+        name = template.name
+    try:
+        if wanted.version:
+            version_id = client.get_organization_template_version(
+                organization.id, name, wanted.version
+            ).id
+        else:
+            template = template or client.get_organization_template(organization.id, name)
+            version_id = template.active_version_id
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        what = f"version {wanted.version!r} of template" if wanted.version else "template"
+        hint = "To see what there is: taskyard templates list"
+        raise Failure(f"there is no {what} {name!r} that you may use.", hint=hint) from error
+    return version_id, _preset(client, version_id, wanted.preset)
+
+
+def _only_template(client: Client, organization_id: UUID) -> Template:
+    """The one template that runs tasks. Raises Failure when there is none, or a choice."""
+    found = client.list_templates(f'organization:"{organization_id}" has-ai-task:true')
+    match found:
+        case [template]:
+            return template
+        case []:
+            raise Failure(
+                "this server has no template that runs tasks yet.",
+                hint="Write and push one: taskyard templates init my-template",
+            )
+        case _:
+            names = ", ".join(sorted(plain(template.name) for template in found))
+            raise Failure(f"say which template to use with --template; there are: {names}.")
+
+
+def _preset(client: Client, version_id: UUID, name: str | None) -> UUID | None:
+    if not name or name == NO_PRESET:
+        return None
+    presets = client.list_presets(version_id)
+    for preset in presets:
+        if preset.name == name:
+            return preset.id
+    names = ", ".join(plain(preset.name) for preset in presets) or "none"
+    raise Failure(f"the template has no preset {name!r}; it has: {names}.")

@@ -1,0 +1,66 @@
+"""`taskyard task pause`, `resume` and `delete`."""
+
+from datetime import UTC, datetime
+
+import click
+
+from taskyard.cli.connection import Status, signed_in
+from taskyard.cli.failures import Failure
+from taskyard.cli.find import find_task, full_name
+from taskyard.cli.output import at, confirm
+from taskyard.cli.watch import watch_build
+from taskyard.sdk import Client
+from taskyard.wire.enums import TaskStatus
+
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+
+
+@click.command()
+@click.argument("name", metavar="TASK")
+@yes_option
+@signed_in
+def pause(client: Client, *, name: str, yes: bool) -> Status:
+    """Stop the workspace of TASK; its files and its conversation are kept."""
+    task = find_task(client, name)
+    if task.status is TaskStatus.PAUSED:
+        raise Failure(f"the task {full_name(task)} is paused already.")
+    confirm(f"Pause {full_name(task)}?", yes=yes)
+    build = client.pause_task(task.owner_name, task.id).workspace_build
+    watch_build(client, build, f"pausing {full_name(task)}")
+    print(f"Task {full_name(task)} was paused at {at(datetime.now(UTC))}.")
+    return None
+
+
+@click.command()
+@click.argument("name", metavar="TASK")
+@yes_option
+@click.option("--no-wait", is_flag=True, help="Return as soon as it was asked for.")
+@signed_in
+def resume(client: Client, *, name: str, yes: bool, no_wait: bool) -> Status:
+    """Start the workspace of a paused TASK again."""
+    task = find_task(client, name)
+    if task.status is not TaskStatus.PAUSED:
+        raise Failure(f"the task {full_name(task)} is {task.status}; only a paused one is resumed.")
+    confirm(f"Resume {full_name(task)}?", yes=yes)
+    build = client.resume_task(task.owner_name, task.id).workspace_build
+    if no_wait:
+        print(f"Task {full_name(task)} is being resumed.")
+        return None
+    watch_build(client, build, f"resuming {full_name(task)}")
+    print(f"Task {full_name(task)} was resumed at {at(datetime.now(UTC))}.")
+    return None
+
+
+@click.command()
+@click.argument("names", metavar="TASK...", nargs=-1, required=True)
+@yes_option
+@signed_in
+def delete(client: Client, *, names: tuple[str, ...], yes: bool) -> Status:
+    """Delete each TASK with its workspace and all files in it."""
+    found = {task.id: task for task in (find_task(client, name) for name in names)}
+    listed = ", ".join(full_name(task) for task in found.values())
+    confirm(f"Delete {listed} with everything in the workspace?", yes=yes)
+    for task in found.values():
+        client.delete_task(task.owner_name, task.id)
+        print(f"Task {full_name(task)} was deleted at {at(datetime.now(UTC))}.")
+    return None

@@ -1,0 +1,155 @@
+"""`taskyard task list` and `taskyard task status`."""
+
+import time
+from collections.abc import Mapping
+from typing import Final
+
+import click
+
+from taskyard.cli.connection import Status, signed_in
+from taskyard.cli.failures import Failure
+from taskyard.cli.find import find_task
+from taskyard.cli.output import Column, at, choose_columns, note, print_json, print_table
+from taskyard.sdk import ApiError, Client
+from taskyard.wire.enums import AgentLifecycle, TaskState, TaskStatus, WorkspaceStatus
+from taskyard.wire.tasks import Task
+
+LOOK_S: Final = 1.0
+"""Pause between looks of `status --watch`."""
+
+COLUMNS: Final[Mapping[str, Column[Task]]] = {
+    "id": lambda t: str(t.id),
+    "name": lambda t: t.name,
+    "display_name": lambda t: t.display_name,
+    "owner": lambda t: t.owner_name,
+    "template": lambda t: t.template_name,
+    "workspace": lambda t: t.workspace_name,
+    "workspace_status": lambda t: str(t.workspace_status or ""),
+    "status": lambda t: t.status.value,
+    "state": lambda t: t.current_state.state.value if t.current_state else "",
+    "state_changed": lambda t: at(t.current_state.timestamp) if t.current_state else "",
+    "message": lambda t: t.current_state.message if t.current_state else "",
+    "prompt": lambda t: t.initial_prompt,
+    "created_at": lambda t: at(t.created_at),
+    "updated_at": lambda t: at(t.updated_at),
+}
+
+SHOWN: Final = ("name", "status", "state", "state_changed", "message")
+"""The columns of a table that was told none."""
+
+OVER: Final = frozenset(
+    {
+        WorkspaceStatus.STOPPED,
+        WorkspaceStatus.FAILED,
+        WorkspaceStatus.CANCELED,
+        WorkspaceStatus.DELETED,
+    }
+)
+"""What a workspace is when nothing more happens in it by itself."""
+
+output_option = click.option(
+    "-o", "--output", type=click.Choice(("table", "json")), default="table", help="Default: table."
+)
+columns_option = click.option(
+    "-c",
+    "--column",
+    "columns",
+    metavar="NAME,...",
+    callback=choose_columns(list(COLUMNS), SHOWN),
+    help=f"Columns of the table, of: {', '.join(COLUMNS)}.",
+)
+
+
+@click.command("list")
+@click.option("--status", type=click.Choice([s.value for s in TaskStatus]), help="Only these.")
+@click.option("-a", "--all", "everybody", is_flag=True, help="Tasks of everybody you may see.")
+@click.option("--user", default="me", help="Whose tasks. Default: yours.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only the ids.")
+@output_option
+@columns_option
+@signed_in
+def list_tasks(
+    client: Client,
+    *,
+    status: str | None,
+    everybody: bool,
+    user: str,
+    quiet: bool,
+    output: str,
+    columns: list[str],
+) -> Status:
+    """List tasks, newest first."""
+    found = list(client.iterate_tasks(search_text(None if everybody else user, status)))
+    if quiet:
+        for task in found:
+            print(task.id)
+    elif output == "json":
+        print_json(found)
+    elif not found:
+        note("There are no such tasks.")
+    else:
+        print_table(found, COLUMNS, with_owner(columns) if everybody else columns)
+    return None
+
+
+def search_text(owner: str | None, status: str | None) -> str:
+    """The search that narrows a list of tasks. Raises UsageError for a name that it cannot hold."""
+    words = {"owner": owner, "status": status}
+    if any('"' in word for word in words.values() if word):
+        raise click.UsageError(f"{owner!r} is no name of a user.")
+    return " ".join(f'{key}:"{word}"' for key, word in words.items() if word)
+
+
+def with_owner(columns: list[str]) -> list[str]:
+    """The columns for a list of many people's tasks: with the owner, unless columns were chosen."""
+    return ["owner", *columns] if columns == list(SHOWN) else columns
+
+
+@click.command()
+@click.argument("name", metavar="TASK")
+@click.option("--watch", is_flag=True, help="Go on until the task settles; print every change.")
+@output_option
+@columns_option
+@signed_in
+def status(client: Client, *, name: str, watch: bool, output: str, columns: list[str]) -> Status:
+    """Show one task."""
+    task = find_task(client, name)
+    _show(task, output, columns)
+    while watch and not settled(task):
+        time.sleep(LOOK_S)
+        fresh = _look(client, task)
+        if _differs(fresh, task):
+            _show(fresh, output, columns)
+        task = fresh
+    return None
+
+
+def settled(task: Task) -> bool:
+    """Whether nothing more is to be expected of a task by itself."""
+    if task.workspace_status in OVER or task.status is TaskStatus.PAUSED:
+        return True
+    health = task.workspace_agent_health
+    starting = (AgentLifecycle.CREATED, AgentLifecycle.STARTING, None)
+    if health is None or not health.healthy or task.workspace_agent_lifecycle in starting:
+        return False
+    return task.current_state is None or task.current_state.state is not TaskState.WORKING
+
+
+def _look(client: Client, task: Task) -> Task:
+    try:
+        return client.get_task("me", task.id)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        raise Failure(f"the task {task.name!r} was deleted.") from error
+
+
+def _differs(fresh: Task, task: Task) -> bool:
+    return (fresh.status, fresh.current_state) != (task.status, task.current_state)
+
+
+def _show(task: Task, output: str, columns: list[str]) -> None:
+    if output == "json":
+        print_json(task)
+    else:
+        print_table([task], COLUMNS, columns)

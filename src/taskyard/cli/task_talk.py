@@ -1,0 +1,215 @@
+"""`taskyard task send` and `taskyard task logs`."""
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+import click
+
+from taskyard.cli.connection import Status, signed_in
+from taskyard.cli.failures import Failure
+from taskyard.cli.find import find_task, full_name, input_of
+from taskyard.cli.output import Progress, at, note, plain, print_json
+from taskyard.cli.watch import watch_build
+from taskyard.sdk import ApiError, Client
+from taskyard.wire.enums import LogEntryType, TaskState, TaskStatus
+from taskyard.wire.tasks import Task, TaskLogEntry, TaskLogsResponse, TaskSendRequest
+
+LOOK_S: Final = 0.5
+"""Pause between looks at a task that works, and at a log that is followed."""
+
+SILENT_LIMIT_S: Final = 30.0
+"""How long an active task may say nothing of itself until it gets the message all the same."""
+
+ERROR_LIMIT_S: Final = 300.0
+"""How long a task may be in error until sending gives up; a workspace that comes back takes a while."""
+
+READY: Final = frozenset({TaskState.IDLE, TaskState.COMPLETE, TaskState.FAILED})
+"""What a coding agent does when it takes messages."""
+
+GOING_ON: Final = frozenset({TaskStatus.PENDING, TaskStatus.INITIALIZING, TaskStatus.ACTIVE})
+"""What a task is while its log may grow."""
+
+
+@click.command()
+@click.argument("name", metavar="TASK")
+@click.argument("text", metavar="[INPUT]", required=False)
+@click.option("--stdin", is_flag=True, help="Read the input from stdin.")
+@signed_in
+def send(client: Client, *, name: str, text: str | None, stdin: bool) -> Status:
+    """Send INPUT to the coding agent of TASK, as soon as it waits for some.
+
+    A paused task is resumed first.
+    """
+    given = input_of(text, stdin=stdin)
+    task = find_task(client, name)
+    match task.status:
+        case TaskStatus.ACTIVE:
+            pass
+        case TaskStatus.PAUSED:
+            build = client.resume_task(task.owner_name, task.id).workspace_build
+            watch_build(client, build, f"resuming {full_name(task)}")
+        case TaskStatus.INITIALIZING if task.workspace_id is not None:
+            build = client.get_workspace(task.workspace_id).latest_build
+            watch_build(client, build, f"starting {full_name(task)}")
+        case _:
+            hint = f"Look at it with: taskyard task status {full_name(task)}"
+            message = f"the task {full_name(task)} is {task.status} and takes no input now."
+            raise Failure(message, hint=hint)
+    wait_until_ready(client, task)
+    client.send_task_input("me", task.id, TaskSendRequest(input=given))
+    print(f"Sent to {full_name(task)}.")
+    return None
+
+
+def wait_until_ready(client: Client, task: Task) -> None:
+    """Returns when a task's coding agent takes messages. Raises Failure when it will not."""
+    progress = Progress()
+    began = time.monotonic()
+    since = (task.status, began)
+    try:
+        while True:
+            seen = client.get_task("me", task.id)
+            now = time.monotonic()
+            if seen.status is not since[0]:
+                since = (seen.status, now)
+            if is_ready(seen, now - since[1]):
+                return
+            doing = seen.current_state.message if seen.current_state else ""
+            state = seen.current_state.state if seen.current_state else seen.status
+            progress.show(f"{full_name(seen)} is {state}{': ' if doing else ''}{doing}")
+            time.sleep(LOOK_S)
+    except KeyboardInterrupt:
+        progress.clear()
+        note("Nothing was sent.")
+        raise click.Abort from None
+    finally:
+        progress.clear()
+
+
+def is_ready(task: Task, for_s: float) -> bool:
+    """Whether a task that has had its status for so long takes messages. Raises Failure for never."""
+    match task.status:
+        case TaskStatus.ACTIVE if task.current_state is None:
+            return for_s >= SILENT_LIMIT_S
+        case TaskStatus.ACTIVE:
+            assert task.current_state is not None
+            return task.current_state.state in READY
+        case TaskStatus.PENDING | TaskStatus.INITIALIZING:
+            return False
+        case TaskStatus.ERROR if for_s < ERROR_LIMIT_S:
+            return False
+        case _:
+            message = f"the task {full_name(task)} became {task.status}; nothing was sent."
+            raise Failure(message)
+
+
+@click.command()
+@click.argument("name", metavar="TASK")
+@click.option(
+    "-f", "--follow", is_flag=True, help="Go on as it grows, until the task is not active."
+)
+@click.option("-o", "--output", type=click.Choice(("text", "json")), default="text")
+@signed_in
+def logs(client: Client, *, name: str, follow: bool, output: str) -> Status:
+    """Print the conversation of TASK: what was put in stands after `>`, what came out below it."""
+    task = find_task(client, name)
+    if follow:
+        if output == "json":
+            raise click.UsageError("JSON is one whole; leave out --follow or take -o text.")
+        _follow(client, task.id)
+        return None
+    found = client.get_task_logs("me", task.id)
+    if output == "json":
+        print_json(found.logs)
+        return None
+    _say_snapshot(found)
+    printer = LogPrinter()
+    printer.show(found.logs)
+    printer.end()
+    return None
+
+
+def _say_snapshot(found: TaskLogsResponse) -> None:
+    """What a reader must know about a log that is not live, or empty, on stderr."""
+    if found.snapshot:
+        kept = f", kept at {at(found.snapshot_at)}" if found.snapshot_at else ""
+        if found.logs:
+            note(f"The task does not run now; these are its last {len(found.logs)} messages{kept}.")
+        else:
+            note("The task does not run now, and no messages of it were kept.")
+    elif not found.logs:
+        note("Nothing was said yet.")
+
+
+def _follow(client: Client, task_id: UUID) -> None:
+    """Prints a log as it grows until its task is over."""
+    printer = LogPrinter()
+    try:
+        while True:
+            task = client.get_task("me", task_id)
+            try:
+                printer.show(client.get_task_logs("me", task_id).logs)
+            except ApiError as error:
+                # Between two states of a task there is no log to be had; soon there is one again.
+                if error.status not in (409, 502) or task.status not in GOING_ON:
+                    raise
+            if task.current_state is None or task.current_state.state is not TaskState.WORKING:
+                printer.end()
+            if task.status not in GOING_ON:
+                printer.end()
+                note(f"The task {full_name(task)} is {task.status}.")
+                return
+            time.sleep(LOOK_S)
+    except ApiError as error:
+        printer.end()
+        if error.status != 404:
+            raise
+        note("The task was deleted.")
+    except KeyboardInterrupt:
+        printer.end()
+        raise click.Abort from None
+
+
+class LogPrinter:
+    """Prints messages once, and of a message that grows only what is new."""
+
+    def __init__(self) -> None:
+        self._seen: dict[int, str] = {}
+        self._last: int | None = None
+        self._open = False
+
+    def show(self, entries: Sequence[TaskLogEntry]) -> None:
+        """Prints what was not printed yet; the last line stays open, because it may go on."""
+        for entry in entries:
+            text = entry_text(entry)
+            before = self._seen.get(entry.id)
+            if text == before:
+                continue
+            if before is not None and entry.id == self._last and text.startswith(before):
+                grown = text[len(before) :]
+                sys.stdout.write(grown if self._open else grown.removeprefix("\n"))
+            else:
+                self.end()
+                sys.stdout.write(f"\n{text}" if self._seen else text)
+            self._seen[entry.id] = text
+            self._last = entry.id
+            self._open = True
+        sys.stdout.flush()
+
+    def end(self) -> None:
+        """Ends the last line, since nothing more is expected of it."""
+        if self._open:
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+            self._open = False
+
+
+def entry_text(entry: TaskLogEntry) -> str:
+    """A message as it is printed, without the end of its last line."""
+    text = plain(entry.content).rstrip()
+    if entry.type is LogEntryType.INPUT:
+        return "\n".join(f"> {line}" for line in text.split("\n"))
+    return text

@@ -1,0 +1,111 @@
+"""`taskyard tokens`: keys for programs."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+import click
+
+from taskyard.cli.connection import Status, signed_in
+from taskyard.cli.failures import Failure
+from taskyard.cli.output import Column, at, choose_columns, note, print_json, print_table
+from taskyard.sdk import ApiError, Client
+from taskyard.wire.identity import APIKey, CreateTokenRequest
+
+NANOSECONDS: Final = {"s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
+"""How many nanoseconds, the wire's unit, each unit of a lifetime has."""
+
+COLUMNS: Final[Mapping[str, Column[APIKey]]] = {
+    "id": lambda k: k.id,
+    "name": lambda k: k.token_name,
+    "owner": lambda k: k.username or "",
+    "scope": lambda k: k.scope,
+    "last_used": lambda k: at(k.last_used),
+    "expires_at": lambda k: at(k.expires_at),
+    "created_at": lambda k: at(k.created_at),
+}
+SHOWN: Final = ("id", "name", "last_used", "expires_at", "created_at")
+
+
+@click.group()
+def tokens() -> None:
+    """Make, list and remove tokens for programs."""
+
+
+def read_lifetime(_ctx: click.Context, _option: click.Parameter, value: str | None) -> int:
+    """Nanoseconds of a text such as `12h`; 0 means that the server chooses."""
+    if value is None:
+        return 0
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", value.strip())
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no time; write it like 30d, 12h or 45m")
+    return int(match[1]) * NANOSECONDS[match[2]]
+
+
+@tokens.command()
+@click.option("--name", "-n", default="", help="Default: made up.")
+@click.option(
+    "--lifetime",
+    metavar="TIME",
+    callback=read_lifetime,
+    help="Like 30d or 12h. Default: the server's.",
+)
+@click.option("--user", default="me", help="Whose token. Default: yours.")
+@signed_in
+def create(client: Client, *, name: str, lifetime: int, user: str) -> Status:
+    """Make a token and print it; it is shown this once."""
+    made = client.create_token(user, CreateTokenRequest(token_name=name, lifetime=lifetime))
+    print(made.key)
+    return None
+
+
+@tokens.command("list")
+@click.option("-a", "--all", "everybody", is_flag=True, help="Those of all users.")
+@click.option("--expired", is_flag=True, help="Also those that have expired.")
+@click.option("-o", "--output", type=click.Choice(("table", "json")), default="table")
+@click.option(
+    "-c",
+    "--column",
+    "columns",
+    metavar="NAME,...",
+    callback=choose_columns(list(COLUMNS), SHOWN),
+    help=f"Columns of the table, of: {', '.join(COLUMNS)}.",
+)
+@signed_in
+def list_tokens(
+    client: Client, *, everybody: bool, expired: bool, output: str, columns: list[str]
+) -> Status:
+    """List tokens, without their secrets."""
+    found = client.list_tokens("me", include_all=everybody, include_expired=expired)
+    if output == "json":
+        print_json(found)
+    elif not found:
+        note("There are no tokens. Make one: taskyard tokens create")
+    else:
+        shown = ["owner", *columns] if everybody and columns == list(SHOWN) else columns
+        print_table(found, COLUMNS, shown)
+    return None
+
+
+@tokens.command()
+@click.argument("names", metavar="NAME|ID...", nargs=-1, required=True)
+@click.option("--user", default="me", help="Whose tokens. Default: yours.")
+@signed_in
+def remove(client: Client, *, names: tuple[str, ...], user: str) -> Status:
+    """Remove tokens; whoever uses them is signed out at once."""
+    for key in [find_token(client, user, name) for name in names]:
+        client.delete_key(user, key.id)
+        print(f"Removed the token {key.token_name or key.id}.")
+    return None
+
+
+def find_token(client: Client, user: str, name: str) -> APIKey:
+    """A token by its name or its id. Raises Failure when it is not there."""
+    for look in (client.get_token, client.get_key):
+        try:
+            return look(user, name)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+    hint = "To see what there is: taskyard tokens list"
+    raise Failure(f"there is no token {name!r}; nothing was removed.", hint=hint)

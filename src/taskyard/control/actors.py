@@ -1,0 +1,45 @@
+"""Who asks: a user with roles, or the agent of one workspace generation."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from taskyard.db.viewer import Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A signed-in user.
+
+    roles are site roles, member_of and admin_of organizations. key_id is the API key in use.
+    """
+
+    user_id: UUID
+    username: str
+    roles: frozenset[str]
+    member_of: frozenset[UUID]
+    admin_of: frozenset[UUID]
+    key_id: str
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether this is a site owner, who may do and see everything."""
+        return "owner" in self.roles
+
+    @property
+    def viewer(self) -> Viewer:
+        """These eyes for queries."""
+        return Viewer(self.user_id, self.is_owner, self.admin_of)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentActor:
+    """A workspace agent whose token was found good.
+
+    task_id is null when the workspace belongs to no live task. build_id is the build the agent is of.
+    """
+
+    agent_id: UUID
+    workspace_id: UUID
+    build_id: UUID
+    generation: int
+    task_id: UUID | None

@@ -1,0 +1,107 @@
+"""What programs in a workspace ask over HTTP: keep a snapshot, show a status, add log lines."""
+
+from datetime import datetime
+from uuid import UUID, uuid4, uuid5
+
+import msgspec
+
+from taskyard.control.actors import AgentActor
+from taskyard.control.agents import LOG_SOURCES, MAX_LOG_BYTES
+from taskyard.control.services import Services
+from taskyard.db import agents as db
+from taskyard.db import transcript as transcript_db
+from taskyard.db.pool import ring
+from taskyard.errors import (
+    AppUnknown,
+    LogsEmpty,
+    LogsOverflowed,
+    NotFound,
+    StatusMessageTooLong,
+    StatusStateInvalid,
+)
+from taskyard.lifecycle.sanitize import sanitize_message
+from taskyard.wire.enums import AppStatusState
+from taskyard.wire.tasks import SnapshotMessage
+from taskyard.wire.workspaces import (
+    AppendAgentLogsRequest,
+    CreateLogSourceRequest,
+    PatchAppStatus,
+    WorkspaceAgentLogSource,
+)
+
+STATUS_MESSAGE_BYTES = 160
+"""Longest message of a status, measured before it is made fit to show. Source: T149."""
+
+
+async def save_snapshot(
+    services: Services, task_id: UUID, messages: list[SnapshotMessage], now: datetime
+) -> None:
+    """Replaces the task's snapshot. Source: T145."""
+    data = msgspec.json.encode({"messages": messages})
+    async with services.db.transaction() as conn:
+        await transcript_db.upsert_snapshot_as_system(conn, task_id, data, now)
+
+
+async def report_status(
+    services: Services, agent: AgentActor, report: PatchAppStatus, now: datetime
+) -> None:
+    """Adds a status of an app; raises StatusStateInvalid, StatusMessageTooLong, AppUnknown."""
+    if report.state not in set(AppStatusState):
+        raise StatusStateInvalid(report.state)
+    if len(report.message.encode()) > STATUS_MESSAGE_BYTES:
+        raise StatusMessageTooLong(STATUS_MESSAGE_BYTES)
+    async with services.db.transaction() as conn:
+        app = await db.get_agent_app_as_system(conn, agent.agent_id, report.app_slug)
+        if app is None:
+            raise AppUnknown(report.app_slug)
+        await db.insert_app_status_as_system(
+            conn,
+            app,
+            agent.agent_id,
+            state=AppStatusState(report.state),
+            message=sanitize_message(report.message),
+            uri=report.uri,
+            now=now,
+        )
+        await ring(conn, "task", str(agent.task_id))
+
+
+async def create_log_source(
+    services: Services, agent: AgentActor, request: CreateLogSourceRequest, now: datetime
+) -> WorkspaceAgentLogSource:
+    """A named writer of the agent's log; the same id again changes nothing."""
+    source_id = request.id or uuid4()
+    async with services.db.transaction() as conn:
+        await db.upsert_log_source_as_system(
+            conn, agent.agent_id, source_id, request.display_name, icon=request.icon, now=now
+        )
+    return WorkspaceAgentLogSource(
+        workspace_agent_id=agent.agent_id,
+        id=source_id,
+        created_at=now,
+        display_name=request.display_name,
+        icon=request.icon,
+    )
+
+
+async def append_logs(
+    services: Services, agent: AgentActor, request: AppendAgentLogsRequest, now: datetime
+) -> None:
+    """Adds lines; raises LogsEmpty, LogsOverflowed, NotFound for an unknown source."""
+    if not request.logs:
+        raise LogsEmpty
+    source_id = request.log_source_id or uuid5(LOG_SOURCES, f"{agent.agent_id}/agent")
+    lines = [db.AgentLogLine(line.created_at, line.level, line.output) for line in request.logs]
+    async with services.db.transaction() as conn:
+        if request.log_source_id is None:
+            await db.upsert_log_source_as_system(
+                conn, agent.agent_id, source_id, "agent", icon="", now=now
+            )
+        elif not await db.has_log_source_as_system(conn, agent.agent_id, source_id):
+            raise NotFound
+        kept = await db.append_agent_logs_as_system(
+            conn, agent.agent_id, source_id, lines, limit=MAX_LOG_BYTES
+        )
+        await ring(conn, "agent-logs", str(agent.agent_id))
+    if not kept:
+        raise LogsOverflowed

@@ -1,0 +1,177 @@
+"""What workspace agents tell the server: that they live, how far they are, what their programs say."""
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid5
+
+import msgspec
+
+from taskyard.control.actors import AgentActor
+from taskyard.control.services import Services
+from taskyard.db import agents as db
+from taskyard.db.pool import ring
+from taskyard.errors import StaleGeneration
+from taskyard.lifecycle.parameter import parameter_environment
+from taskyard.lifecycle.template_model import App, Template
+from taskyard.wire import link
+from taskyard.wire.enums import AgentLifecycle, AppHealth, LogLevel
+
+if TYPE_CHECKING:
+    from taskyard.db.pool import Connection
+
+MAX_LOG_BYTES = 1024 * 1024
+"""All log lines of one agent together; more is dropped and the agent marked. Source: supporting-api 83."""
+
+HEARTBEATS_PER_LEASE = 6
+"""How many heartbeats may be lost before the lease lapses: with 120 s, one each 20 s."""
+
+LOG_SOURCES = UUID("0c1f2f0e-8c53-4c5e-9f6d-6a1b7f0f9a77")
+"""Namespace from which an agent's log sources get their ids, so that a restart finds them again."""
+
+
+async def welcome(
+    services: Services, actor: AgentActor, version: str, now: datetime
+) -> link.Welcome:
+    """What an agent gets that just connected; raises StaleGeneration when it was replaced."""
+    lease_s = services.settings.agent_lease_s
+    async with services.db.transaction() as conn:
+        row = await db.get_agent_manifest_as_system(conn, actor.agent_id, actor.generation)
+        connected = await db.connect_agent_as_system(
+            conn,
+            actor.agent_id,
+            actor.generation,
+            server_id=services.server_id,
+            version=version,
+            lease_expires_at=now + timedelta(seconds=lease_s),
+            now=now,
+        )
+        if row is None or not connected:
+            raise StaleGeneration
+        await _ring(conn, actor)
+    return link.Welcome(
+        manifest=_manifest(row),
+        acked_seq=row.acked_seq,
+        heartbeat_s=lease_s / HEARTBEATS_PER_LEASE,
+        lease_s=lease_s,
+    )
+
+
+async def heard(services: Services, actor: AgentActor, now: datetime) -> None:
+    """Prolongs the agent's lease; raises StaleGeneration when it was replaced."""
+    until = now + timedelta(seconds=services.settings.agent_lease_s)
+    async with services.db.transaction() as conn:
+        if not await db.renew_agent_lease_as_system(
+            conn, actor.agent_id, actor.generation, until, now=now
+        ):
+            raise StaleGeneration
+
+
+async def disconnected(services: Services, actor: AgentActor, now: datetime) -> None:
+    """The agent's link to this server is gone; nothing when it has moved on."""
+    async with services.db.transaction() as conn:
+        if await db.disconnect_agent_as_system(
+            conn, actor.agent_id, actor.generation, services.server_id, now=now
+        ):
+            await _ring(conn, actor)
+            await ring(conn, "agents", str(actor.workspace_id))
+
+
+async def report_lifecycle(
+    services: Services, actor: AgentActor, report: link.LifecycleReport, now: datetime
+) -> None:
+    """Stores where the agent is; raises StaleGeneration, ValueError for an unknown word."""
+    async with services.db.transaction() as conn:
+        if not await db.set_agent_lifecycle_as_system(
+            conn,
+            actor.agent_id,
+            actor.generation,
+            lifecycle=AgentLifecycle(report.state),
+            at=report.at,
+            now=now,
+        ):
+            raise StaleGeneration
+        await _ring(conn, actor)
+
+
+async def report_app_health(
+    services: Services, actor: AgentActor, report: link.AppHealthReport
+) -> None:
+    """Stores the health of an app that has a check; other apps stay as they are."""
+    health = AppHealth(report.health)
+    async with services.db.transaction() as conn:
+        if await db.set_app_health_as_system(
+            conn, actor.agent_id, actor.generation, report.slug, health=health
+        ):
+            await _ring(conn, actor)
+
+
+async def append_logs(
+    services: Services, actor: AgentActor, lines: link.LogLines, now: datetime
+) -> None:
+    """Adds lines to the agent's log; past the limit they are dropped and the agent is marked."""
+    source_id = uuid5(LOG_SOURCES, f"{actor.agent_id}/{lines.source}")
+    found = [
+        db.AgentLogLine(line.at, _level(line.level), line.text.rstrip("\n")) for line in lines.lines
+    ]
+    async with services.db.transaction() as conn:
+        await db.upsert_log_source_as_system(
+            conn, actor.agent_id, source_id, lines.source, icon="", now=now
+        )
+        await db.append_agent_logs_as_system(
+            conn, actor.agent_id, source_id, found, limit=MAX_LOG_BYTES
+        )
+        await ring(conn, "agent-logs", str(actor.agent_id))
+
+
+def _manifest(row: db.ManifestRow) -> link.Manifest:
+    template = msgspec.json.decode(row.definition, type=Template)
+    parameters = msgspec.json.decode(row.parameters, type=dict[str, str])
+    agent = template.agent
+    return link.Manifest(
+        workspace_id=row.workspace_id,
+        workspace_name=row.workspace_name,
+        owner_name=row.owner_name,
+        task_id=row.task_id,
+        generation=row.generation,
+        env=template.workspace.env | parameter_environment(parameters),
+        start_script=template.scripts.start,
+        stop_script=template.scripts.stop,
+        apps=[_app(app) for app in template.apps],
+        bridge_slug=template.bridge_slug,
+        task_slug=template.task_app,
+        coding_agent=None
+        if agent is None
+        else link.CodingAgent(
+            type=agent.type,
+            transport=agent.transport,
+            command=agent.command,
+            permissions=agent.permissions,
+        ),
+    )
+
+
+def _app(app: App) -> link.App:
+    check = app.healthcheck
+    return link.App(
+        slug=app.slug,
+        url=app.url,
+        command=app.command,
+        healthcheck=None
+        if check is None
+        else link.HealthCheck(
+            url=check.url, interval_s=check.interval_s, threshold=check.threshold
+        ),
+    )
+
+
+def _level(word: str) -> LogLevel:
+    try:
+        return LogLevel(word)
+    except ValueError:
+        return LogLevel.INFO
+
+
+async def _ring(conn: "Connection", actor: AgentActor) -> None:
+    await ring(conn, "agent", str(actor.agent_id))
+    if actor.task_id is not None:
+        await ring(conn, "task", str(actor.task_id))

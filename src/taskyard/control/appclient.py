@@ -1,0 +1,112 @@
+"""HTTP to an app in a workspace: HTTP/1.1 over a byte stream of the agent link."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import h11
+
+from taskyard.control.links import Links
+from taskyard.errors import AgentUnreachable, AppFailed, AppUrlEmpty, AppUrlScheme
+from taskyard_agent.mux import LinkError, LinkLost, Stream
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""Largest body taken from an app; a conversation of that size is no longer read in one piece."""
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Hosts an app's URL may name: an app is reached on the loopback of its own workspace only."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppResponse:
+    """An app's answer; content_type is lower case and without parameters. code is X-Agentapi-Code."""
+
+    status: int
+    content_type: str
+    code: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AppAddress:
+    """Where an app is: the agent that reaches it and its URL, treated as a directory."""
+
+    agent_id: UUID
+    url: str
+
+    def target(self, path: str) -> tuple[int, str, str]:
+        """Port, Host header and request target of a path below the URL.
+
+        Raises AppUrlEmpty, AppUrlScheme, AppFailed for another host than the loopback.
+        """
+        if not self.url:
+            raise AppUrlEmpty
+        parts = urlsplit(self.url)
+        if parts.scheme != "http":
+            raise AppUrlScheme(parts.scheme)
+        if parts.hostname not in LOOPBACK:
+            raise AppFailed(f"the app's host {parts.hostname} is not the workspace's loopback")
+        return parts.port or 80, parts.netloc, f"{parts.path.rstrip('/')}/{path}"
+
+
+async def app_request(
+    links: Links,
+    address: AppAddress,
+    method: str,
+    path: str,
+    *,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float = 30.0,
+) -> AppResponse:
+    """The app's answer, whole. Raises AgentUnreachable, AppFailed, AppUrlEmpty, AppUrlScheme."""
+    port, host, target = address.target(path)
+    mux = links.get(address.agent_id)
+    sent = {"Host": host, "Connection": "close", "Accept": "application/json", **(headers or {})}
+    if body is not None:
+        sent |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    request = h11.Request(method=method, target=target, headers=list(sent.items()))
+    try:
+        async with asyncio.timeout(timeout_s), await mux.open_stream(port) as stream:
+            return await _exchange(stream, request, body)
+    except LinkLost as error:
+        raise AgentUnreachable(address.agent_id) from error
+    except LinkError as error:
+        raise AppFailed(f"port {port} of the workspace cannot be reached: {error}") from error
+    except h11.RemoteProtocolError as error:
+        raise AppFailed(f"the app does not speak HTTP: {error}") from error
+    except TimeoutError as error:
+        raise AppFailed(f"the app did not answer within {timeout_s:g} s") from error
+
+
+async def _exchange(stream: Stream, request: h11.Request, body: bytes | None) -> AppResponse:
+    conn = h11.Connection(h11.CLIENT)
+    message = conn.send(request) or b""
+    if body:
+        message += conn.send(h11.Data(data=body)) or b""
+    message += conn.send(h11.EndOfMessage()) or b""
+    await stream.write(message)
+    head: h11.Response | None = None
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        event = conn.next_event()
+        if event is h11.NEED_DATA:
+            conn.receive_data(await stream.read())
+        elif isinstance(event, h11.Response):
+            head = event
+        elif isinstance(event, h11.Data):
+            parts.append(bytes(event.data))
+            size += len(event.data)
+            if size > MAX_ANSWER_BYTES:
+                raise AppFailed(f"the app's answer is larger than {MAX_ANSWER_BYTES} bytes")
+        elif isinstance(event, h11.EndOfMessage):
+            break
+        elif isinstance(event, h11.ConnectionClosed):
+            raise AppFailed("the app hung up without an answer")
+    assert head is not None
+    found = {name.decode().lower(): value.decode("latin-1") for name, value in head.headers}
+    media = found.get("content-type", "").partition(";")[0].strip().lower()
+    return AppResponse(head.status_code, media, found.get("x-agentapi-code", ""), b"".join(parts))

@@ -1,0 +1,289 @@
+"""Executors of jobs that change workspaces: start, stop, delete, and bringing back what was lost.
+
+Each may run again after its worker was killed at any line. A try raises the workspace's generation
+before it asks the driver, so that only the last try's workspace can stay.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, assert_never
+from uuid import UUID, uuid4
+
+import msgspec
+
+from taskyard.control.build_record import Started, record_restart, record_start
+from taskyard.control.job_run import JobRun
+from taskyard.control.transcript import snapshot_from_items
+from taskyard.db import runs
+from taskyard.db.runs import RunRow
+from taskyard.drivers.base import Driver, Limits, WorkspaceSpec
+from taskyard.errors import DriverError, JobFailed
+from taskyard.lifecycle.template_model import Template
+from taskyard.wire.enums import JobStatus, LogLevel, LogSource, Transition
+
+if TYPE_CHECKING:
+    from taskyard.db.pool import Connection
+
+PREPARING = "Preparing workspace"
+STARTING = "Starting workspace"
+STOPPING = "Stopping workspace"
+REMOVING = "Removing workspace"
+RECORDING = "Recording result"
+RESTARTING = "Restarting workspace"
+CLEANING = "Cleaning up"
+
+ENSURE_TIMEOUT_S = 600.0
+"""Seconds a driver has to bring a workspace up: enough for one that fetches an image first."""
+
+DRIVER_TIMEOUT_S = 120.0
+"""Seconds a driver has for anything else, beside the grace that a stop gives to the agent."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A build with its parsed template and the driver that holds its workspace."""
+
+    row: RunRow
+    template: Template
+    driver: Driver
+
+
+async def run_build(run: JobRun) -> None:
+    """Does a `workspace_build` job: start, stop or delete."""
+    run.undo = partial(_clean_up, run)
+    row = await _load(run)
+    match row.transition:
+        case Transition.START:
+            await _start(run, row)
+        case Transition.STOP:
+            run.undo = None
+            await _stop(run, row)
+        case Transition.DELETE:
+            run.undo = None
+            await _delete(run, row)
+        case _:
+            assert_never(row.transition)
+
+
+async def run_repair(run: JobRun) -> None:
+    """Does a `workspace_repair` job: makes the place of a workspace what its newest build says."""
+    row = await _load(run)
+    run.log_to = row.job_id
+    if not row.newest:
+        return
+    if row.deleted:
+        await _destroy_place(run, row)
+    elif row.transition is Transition.START and row.job_status is JobStatus.SUCCEEDED:
+        await _restart(run, row)
+    else:
+        await _stop_place(run, row)
+
+
+async def _load(run: JobRun) -> RunRow:
+    build_id = run.job.workspace_build_id
+    async with run.services.db.connection() as conn:
+        row = None if build_id is None else await runs.get_run_as_system(conn, build_id)
+    if row is None:
+        raise JobFailed(f"internal: build {build_id} of job {run.job.id} does not exist")
+    return row
+
+
+async def _start(run: JobRun, row: RunRow) -> None:
+    plan = _plan(run, row)
+    run.log(LogLevel.INFO, PREPARING, f"Template version {row.template_version_name}.")
+    generation, token = await _ensure(run, plan, STARTING)
+    now = run.services.now()
+    async with run.fenced() as conn:
+        run.log(LogLevel.INFO, RECORDING, "The workspace runs; its agent is expected to report in.")
+        await runs.end_agents(conn, row.workspace_id, now, but_of_build=row.build_id)
+        await runs.set_restarts(conn, row.workspace_id, 0)
+        await record_start(conn, Started(row, plan.template, generation, token, now))
+        await run.finish(conn, now)
+
+
+async def _restart(run: JobRun, row: RunRow) -> None:
+    plan = _plan(run, row)
+    run.log(LogLevel.WARN, RESTARTING, "The workspace was lost. It is started again.")
+    generation, token = await _ensure(run, plan, RESTARTING)
+    now = run.services.now()
+    async with run.fenced() as conn:
+        await record_restart(conn, Started(row, plan.template, generation, token, now))
+        await run.finish(conn, now)
+
+
+async def _stop(run: JobRun, row: RunRow) -> None:
+    await _stop_place(run, row)
+    now = run.services.now()
+    async with run.fenced() as conn:
+        await runs.end_agents(conn, row.workspace_id, now)
+        await _keep_conversation(conn, row, now)
+        run.log(LogLevel.INFO, RECORDING, "The workspace is stopped; its files are kept.")
+        await run.finish(conn, now)
+
+
+async def _keep_conversation(conn: "Connection", row: RunRow, now: datetime) -> None:
+    """Writes the task's snapshot from its items when our bridge ran and did not upload one.
+
+    Somebody else's server has told us nothing to write. Source: N21.
+    """
+    if row.task_id is None or row.definition is None:
+        return
+    if msgspec.json.decode(row.definition, type=Template).bridge_slug is None:
+        return
+    if not await runs.has_snapshot_since(conn, row.task_id, row.created_at):
+        await snapshot_from_items(conn, row.task_id, now)
+
+
+async def _delete(run: JobRun, row: RunRow) -> None:
+    await _destroy_place(run, row)
+    now = run.services.now()
+    async with run.fenced() as conn:
+        run.log(LogLevel.INFO, RECORDING, "Nothing of the workspace is left.")
+        await run.finish(conn, now)
+        await runs.end_agents(conn, row.workspace_id, now)
+        await runs.delete_workspace(conn, row.workspace_id, now)
+
+
+async def _stop_place(run: JobRun, row: RunRow) -> None:
+    """Ends every process of the workspace, if it ever had any."""
+    driver = _driver_of(run, row)
+    if driver is None:
+        return
+    grace_s = run.services.settings.stop_grace_s
+    run.log(LogLevel.INFO, STOPPING, f"The agent has {grace_s:g} s to end by itself.")
+    try:
+        async with asyncio.timeout(grace_s + DRIVER_TIMEOUT_S):
+            await driver.stop(row.workspace_id, grace_s=grace_s)
+    except (DriverError, TimeoutError) as error:
+        raise JobFailed(_sentence(driver, "stop", error)) from error
+
+
+async def _destroy_place(run: JobRun, row: RunRow) -> None:
+    """Removes processes and files of the workspace, if it ever had any here."""
+    driver = run.drivers.get(row.driver or "")
+    if driver is None:
+        return
+    run.log(LogLevel.INFO, REMOVING, "Processes and files of the workspace are removed.")
+    try:
+        async with asyncio.timeout(DRIVER_TIMEOUT_S):
+            await driver.destroy(row.workspace_id)
+    except (DriverError, TimeoutError) as error:
+        raise JobFailed(_sentence(driver, "remove", error)) from error
+
+
+async def _clean_up(run: JobRun) -> None:
+    """Takes back a start that failed or was canceled: no process stays, the files do."""
+    row = await _load(run)
+    if row.transition is Transition.START and row.driver in run.drivers:
+        run.log(LogLevel.INFO, CLEANING, "Whatever was started is stopped.")
+        await _stop_place(run, row)
+
+
+def _plan(run: JobRun, row: RunRow) -> _Plan:
+    """What a start works with; raises JobFailed when the template or its driver cannot be used."""
+    if row.definition is None:
+        raise JobFailed(
+            f"template version {row.template_version_name} was never imported successfully; "
+            "push the template again and use the new version"
+        )
+    template = msgspec.json.decode(row.definition, type=Template)
+    name = template.workspace.driver
+    if row.driver is not None and row.driver != name:
+        raise JobFailed(
+            f"this workspace lives in the {row.driver} driver and cannot move to {name}; "
+            "create a new task from this template version"
+        )
+    driver = run.drivers.get(name)
+    if driver is None:
+        raise JobFailed(_no_driver(run, name))
+    return _Plan(row, template, driver)
+
+
+def _driver_of(run: JobRun, row: RunRow) -> Driver | None:
+    """The driver that holds the workspace; None before its first start. Raises JobFailed."""
+    if row.driver is None:
+        return None
+    driver = run.drivers.get(row.driver)
+    if driver is None:
+        raise JobFailed(_no_driver(run, row.driver))
+    return driver
+
+
+def _no_driver(run: JobRun, name: str) -> str:
+    have = ", ".join(sorted(run.drivers)) or "none"
+    return (
+        f"this server has no workspace driver named {name}, it has: {have}; "
+        "change the template, or start the server where the driver works"
+    )
+
+
+async def _ensure(run: JobRun, plan: _Plan, stage: str) -> tuple[int, UUID]:
+    """Generation and agent token of the workspace that now runs; raises JobFailed."""
+    row = plan.row
+    async with run.services.db.connection() as conn:
+        files = await runs.get_file_as_system(conn, row.file_id)
+    if files is None:
+        raise JobFailed("internal: the files of the template are gone from the database")
+    token = uuid4()
+    try:
+        async with asyncio.timeout(ENSURE_TIMEOUT_S):
+            generation = await _raise_generation(run, plan)
+            run.log(LogLevel.INFO, stage, f"Generation {generation} in driver {plan.driver.name}.")
+            await plan.driver.ensure(
+                _spec(plan, generation, token, files),
+                partial(_driver_line, run, stage),
+            )
+    except (DriverError, TimeoutError) as error:
+        raise JobFailed(_sentence(plan.driver, "start", error)) from error
+    return generation, token
+
+
+async def _raise_generation(run: JobRun, plan: _Plan) -> int:
+    """A generation above all that were, which only this try uses."""
+    row = plan.row
+    seen = await plan.driver.observe(row.workspace_id)
+    async with run.fenced() as conn:
+        generation = await runs.raise_generation(
+            conn,
+            row.workspace_id,
+            seen=seen.generation,
+            driver=plan.driver.name,
+            now=run.services.now(),
+        )
+    if generation is None:
+        raise JobFailed("the workspace was deleted before it could be started")
+    return generation
+
+
+def _spec(plan: _Plan, generation: int, token: UUID, files: bytes) -> WorkspaceSpec:
+    """The workspace for its driver. The template's environment travels to scripts in the manifest."""
+    wanted = plan.template.workspace
+    return WorkspaceSpec(
+        workspace_id=plan.row.workspace_id,
+        generation=generation,
+        hostname=plan.row.workspace_name.lower(),
+        agent_token=str(token),
+        template_tar=files,
+        env={},
+        limits=Limits(
+            cpu=wanted.cpu,
+            memory_bytes=wanted.memory_bytes,
+            processes=wanted.processes,
+            disk_bytes=wanted.disk_bytes,
+        ),
+    )
+
+
+def _driver_line(run: JobRun, stage: str, level: LogLevel, text: str) -> None:
+    run.log(level, stage, text, source=LogSource.PROVISIONER)
+
+
+def _sentence(driver: Driver, verb: str, error: DriverError | TimeoutError) -> str:
+    if isinstance(error, TimeoutError):
+        return (
+            f"the {driver.name} driver did not {verb} the workspace in time; "
+            "see the server's log and the load of the machine, then try again"
+        )
+    return str(error)

@@ -1,0 +1,89 @@
+"""The one place where builds of workspaces come into being: by people, by the clock, by deletion."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+from uuid import UUID, uuid4
+
+import msgspec
+
+from taskyard.db import builds, jobs
+from taskyard.db.builds import BuildRow
+from taskyard.errors import BuildActive, NotFound
+from taskyard.wire.enums import BuildReason, Transition
+
+if TYPE_CHECKING:
+    from taskyard.db.pool import Connection
+
+
+class WorkspaceKey(Protocol):
+    """Any row of a workspace."""
+
+    @property
+    def id(self) -> UUID:
+        """The workspace's id."""
+
+
+async def insert_build(
+    conn: "Connection",
+    *,
+    workspace: WorkspaceKey,
+    transition: Transition,
+    reason: BuildReason,
+    initiator_id: UUID,
+    template_version_id: UUID,
+    preset_id: UUID | None,
+    parameters: Mapping[str, str] | None,
+    now: datetime,
+) -> BuildRow:
+    """The new build of a workspace, its job pending at the end of the queue.
+
+    parameters null: those of the build before. The place in the queue is 0, as nobody has looked
+    yet. Raises BuildActive when a build is not over, NotFound when the workspace or the version is
+    gone. Source: tasks-api 8.10.
+    """
+    locked = await builds.lock_workspace(conn, workspace.id)
+    file_id = await builds.get_file_of_version_as_system(conn, template_version_id)
+    if locked is None or file_id is None:
+        raise NotFound(f"workspace {workspace.id} or template version {template_version_id}")
+    if await builds.has_active_build(conn, locked.id):
+        raise BuildActive(locked.id)
+    await jobs.drop_waiting_repairs(conn, locked.id, now)
+    build_id, job_id = uuid4(), uuid4()
+    await jobs.enqueue_job(
+        conn,
+        job_id=job_id,
+        kind=jobs.JobKind.BUILD,
+        organization_id=locked.organization_id,
+        initiator_id=initiator_id,
+        file_id=file_id,
+        template_version_id=None,
+        workspace_id=locked.id,
+        workspace_build_id=build_id,
+        now=now,
+    )
+    await builds.insert_build(
+        conn,
+        id=build_id,
+        workspace_id=locked.id,
+        transition=transition,
+        reason=reason,
+        initiator_id=initiator_id,
+        job_id=job_id,
+        template_version_id=template_version_id,
+        preset_id=preset_id,
+        now=now,
+    )
+    if parameters is None:
+        await builds.copy_build_parameters(conn, locked.id, build_id)
+    elif parameters:
+        await builds.insert_build_parameters(conn, build_id, parameters)
+    await jobs.ring_changed(conn, locked.id, build_id)
+    return await _read(conn, build_id)
+
+
+async def _read(conn: "Connection", build_id: UUID) -> BuildRow:
+    build = await builds.get_build_as_system(conn, build_id)
+    if build is None:
+        raise NotFound(f"build {build_id}")
+    return msgspec.structs.replace(build, job_queue_position=0)

@@ -1,0 +1,65 @@
+"""Passwords: what is accepted, how they are hashed and checked without holding up anybody."""
+
+from functools import partial
+
+import anyio
+import anyio.to_thread
+from argon2 import PasswordHasher
+from argon2.exceptions import VerificationError
+
+MIN_LENGTH = 8
+"""Characters; NIST SP 800-63B's floor for passwords that people choose."""
+
+MAX_LENGTH = 128
+"""Characters; longer input only makes work for the hash."""
+
+COMMON = frozenset({"password", "12345678", "123456789", "1234567890", "qwertyuiop", "letmein1"})
+"""Never accepted, whatever their length; with the user's own name these are what guessers try first."""
+
+HASH_SLOTS = 2
+"""Hashes at once: one takes 64 MiB and a quarter of a second of one core."""
+
+_HASHER = PasswordHasher(parallelism=1)
+_LIMITER: list[anyio.CapacityLimiter] = []
+
+
+def password_problem(password: str, *, username: str, email: str) -> str | None:
+    """Why a password is refused, as a sentence; None when it is good."""
+    lowered = password.lower()
+    if len(password) < MIN_LENGTH:
+        return f"use at least {MIN_LENGTH} characters"
+    if len(password) > MAX_LENGTH:
+        return f"use at most {MAX_LENGTH} characters"
+    if lowered in COMMON or lowered in (username.lower(), email.lower()):
+        return "this is one of the first that anybody would guess"
+    if len(set(lowered)) < 3:
+        return "use more than two different characters"
+    return None
+
+
+async def hash_password(password: str) -> str:
+    """The argon2id hash of a password, in its usual text form."""
+    return await anyio.to_thread.run_sync(_HASHER.hash, password, limiter=_limiter())
+
+
+async def password_matches(password_hash: str | None, password: str) -> bool:
+    """Whether the password is right; None is checked as long as any other, so that time tells nothing."""
+    check = partial(_matches, password_hash or _DUMMY, password)
+    return await anyio.to_thread.run_sync(check, limiter=_limiter()) and password_hash is not None
+
+
+def _matches(password_hash: str, password: str) -> bool:
+    try:
+        return _HASHER.verify(password_hash, password)
+    except VerificationError:
+        return False
+
+
+def _limiter() -> anyio.CapacityLimiter:
+    # A limiter belongs to an event loop, so it is made inside the first one that needs it.
+    if not _LIMITER:
+        _LIMITER.append(anyio.CapacityLimiter(HASH_SLOTS))
+    return _LIMITER[0]
+
+
+_DUMMY = _HASHER.hash("no user has this password")

@@ -1,0 +1,259 @@
+"""The reconciler: compares what should be with what drivers see, and enqueues what is missing.
+
+It keeps nothing between passes but the time it began, so any number of them may run anywhere: each
+write looks again under the workspace's lock, and a workspace has one open repair at most.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, assert_never
+from uuid import UUID, uuid4
+
+import structlog
+
+from taskyard.control.builds import insert_build
+from taskyard.control.services import Services
+from taskyard.db import jobs, runs
+from taskyard.db.jobs import JobKind
+from taskyard.db.pool import ring
+from taskyard.db.runs import PlaceRow, WorldRow
+from taskyard.drivers.base import Driver, Observation
+from taskyard.errors import DriverError
+from taskyard.lifecycle.plan import (
+    Action,
+    AutoPause,
+    Desired,
+    DestroyOrphan,
+    Halt,
+    Observed,
+    Place,
+    Repair,
+    plan,
+)
+from taskyard.wire.enums import BuildReason, JobStatus, LogLevel, LogSource, Transition
+
+if TYPE_CHECKING:
+    from taskyard.db.pool import Connection
+
+log = structlog.get_logger()
+
+DRIVER_TIMEOUT_S = 30.0
+"""Seconds a driver has to say what it holds; one that hangs must not keep the others from being seen."""
+
+DESTROY_TIMEOUT_S = 120.0
+"""Seconds a driver has to remove what nobody knows any more."""
+
+LEAST_PAUSE_S = 0.2
+"""Seconds between two passes at least, however often links drop."""
+
+FAILED_STARTS = 5
+"""Repairs in one stretch of a workspace whose agent never calls: then starting it again is no help."""
+
+STRETCH = timedelta(minutes=10)
+"""The time within which FAILED_STARTS repairs are too many."""
+
+GIVING_UP = "Giving up"
+"""The stage of the line that says so, once, in the build's log."""
+
+
+class Reconciler:
+    """Looks at the world every few seconds, and at once when a link drops, until cancelled."""
+
+    def __init__(self, services: Services, drivers: Mapping[str, Driver]) -> None:
+        self._services = services
+        self._drivers = drivers
+        self._since = services.now()
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Reconciles until cancelled; a pass that fails is logged, and the next one comes."""
+        async with self._services.doorbell.on("agents", lambda _: self._wake.set()):
+            while True:
+                self._wake.clear()
+                try:
+                    await self.reconcile()
+                except Exception:  # the edge: the world is looked at again in a moment
+                    log.exception("reconcile.failed")
+                await asyncio.sleep(LEAST_PAUSE_S)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._services.settings.reconcile_s):
+                        await self._wake.wait()
+
+    async def reconcile(self) -> list[Action]:
+        """One pass; returns what it found to be done, whether or not somebody else was faster."""
+        now = self._services.now()
+        await self._lapse_agents(now)
+        seen = await self._observe()
+        async with self._services.db.connection() as conn:
+            world = await runs.list_world_as_system(conn)
+        rows = {row.workspace_id: row for row in world}
+        actions = plan(
+            [_desired(row) for row in world],
+            _observed(rows.values(), seen, now),
+            now,
+            listening_since=self._since,
+        )
+        for action in actions:
+            await self._act(action, seen)
+        return actions
+
+    async def _lapse_agents(self, now: datetime) -> None:
+        async with self._services.db.transaction() as conn:
+            for agent_id in await runs.lapse_agents(conn, now):
+                log.warning("agent.lease_lapsed", agent_id=str(agent_id))
+                await ring(conn, "agent", str(agent_id))
+
+    async def _observe(self) -> dict[str, list[Observation]]:
+        """What each driver holds; a driver that does not answer is missing."""
+        seen: dict[str, list[Observation]] = {}
+        for name, driver in self._drivers.items():
+            try:
+                async with asyncio.timeout(DRIVER_TIMEOUT_S):
+                    seen[name] = list(await driver.list())
+            except (DriverError, TimeoutError, OSError) as error:
+                log.warning("driver.not_observed", driver=name, exc_info=error)
+        return seen
+
+    async def _act(self, action: Action, seen: Mapping[str, list[Observation]]) -> None:
+        match action:
+            case Repair():
+                await self._repair(action)
+            case Halt():
+                await self._tidy(action.workspace_id)
+            case DestroyOrphan():
+                if not await self._tidy(action.workspace_id):
+                    await self._destroy(action.workspace_id, seen)
+            case AutoPause():
+                await self._pause(action)
+            case _:
+                assert_never(action)
+
+    async def _repair(self, action: Repair) -> None:
+        """Enqueues a repair of a start, unless something changed since or it is hopeless."""
+        now = self._services.now()
+        async with self._services.db.transaction() as conn:
+            place = await runs.lock_place(conn, action.workspace_id)
+            if place is None or place.busy or place.deleted or not _runs(place):
+                return
+            if place.generation != action.seen_generation:
+                return
+            failed = await runs.count_failed_starts(
+                conn, place.workspace_id, place.build_id, STRETCH
+            )
+            if failed >= FAILED_STARTS:
+                await self._give_up(conn, place, now)
+                return
+            await runs.set_restarts(conn, place.workspace_id, action.restarts)
+            await _enqueue(conn, place, now)
+        log.warning(
+            "workspace.repaired",
+            workspace_id=str(action.workspace_id),
+            restarts=action.restarts,
+        )
+
+    async def _give_up(self, conn: "Connection", place: PlaceRow, now: datetime) -> None:
+        if await runs.has_log_stage(conn, place.job_id, GIVING_UP):
+            return
+        text = (
+            f"The workspace was started {FAILED_STARTS} times again and its agent never reported in. "
+            "It is left alone now. Look at the lines above, then pause and resume the task."
+        )
+        line = (now, LogSource.PROVISIONER_DAEMON, LogLevel.ERROR, GIVING_UP, text)
+        await jobs.append_job_logs(conn, place.job_id, [line])
+        log.error("workspace.given_up", workspace_id=str(place.workspace_id))
+
+    async def _tidy(self, workspace_id: UUID) -> bool:
+        """Enqueues a job that makes the driver's side what the newest build says.
+
+        Returns whether the workspace is known at all. As a job it waits for, and is waited for by,
+        every build of the workspace.
+        """
+        async with self._services.db.transaction() as conn:
+            place = await runs.lock_place(conn, workspace_id)
+            if place is None:
+                return False
+            if not place.busy and (place.deleted or not _runs(place)):
+                await _enqueue(conn, place, self._services.now())
+                log.warning("workspace.tidied", workspace_id=str(workspace_id))
+        return True
+
+    async def _destroy(self, workspace_id: UUID, seen: Mapping[str, list[Observation]]) -> None:
+        """Removes what drivers hold of a workspace that was never recorded here."""
+        for name, observations in seen.items():
+            if any(o.workspace_id == workspace_id for o in observations):
+                log.warning("workspace.orphan", workspace_id=str(workspace_id), driver=name)
+                try:
+                    async with asyncio.timeout(DESTROY_TIMEOUT_S):
+                        await self._drivers[name].destroy(workspace_id)
+                except (DriverError, TimeoutError) as error:
+                    log.warning("workspace.orphan_stays", exc_info=error)
+
+    async def _pause(self, action: AutoPause) -> None:
+        """Makes the stop build of a workspace whose deadline still is past."""
+        now = self._services.now()
+        async with self._services.db.transaction() as conn:
+            place = await runs.lock_place(conn, action.workspace_id)
+            if place is None or place.deleted or not _runs(place):
+                return
+            if place.deadline is None or place.deadline > now:
+                return
+            await insert_build(
+                conn,
+                workspace=place,
+                transition=Transition.STOP,
+                reason=BuildReason(action.reason),
+                initiator_id=place.owner_id,
+                template_version_id=place.template_version_id,
+                preset_id=place.template_version_preset_id,
+                parameters=None,
+                now=now,
+            )
+        log.info("workspace.auto_paused", workspace_id=str(action.workspace_id))
+
+
+async def _enqueue(conn: "Connection", place: PlaceRow, now: datetime) -> None:
+    await jobs.enqueue_job(
+        conn,
+        job_id=uuid4(),
+        kind=JobKind.REPAIR,
+        organization_id=place.organization_id,
+        initiator_id=place.initiator_id,
+        file_id=place.file_id,
+        template_version_id=None,
+        workspace_id=place.workspace_id,
+        workspace_build_id=place.build_id,
+        now=now,
+    )
+
+
+def _runs(place: PlaceRow) -> bool:
+    """Whether the newest build wants the workspace to run."""
+    return place.transition is Transition.START and place.job_status is JobStatus.SUCCEEDED
+
+
+def _desired(row: WorldRow) -> Desired:
+    return Desired(
+        workspace_id=row.workspace_id,
+        transition=row.transition,
+        job=row.job_status,
+        generation=row.generation,
+        settled_at=row.settled_at,
+        restarts=row.restarts,
+        agent_last_seen=row.agent_last_seen,
+        deadline=row.deadline,
+        is_task=row.is_task,
+    )
+
+
+def _observed(
+    world: Iterable[WorldRow], seen: Mapping[str, list[Observation]], at: datetime
+) -> dict[UUID, Observed]:
+    """What drivers see by workspace: absent where the driver answered and does not know it."""
+    found = {row.workspace_id: Observed(Place.ABSENT, 0, at) for row in world if row.driver in seen}
+    for observations in seen.values():
+        for observation in observations:
+            state = Place(observation.state)
+            found[observation.workspace_id] = Observed(state, observation.generation, at)
+    return found

@@ -1,0 +1,193 @@
+"""Talking to the app of a task: sending it messages, reading the conversation."""
+
+import msgspec
+
+from taskyard.control.actors import Actor
+from taskyard.control.appclient import AppAddress, AppResponse, app_request
+from taskyard.control.services import Services
+from taskyard.control.tasks import input_missing, refuse, refused
+from taskyard.db import tasks as db
+from taskyard.db.transcript import SnapshotRow, get_snapshot_as_system
+from taskyard.errors import (
+    AppRefused,
+    Forbidden,
+    RefusedBroken,
+    RefusedNow,
+    RefusedState,
+    RequestRefused,
+)
+from taskyard.lifecycle.permissions import Verb, can
+from taskyard.lifecycle.task import LogOrigin, TaskVerb, log_origin
+from taskyard.wire import tasks as wire
+from taskyard.wire.enums import LogEntryType
+
+APP_TIMEOUT_S = 30.0
+"""Seconds that one request to an app may take. Source: tasks-api 8.6 row 10."""
+
+SNAPSHOT_FORMAT = "agentapi"
+"""The one format of snapshots. Source: tasks-api 9.1."""
+
+ROLES = {"user": LogEntryType.INPUT, "agent": LogEntryType.OUTPUT}
+"""Whose message is which direction. Source: T100."""
+
+STABLE = "stable"
+"""The status of an app that takes messages. Source: tasks-api 8.6 row 12."""
+
+
+class _AppStatus(msgspec.Struct):
+    status: str
+
+
+class _AppMessage(msgspec.Struct):
+    content: str
+    type: str
+
+
+async def send_input(
+    services: Services, actor: Actor, task: db.TaskRow, request: wire.TaskSendRequest
+) -> None:
+    """Hands a message to the app of an active task, once and as it is. Source: tasks-api 8.6, T93-T99.
+
+    Raises RequestRefused, Refused, AgentUnreachable, AppFailed, AppRefused, AppUrlEmpty, AppUrlScheme.
+    """
+    if request.input == "":
+        raise input_missing()
+    if request.when is not None:
+        raise RequestRefused(
+            "queue_unavailable",
+            "This server keeps no queue of messages yet.",
+            'Leave out "when", and send once the task is idle.',
+        )
+    refuse(TaskVerb.SEND, task)
+    if not can(actor, Verb.TASK_WRITE, task.owner_id, task.organization_id):
+        raise Forbidden("talk to the app of this task")
+    address = _address(task)
+    await _require_stable(services, address)
+    body = msgspec.json.encode(_AppMessage(content=request.input, type="user"))
+    answer = await _ask(services, address, "POST", "message", body=body)
+    _require_json(answer, "app_rejected", "The task's app did not take the message.")
+
+
+async def get_logs(services: Services, task: db.TaskRow) -> wire.TaskLogsResponse:
+    """The conversation: from the app while the task is active, else as it was kept. Source: tasks-api 8.7.
+
+    Raises Refused, AgentUnreachable, AppFailed, AppRefused, AppUrlEmpty, AppUrlScheme.
+    """
+    origin = log_origin(task.facts)
+    match origin:
+        case LogOrigin.LIVE:
+            return await _live_logs(services, _address(task))
+        case LogOrigin.SNAPSHOT:
+            return await _kept_logs(services, task)
+        case _:
+            raise refused(origin)
+
+
+async def _live_logs(services: Services, address: AppAddress) -> wire.TaskLogsResponse:
+    answer = await _ask(services, address, "GET", "messages")
+    message = "The task's app did not give its messages."
+    _require_json(answer, "app_messages_failed", message)
+    try:
+        found = msgspec.json.decode(answer.body, type=wire.SnapshotUpload)
+    except msgspec.MsgspecError as error:
+        raise AppRefused(
+            "app_messages_failed", message, f"Its answer makes no sense: {error}."
+        ) from error
+    entries = _entries(found.messages or [])
+    if isinstance(entries, str):
+        raise AppRefused(
+            "app_answer_invalid",
+            "The task's app gave a message that cannot be shown.",
+            _role(entries),
+        )
+    return wire.TaskLogsResponse(logs=entries)
+
+
+async def _kept_logs(services: Services, task: db.TaskRow) -> wire.TaskLogsResponse:
+    async with services.db.connection() as conn:
+        row = await get_snapshot_as_system(conn, task.id)
+    if row is None:
+        return wire.TaskLogsResponse(logs=[], snapshot=True)
+    entries = _entries(_snapshot(row).messages or [])
+    if isinstance(entries, str):
+        raise RefusedBroken(
+            "snapshot_role", "The kept conversation cannot be shown.", _role(entries)
+        )
+    return wire.TaskLogsResponse(logs=entries, snapshot=True, snapshot_at=row.created_at)
+
+
+def _snapshot(row: SnapshotRow) -> wire.SnapshotUpload:
+    """The kept messages; raises RefusedBroken for a format or a text that cannot be read."""
+    if row.format != SNAPSHOT_FORMAT:
+        raise RefusedBroken(
+            "snapshot_format",
+            "The kept conversation has a format that this server does not read.",
+            f'The format is "{row.format}"; only "{SNAPSHOT_FORMAT}" is read.',
+        )
+    try:
+        return msgspec.json.decode(row.data, type=wire.SnapshotUpload)
+    except msgspec.MsgspecError as error:
+        raise RefusedBroken(
+            "snapshot_broken", "The kept conversation cannot be read.", str(error)
+        ) from error
+
+
+def _entries(messages: list[wire.SnapshotMessage]) -> list[wire.TaskLogEntry] | str:
+    """The messages as log entries in their order, or the first role that is none."""
+    for message in messages:
+        if message.role not in ROLES:
+            return message.role
+    return [
+        wire.TaskLogEntry(id=m.id, content=m.content, type=ROLES[m.role], time=m.time)
+        for m in messages
+    ]
+
+
+def _role(role: str) -> str:
+    return f'A message has the role "{role}"; only user and agent are known.'
+
+
+def _address(task: db.TaskRow) -> AppAddress:
+    """Where the app is that takes the task's input; raises RefusedState when the build chose none."""
+    if task.agent_id is None or task.app_url is None:
+        raise RefusedState(
+            "no_app", "This task has no app that takes messages.", "Pause the task and resume it."
+        )
+    return AppAddress(task.agent_id, task.app_url)
+
+
+async def _require_stable(services: Services, address: AppAddress) -> None:
+    """Nothing when the app takes messages now; raises RefusedNow when it is busy, AppRefused."""
+    answer = await _ask(services, address, "GET", "status")
+    message = "The task's app did not tell its status."
+    _require_json(answer, "app_status_failed", message)
+    try:
+        status = msgspec.json.decode(answer.body, type=_AppStatus).status
+    except msgspec.MsgspecError as error:
+        raise AppRefused(
+            "app_status_failed", message, f"Its answer makes no sense: {error}."
+        ) from error
+    if status != STABLE:
+        raise RefusedNow(
+            "app_busy",
+            "The task's app takes no message now.",
+            f'The app\'s status is "{status}". Send again once the task is idle.',
+        )
+
+
+async def _ask(
+    services: Services, address: AppAddress, method: str, path: str, *, body: bytes | None = None
+) -> AppResponse:
+    return await app_request(
+        services.links, address, method, path, body=body, timeout_s=APP_TIMEOUT_S
+    )
+
+
+def _require_json(answer: AppResponse, code: str, message: str) -> None:
+    """Raises AppRefused unless the app answered 200 with JSON. Source: tasks-api 8.11, T97, T105."""
+    if answer.status != 200:
+        word = f" ({answer.code})" if answer.code else ""
+        raise AppRefused(code, message, f"It answered with status {answer.status}{word}.")
+    if answer.content_type != "application/json":
+        kind = answer.content_type or "no media type"
+        raise AppRefused(code, message, f"It answered with {kind}, not with JSON.")

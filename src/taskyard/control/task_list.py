@@ -1,0 +1,142 @@
+"""The list of tasks: its query, and pages for those who ask for them."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from msgspec.structs import replace
+
+from taskyard.control.actors import Actor
+from taskyard.control.services import Services
+from taskyard.control.viewers import may_read_user
+from taskyard.db import identity
+from taskyard.db import tasks as db
+from taskyard.errors import QueryInvalid
+from taskyard.lifecycle.search import explain, parse_query
+from taskyard.wire.enums import TaskStatus
+
+if TYPE_CHECKING:
+    from taskyard.db.pool import Connection
+
+KEYS = ("owner", "organization", "status")
+"""What a search for tasks may name. Source: tasks-api 8.1."""
+
+MAX_PAGE = 1000
+"""Tasks of one page at most; without a page size all come at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """Tasks, newest first; next_token is null when there are no more."""
+
+    tasks: list[db.TaskRow]
+    next_token: str | None
+
+
+async def list_tasks(services: Services, actor: Actor, query: Mapping[str, str]) -> TaskPage:
+    """The tasks that the actor may see, narrowed by `q`; raises QueryInvalid. Source: T44-T50."""
+    size = _page_size(query.get("page_size", ""))
+    async with services.db.connection() as conn:
+        only = await _filter(conn, actor, query.get("q", ""))
+        before_at, before_id = _read_token(query.get("page_token", ""))
+        only = replace(only, before_at=before_at, before_id=before_id)
+        limit = None if size is None else size + 1
+        rows = await db.list_tasks(conn, actor.viewer, only, limit=limit)
+    if size is None or len(rows) <= size:
+        return TaskPage(rows, None)
+    return TaskPage(rows[:size], _token(rows[size - 1]))
+
+
+async def _filter(conn: "Connection", actor: Actor, q: str) -> db.TaskFilter:
+    found = parse_query(q, KEYS, bare="owner")
+    if isinstance(found, list):
+        raise QueryInvalid([(violation.field, explain(violation, KEYS)) for violation in found])
+    violations: list[tuple[str, str]] = []
+    owner_id = organization_id = status = None
+    if "owner" in found:
+        owner_id = await owner_of_query(conn, actor, found["owner"], violations)
+    if "organization" in found:
+        organization_id = await organization_of_query(
+            conn, actor, found["organization"], violations
+        )
+    if "status" in found:
+        status = _status(found["status"], violations)
+    if violations:
+        raise QueryInvalid(violations)
+    return db.TaskFilter(owner_id=owner_id, organization_id=organization_id, status=status)
+
+
+async def owner_of_query(
+    conn: "Connection", actor: Actor, value: str, violations: list[tuple[str, str]]
+) -> UUID | None:
+    """The user that a query names: `me`, a UUID that may match nobody, or a name that must be visible."""
+    if value == "me":
+        return actor.user_id
+    user_id = _uuid_or_none(value)
+    if user_id is not None:
+        return user_id
+    user = None
+    if "\0" not in value:
+        user = await identity.get_user_by_username_as_system(conn, value)
+    if user is None or not may_read_user(actor, user):
+        violations.append(("owner", f'there is no user "{value}", or you may not see them'))
+        return None
+    return user.id
+
+
+async def organization_of_query(
+    conn: "Connection", actor: Actor, value: str, violations: list[tuple[str, str]]
+) -> UUID | None:
+    """The organization that a query names: a UUID that may match none, or a name that must be visible."""
+    organization_id = _uuid_or_none(value)
+    if organization_id is not None:
+        return organization_id
+    for row in await identity.list_organizations(conn, actor.viewer):
+        if row.name.lower() == value:
+            return row.id
+    violations.append(
+        ("organization", f'there is no organization "{value}", or you may not see it')
+    )
+    return None
+
+
+def _status(value: str, violations: list[tuple[str, str]]) -> TaskStatus | None:
+    if value in set(TaskStatus):
+        return TaskStatus(value)
+    violations.append(("status", f'"{value}" is no status; give one of {", ".join(TaskStatus)}'))
+    return None
+
+
+def _page_size(raw: str) -> int | None:
+    if not raw:
+        return None
+    if raw.isascii() and raw.isdigit() and 1 <= int(raw[:9]) <= MAX_PAGE:
+        return int(raw)
+    raise QueryInvalid([("page_size", f"give a number from 1 to {MAX_PAGE}")])
+
+
+def _token(row: db.TaskRow) -> str:
+    """Where the next page begins: behind this task."""
+    return urlsafe_b64encode(f"{row.created_at.isoformat()} {row.id}".encode()).decode()
+
+
+def _read_token(raw: str) -> tuple[datetime | None, UUID | None]:
+    if not raw:
+        return None, None
+    try:
+        at, _, task_id = urlsafe_b64decode(raw.encode()).decode().partition(" ")
+        return datetime.fromisoformat(at).astimezone(UTC), UUID(task_id)
+    except (ValueError, OverflowError) as error:
+        raise QueryInvalid(
+            [("page_token", "give the X-Taskyard-Next-Page of the page before")]
+        ) from error
+
+
+def _uuid_or_none(raw: str) -> UUID | None:
+    try:
+        return UUID(raw)
+    except ValueError:
+        return None

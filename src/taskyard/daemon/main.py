@@ -1,0 +1,269 @@
+"""The composition root: a server from its settings, from the first file to the last process.
+
+One process answers requests, holds agent links, runs jobs and repairs; a Postgres of our own is its
+child. Workspaces are nobody's children: SIGTERM leaves them running and the next server finds them,
+Ctrl-C pauses them first.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import structlog
+import uvloop
+from starlette.types import ASGIApp
+
+from taskyard.config import Role, Settings, load_settings
+from taskyard.control import build_run, template_import
+from taskyard.control.links import Links
+from taskyard.control.reconciler import Reconciler
+from taskyard.control.services import Services
+from taskyard.control.shutdown import pause_all, stop_what_is_left
+from taskyard.control.starters import keep_starters
+from taskyard.control.worker import Executor, Worker
+from taskyard.daemon.datadir import DataDir
+from taskyard.daemon.listen import Listener, listen_tcp, listen_unix
+from taskyard.daemon.logs import configure_logs
+from taskyard.daemon.postgres import EmbeddedPostgres
+from taskyard.db.jobs import JobKind
+from taskyard.db.migrate import migrate
+from taskyard.db.pool import Database, Doorbell
+from taskyard.drivers.base import Driver
+from taskyard.drivers.echo.driver import EchoDriver
+from taskyard.drivers.sandbox.driver import SandboxDriver
+from taskyard.errors import StartupError
+from taskyard.server.app import build_app
+from taskyard.server.handlers import HANDLERS, SOCKETS
+from taskyard.wire.routes import ROUTES, Auth
+
+log = structlog.get_logger()
+
+PAUSE_MARGIN_S = 1.0
+"""Time for the bookkeeping of pausing, on top of the grace that agents get; 10 s in all is the promise."""
+
+EXECUTORS: Mapping[str, Executor] = {
+    JobKind.IMPORT: template_import.import_version,
+    JobKind.BUILD: build_run.run_build,
+    JobKind.REPAIR: build_run.run_repair,
+}
+
+
+@dataclass(slots=True)
+class Stop:
+    """How the server was told to stop: by hand means that workspaces are paused first."""
+
+    told: asyncio.Event
+    by_hand: bool = False
+
+    def tell(self, *, by_hand: bool) -> None:
+        """Told once more, there is no waiting for workspaces."""
+        self.by_hand = by_hand and not self.told.is_set()
+        self.told.set()
+
+
+def run_server(flags: Mapping[str, object], config_file: Path | None) -> int:
+    """Runs a server until it is told to stop; the exit status, 1 when it could not start."""
+    try:
+        settings = load_settings(flags, os.environ, config_file)
+        configure_logs(settings)
+        uvloop.run(serve(settings))
+    except StartupError as error:
+        _complain(error)
+        return 1
+    except BaseExceptionGroup as group:
+        causes, rest = group.split(StartupError)
+        if causes is None or rest is not None:
+            raise
+        for cause in _leaves(causes):
+            _complain(cause)
+        return 1
+    return 0
+
+
+def _complain(error: BaseException) -> None:
+    sys.stderr.write(f"taskyard: {error}\n")
+
+
+async def serve(settings: Settings) -> None:
+    """A server from start to stop. Raises StartupError."""
+    stop = Stop(asyncio.Event())
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, lambda: stop.tell(by_hand=True))
+    loop.add_signal_handler(signal.SIGTERM, lambda: stop.tell(by_hand=False))
+    async with AsyncExitStack() as stack:
+        is_api = Role.API in settings.roles
+        data = stack.enter_context(DataDir(Path(settings.data_dir), attach=not is_api))
+        sockets = _sockets(settings, data) if is_api else None
+        url = await stack.enter_async_context(_database_url(settings, data))
+        services = await stack.enter_async_context(_services(settings, data, url))
+        drivers = await _drivers(settings, data)
+        async with asyncio.TaskGroup() as group:
+            running = Running(group, services, drivers)
+            await running.start(sockets)
+            await stop.told.wait()
+            await running.stop(by_hand=stop.by_hand)
+
+
+class Running:
+    """A server's loops while they run, and the order in which they end."""
+
+    def __init__(
+        self, group: asyncio.TaskGroup, services: Services, drivers: Mapping[str, Driver]
+    ) -> None:
+        self._group = group
+        self._services = services
+        self._drivers = drivers
+        self._loops: list[asyncio.Task[None]] = []
+        self._listeners: list[Listener] = []
+        self._serving: list[asyncio.Task[None]] = []
+
+    async def start(self, sockets: "Sockets | None") -> None:
+        """Returns once requests are answered; says so on stdout, for whoever started the server."""
+        services = self._services
+        self._loop(services.doorbell.run())
+        if sockets is not None:
+            public = build_app(services, ROUTES, HANDLERS, SOCKETS)
+            inside = [r for r in ROUTES if r.auth is Auth.AGENT or r.operation == "get_build_info"]
+            await self._listen(public, sockets.public)
+            await self._listen(build_app(services, inside, HANDLERS, SOCKETS), sockets.agents)
+            if services.settings.starter_templates:
+                self._loop(keep_starters(services))
+        if Role.WORKER in services.settings.roles:
+            worker = Worker(services, self._drivers, EXECUTORS, os.uname().nodename)
+            self._loop(worker.run())
+            for driver in self._drivers.values():
+                if isinstance(driver, EchoDriver):
+                    self._loop(driver.run())
+            self._loop(Reconciler(services, self._drivers).run())
+        host = sockets.address if sockets is not None else "worker"
+        sys.stdout.write(f"ready {host}\n")
+        sys.stdout.flush()
+        log.info("server.ready", address=host, **services.settings.shown())
+
+    async def stop(self, *, by_hand: bool) -> None:
+        """Ends everything in order; workspaces first when a person stops the server."""
+        settings = self._services.settings
+        pausing = by_hand and Role.WORKER in settings.roles
+        if pausing:
+            log.info("server.pausing", grace_s=settings.stop_grace_s)
+            await pause_all(self._services, within_s=settings.stop_grace_s + PAUSE_MARGIN_S)
+        for listener in self._listeners:
+            listener.should_exit = True
+        if self._serving:
+            await asyncio.wait(self._serving)
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.wait(self._loops)
+        if pausing and (left := await stop_what_is_left(self._drivers)):
+            log.warning("server.workspaces_cut", count=left)
+
+    def _loop(self, work: Coroutine[None, None, None]) -> None:
+        self._loops.append(self._group.create_task(work))
+
+    async def _listen(self, app: ASGIApp, sock: socket.socket) -> None:
+        listener = Listener(app, proxied=False)
+        self._listeners.append(listener)
+        self._serving.append(self._group.create_task(listener.serve([sock])))
+        await listener.ready.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class Sockets:
+    """What an api server listens on, bound before anything slow, and the address it prints."""
+
+    public: socket.socket
+    agents: socket.socket
+    address: str
+
+
+def _sockets(settings: Settings, data: DataDir) -> Sockets:
+    public = listen_tcp(settings.host, settings.port)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{host}:{public.getsockname()[1]}"
+    return Sockets(public, listen_unix(data.link_socket), address)
+
+
+@asynccontextmanager
+async def _database_url(settings: Settings, data: DataDir) -> AsyncIterator[str]:
+    """The address of the database; a Postgres of our own lives as long as the block."""
+    if settings.postgres_url is not None:
+        yield settings.postgres_url
+        return
+    postgres = EmbeddedPostgres(data.postgres)
+    if Role.API not in settings.roles:
+        yield postgres.url
+        return
+    await postgres.start()
+    try:
+        async with asyncio.TaskGroup() as group:
+            keeper = group.create_task(_keep_alive(postgres))
+            try:
+                yield postgres.url
+            finally:
+                keeper.cancel()
+    finally:
+        await postgres.stop()
+
+
+async def _keep_alive(postgres: EmbeddedPostgres) -> None:
+    """Starts our Postgres again whenever it dies under us."""
+    while True:
+        code = await postgres.wait_dead()
+        log.error("postgres.died", exit_code=code)
+        await postgres.restart()
+        log.info("postgres.restarted")
+
+
+@asynccontextmanager
+async def _services(settings: Settings, data: DataDir, url: str) -> AsyncIterator[Services]:
+    """What use cases work with, on a migrated database."""
+    db = Database(url)
+    try:
+        await migrate(url)
+        await db.open()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+        raise StartupError(
+            f"the database cannot be used: {error}. Check the address, the password and that it runs "
+            "(--postgres-url or TASKYARD_POSTGRES_URL)."
+        ) from error
+    try:
+        yield Services(
+            settings=settings,
+            db=db,
+            doorbell=Doorbell(url),
+            links=Links(),
+            server_id=uuid4(),
+            deployment_id=data.deployment_id,
+            now=lambda: datetime.now(UTC),
+        )
+    finally:
+        await db.close()
+
+
+async def _drivers(settings: Settings, data: DataDir) -> dict[str, Driver]:
+    """The drivers of this machine by name; none for a process that runs no jobs."""
+    if Role.WORKER not in settings.roles:
+        return {}
+    sandbox = SandboxDriver(
+        data.workspaces, data.link_socket.parent, allow_unconfined=settings.allow_unconfined
+    )
+    await sandbox.probe()
+    log.info("driver.ready", driver=sandbox.name, mode=sandbox.mode)
+    echo = EchoDriver(data.path / "echo", f"unix:{data.link_socket}")
+    return {sandbox.name: sandbox, echo.name: echo}
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found

@@ -1,0 +1,93 @@
+"""Migrations: ordered files, run once each, under one lock, checked against what ran before."""
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+
+import asyncpg
+
+from taskyard.errors import DatabaseNewer, StartupError
+
+ADVISORY_LOCK = 7_245_001
+"""Any fixed number: servers that start together take turns on it."""
+
+LOCK_TIMEOUT = "4s"
+"""How long a migration may wait for a table lock before it gives up rather than block everybody."""
+
+STATEMENT_TIMEOUT = "60s"
+"""Upper bound of one statement of a migration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file; number is its first four digits, checksum the SHA-256 of its text."""
+
+    number: int
+    name: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """Hex SHA-256 of the text."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def load_migrations() -> list[Migration]:
+    """Every migration of this release, in order, numbered from 1 without gaps."""
+    folder = files("taskyard.db") / "migrations"
+    names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))
+    found = [Migration(int(n[:4]), n, (folder / n).read_text(encoding="utf-8")) for n in names]
+    if [m.number for m in found] != list(range(1, len(found) + 1)):
+        raise ValueError(f"migrations are not numbered 1..{len(found)}: {names}")
+    return found
+
+
+async def migrate(url: str) -> int:
+    """Brings the database to this release; returns how many migrations ran.
+
+    Raises DatabaseNewer when a newer release was here, StartupError when a file that ran has changed.
+    """
+    conn = await asyncpg.connect(url)
+    try:
+        await conn.execute("select pg_advisory_lock($1)", ADVISORY_LOCK)
+        return await _run(conn, load_migrations())
+    finally:
+        await conn.close()
+
+
+async def _run(conn: "asyncpg.Connection[asyncpg.Record]", migrations: list[Migration]) -> int:
+    await conn.execute(
+        "create table if not exists schema_migrations ("
+        "number integer primary key, name text not null, checksum text not null, "
+        "applied_at timestamptz not null default now())"
+    )
+    rows = await conn.fetch("select number, checksum from schema_migrations order by number")
+    done = {row["number"]: row["checksum"] for row in rows}
+    _compare(done, migrations)
+    todo = [m for m in migrations if m.number not in done]
+    for migration in todo:
+        async with conn.transaction():
+            await conn.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
+            await conn.execute(f"set local statement_timeout = '{STATEMENT_TIMEOUT}'")
+            await conn.execute(migration.sql)
+            await conn.execute(
+                "insert into schema_migrations (number, name, checksum) values ($1, $2, $3)",
+                migration.number,
+                migration.name,
+                migration.checksum,
+            )
+    return len(todo)
+
+
+def _compare(done: dict[int, str], migrations: list[Migration]) -> None:
+    if done and max(done) > len(migrations):
+        raise DatabaseNewer(
+            f"the database is at migration {max(done)}, this release knows {len(migrations)}: "
+            "run the newer release that was here before, or restore a backup made by this one"
+        )
+    for migration in migrations:
+        if done.get(migration.number, migration.checksum) != migration.checksum:
+            raise StartupError(
+                f"migration {migration.name} ran here with another text: "
+                "run the release that made this database, then upgrade"
+            )

@@ -1,0 +1,151 @@
+"""Connections to Postgres: a fair gate before the pool, transactions, and the doorbell (LISTEN)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from taskyard.errors import DatabaseBusy
+
+if TYPE_CHECKING:
+    from asyncpg import Record
+    from asyncpg.pool import PoolConnectionProxy
+
+    Connection = asyncpg.Connection[Record] | PoolConnectionProxy[Record]
+
+ACQUIRE_TIMEOUT_S = 10.0
+"""How long a request waits for a connection before it is told to come back."""
+
+STATEMENT_TIMEOUT_MS = 30_000
+"""Upper bound of one statement; transactions of ours are short, so this only ends accidents."""
+
+CHANNEL = "taskyard"
+"""The one NOTIFY channel; a payload is `topic` or `topic:id`, never content."""
+
+RECONNECT_S = 1.0
+"""Pause between tries to listen again after the listening connection was lost."""
+
+
+async def prepare_connection(conn: "asyncpg.Connection[Record]") -> None:
+    """Makes json and jsonb travel as the UTF-8 bytes of their text, which msgspec reads and writes."""
+    for kind in ("json", "jsonb"):
+        await conn.set_type_codec(
+            kind, schema="pg_catalog", encoder=bytes.decode, decoder=str.encode, format="text"
+        )
+
+
+class Database:
+    """A pool of connections behind a gate that serves in order of arrival.
+
+    asyncpg's own pool lets late arrivals overtake, which ruins the tail latency; the semaphore does
+    not. Source: decisions/0002-web-and-data-layer.md.
+    """
+
+    def __init__(self, url: str, *, size: int = 10) -> None:
+        self.url = url
+        self._size = size
+        self._gate = asyncio.Semaphore(size)
+        self._pool: asyncpg.Pool[Record] | None = None
+
+    async def open(self) -> None:
+        """Connects; raises OSError or asyncpg.PostgresError when the URL does not work."""
+        self._pool = await asyncpg.create_pool(
+            self.url,
+            min_size=1,
+            max_size=self._size,
+            init=prepare_connection,
+            server_settings={
+                "application_name": "taskyard",
+                "timezone": "UTC",
+                "statement_timeout": str(STATEMENT_TIMEOUT_MS),
+            },
+        )
+
+    async def close(self) -> None:
+        """Closes every connection; those in use are given a moment, then cut."""
+        if self._pool is None:
+            return
+        try:
+            async with asyncio.timeout(5):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> "AsyncIterator[Connection]":
+        """A connection outside any transaction, for single statements; raises DatabaseBusy."""
+        if self._pool is None:
+            raise RuntimeError("the database was not opened")
+        try:
+            async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
+                await self._gate.acquire()
+        except TimeoutError as error:
+            raise DatabaseBusy from error
+        try:
+            async with self._pool.acquire() as conn:
+                yield conn
+        finally:
+            self._gate.release()
+
+    @asynccontextmanager
+    async def transaction(self) -> "AsyncIterator[Connection]":
+        """A connection inside one transaction: commits at the end, rolls back on any error."""
+        async with self.connection() as conn, conn.transaction():
+            yield conn
+
+
+class Doorbell:
+    """Wakes waiters when any server rings a topic; a lost ring is covered by their own polling.
+
+    `resync` is rung for every topic after the listening connection was lost and found again.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._waiters: dict[str, set[Callable[[str], None]]] = {}
+
+    async def run(self) -> None:
+        """Listens until cancelled, reconnecting as often as it takes."""
+        while True:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await self._listen()
+            await asyncio.sleep(RECONNECT_S)
+
+    @asynccontextmanager
+    async def on(self, topic: str, callback: Callable[[str], None]) -> AsyncIterator[None]:
+        """Calls back with the id rung (empty when all may have changed) while the block runs."""
+        callbacks = self._waiters.setdefault(topic, set())
+        callbacks.add(callback)
+        try:
+            yield
+        finally:
+            callbacks.discard(callback)
+            if not callbacks:
+                self._waiters.pop(topic, None)
+
+    async def _listen(self) -> None:
+        conn = await asyncpg.connect(self._url)
+        lost = asyncio.Event()
+        conn.add_termination_listener(lambda _: lost.set())
+        try:
+            await conn.add_listener(CHANNEL, self._rung)
+            for topic in list(self._waiters):
+                self._ring_here(topic, "")
+            await lost.wait()
+        finally:
+            conn.terminate()
+
+    def _rung(self, _conn: object, _pid: int, _channel: str, payload: object) -> None:
+        topic, _, subject = str(payload).partition(":")
+        self._ring_here(topic, subject)
+
+    def _ring_here(self, topic: str, subject: str) -> None:
+        for callback in tuple(self._waiters.get(topic, ())):
+            callback(subject)
+
+
+async def ring(conn: "Connection", topic: str, subject: str = "") -> None:
+    """Rings a topic when the transaction of conn commits; at once outside a transaction."""
+    await conn.execute("select pg_notify($1, $2)", CHANNEL, f"{topic}:{subject}")

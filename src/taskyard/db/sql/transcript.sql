@@ -1,0 +1,82 @@
+-- name: lock_workspace_as_system
+-- The workspace's generation and how far its items are held, locked until the transaction ends.
+select w.generation, w.acked_seq, t.id as task_id, t.last_number
+from workspaces w
+left join tasks t on t.workspace_id = w.id
+where w.id = :workspace_id
+for update of w;
+
+-- name: insert_item_as_system
+-- One transcript item.
+insert into task_items (task_id, number, seq, generation, kind, turn, data, time, stored_at)
+values (:task_id, :number, :seq, :generation, :kind, :turn, :data, :time, :now);
+
+-- name: set_acked_seq_as_system
+-- How far the workspace's items are held now.
+update workspaces
+set acked_seq = :acked_seq, last_used_at = :now
+where id = :workspace_id;
+
+-- name: set_last_number_as_system
+-- The number of the task's newest item.
+update tasks
+set last_number = :last_number
+where id = :task_id;
+
+-- name: list_items_as_system
+-- Items of a task after a number, in order; the caller has checked that the task is visible.
+select number, kind, turn, data, time
+from task_items
+where task_id = :task_id and number > :after and (:kinds::text[] is null or kind = any(:kinds))
+order by number
+limit :limit;
+
+-- name: upsert_snapshot_as_system
+-- The one snapshot of a task.
+insert into task_snapshots (task_id, format, data, created_at)
+values (:task_id, :format, :data, :now)
+on conflict (task_id) do update
+set format = excluded.format, data = excluded.data, created_at = excluded.created_at;
+
+-- name: get_snapshot_as_system
+-- The snapshot of a task; the caller has checked that the task is visible.
+select format, data, created_at
+from task_snapshots
+where task_id = :task_id;
+
+-- name: get_delivery_as_system
+-- What decides whether a task's input is to be delivered to its app now; no row unless the agent is of the
+-- newest build, a start that succeeded, of a live task.
+select
+    t.id as task_id, t.input, b.id as build_id, w.generation, w.id as workspace_id, a.lifecycle,
+    app.id as app_id, app.slug, app.url, app.health, v.definition,
+    p.id as prompt_id, p.state as prompt_state,
+    (
+        select d.content from task_prompts d
+        where d.task_id = t.id and d.source = 'input' and d.state in ('delivered', 'uncertain')
+        order by d.place desc
+        limit 1
+    ) as last_delivered,
+    exists (
+        select 1 from workspace_app_statuses s where s.workspace_id = w.id and s.created_at > b.created_at
+    ) as has_report
+from workspace_agents a
+join workspaces w on w.id = a.workspace_id
+join workspace_builds b on b.id = a.workspace_build_id
+join tasks t on t.workspace_id = w.id and t.deleted_at is null
+join workspace_apps app on app.id = b.app_id
+join template_versions v on v.id = b.template_version_id
+left join task_prompts p on p.workspace_build_id = b.id and p.source = 'input'
+where a.id = :agent_id and a.generation = w.generation and b.transition = 'start' and b.settled
+    and b.build_number = (select max(n.build_number) from workspace_builds n where n.workspace_id = w.id);
+
+-- name: insert_prompt_as_system
+-- A task's input, marked before anything of it leaves the server; one for each start.
+insert into task_prompts (id, task_id, source, workspace_build_id, content, state, created_at, sent_at)
+values (:id, :task_id, 'input', :build_id, :content, 'sending', :now, :now);
+
+-- name: settle_prompt_as_system
+-- How a delivery ended; nothing when it has ended already.
+update task_prompts
+set state = :state, error = :error, settled_at = :now
+where id = :id and state = 'sending';

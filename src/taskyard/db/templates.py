@@ -1,0 +1,420 @@
+"""Templates, their versions and files: row types and one function a statement of sql/templates.sql."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import msgspec
+
+from taskyard.db.jobs import IdRow, JobKind, JobRow, TurnRow
+from taskyard.db.statements import NoRow, statement
+from taskyard.db.viewer import Viewer
+from taskyard.lifecycle.job import job_status
+from taskyard.wire.enums import JobStatus, ParameterType
+from taskyard.wire.templates import Monotonic, Provisioner
+
+if TYPE_CHECKING:
+    from taskyard.db.pool import Connection
+
+STARTERS_LOCK = 7_245_003
+"""Any fixed number of an advisory lock: servers take turns on it when they bring their starters."""
+
+
+class FileRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An archive as it was uploaded."""
+
+    id: UUID
+    mimetype: str
+    data: bytes
+
+
+class FoundRow(msgspec.Struct, frozen=True):
+    """Whether something is so."""
+
+    found: bool
+
+
+class TemplateRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A template. has_ai_task is of its active version, active_user_count who has a workspace of it."""
+
+    id: UUID
+    organization_id: UUID
+    organization_name: str
+    organization_display_name: str
+    organization_icon: str
+    name: str
+    display_name: str
+    description: str
+    icon: str
+    provisioner: Provisioner
+    active_version_id: UUID
+    has_ai_task: bool
+    active_user_count: int
+    default_ttl_ms: int
+    activity_bump_ms: int
+    failure_ttl_ms: int
+    dormant_ttl_ms: int
+    delete_ttl_ms: int
+    allow_user_cancel_workspace_jobs: bool
+    allow_user_autostart: bool
+    allow_user_autostop: bool
+    require_active_version: bool
+    deprecation_message: str
+    deleted: bool
+    created_by: UUID
+    created_by_name: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class TemplateFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """What a list of templates is narrowed to; null means any. Texts are in lower case.
+
+    text is a part of the name or of the name for people.
+    """
+
+    organization_id: UUID | None = None
+    exact_name: str | None = None
+    name: str | None = None
+    display_name: str | None = None
+    text: str | None = None
+    author_id: UUID | None = None
+    has_ai_task: bool | None = None
+    deprecated: bool | None = False
+    deleted: bool = False
+
+
+class VersionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A template version with its import job, whose columns begin with `job_`.
+
+    template_* is null while it belongs to no template. warnings is a JSON array of sentences.
+    """
+
+    id: UUID
+    template_id: UUID | None
+    template_name: str | None
+    template_display_name: str | None
+    template_icon: str | None
+    organization_id: UUID
+    name: str
+    message: str
+    readme: str
+    archived: bool
+    warnings: bytes
+    created_by: UUID
+    created_by_username: str
+    created_by_name: str
+    created_by_avatar_url: str
+    created_at: datetime
+    updated_at: datetime
+    job_id: UUID
+    job_type: JobKind
+    job_organization_id: UUID
+    job_initiator_id: UUID
+    job_file_id: UUID
+    job_template_version_id: UUID | None
+    job_workspace_id: UUID | None
+    job_workspace_build_id: UUID | None
+    job_tags: bytes
+    job_attempt: int
+    job_run_at: datetime
+    job_worker_id: UUID | None
+    job_worker_name: str | None
+    job_lease_expires_at: datetime | None
+    job_created_at: datetime
+    job_updated_at: datetime
+    job_started_at: datetime | None
+    job_canceled_at: datetime | None
+    job_completed_at: datetime | None
+    job_error: str | None
+    job_error_code: str | None
+    job_queue_position: int
+    job_queue_size: int
+
+    @property
+    def job(self) -> JobRow:
+        """The import job."""
+        return JobRow(**{name: getattr(self, f"job_{name}") for name in JobRow.__struct_fields__})
+
+    @property
+    def import_status(self) -> JobStatus:
+        """Where the import is."""
+        return job_status(
+            self.job_started_at, self.job_completed_at, self.job_canceled_at, self.job_error
+        )
+
+
+class LockedVersionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A version whose row is locked."""
+
+    id: UUID
+    organization_id: UUID
+    template_id: UUID | None
+    archived: bool
+
+
+class PresetRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A preset; parameters is a JSON array of objects with name and value."""
+
+    id: UUID
+    name: str
+    description: str
+    icon: str
+    is_default: bool
+    parameters: bytes
+
+
+class ParameterRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A question of a version; options is a JSON array of objects."""
+
+    name: str
+    display_name: str
+    description: str
+    type: ParameterType
+    form_type: str
+    mutable: bool
+    default_value: str
+    icon: str
+    options: bytes
+    validation_error: str | None
+    validation_regex: str | None
+    validation_min: int | None
+    validation_max: int | None
+    validation_monotonic: Monotonic | None
+    required: bool
+    ephemeral: bool
+
+
+class ImportedVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """What an import found; definition is the parsed template as JSON."""
+
+    definition: bytes
+    has_ai_task: bool
+    readme: str
+    display_name: str
+    description: str
+    icon: str
+    parameters: list[ParameterRow]
+    presets: list[PresetRow]
+
+
+class StarterRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A template that may have come from a starter; version_name is of its active version."""
+
+    id: UUID
+    deleted: bool
+    version_name: str
+
+
+_INSERT_FILE = statement("templates", "insert_file", NoRow)
+_FIND_FILE = statement("templates", "find_file", IdRow)
+_GET_FILE = statement("templates", "get_file", FileRow)
+_MAY_USE_FILE = statement("templates", "may_use_file", FoundRow)
+_NAME_IN_USE = statement("templates", "template_name_in_use", FoundRow)
+_INSERT = statement("templates", "insert_template", NoRow)
+_GET = statement("templates", "get_template", TemplateRow)
+_GET_BY_NAME = statement("templates", "get_template_by_name", TemplateRow)
+_LIST = statement("templates", "list_templates", TemplateRow)
+_INSERT_VERSION = statement("templates", "insert_version", NoRow)
+_GET_VERSION = statement("templates", "get_version", VersionRow)
+_GET_VERSION_BY_NAME = statement("templates", "get_version_by_name", VersionRow)
+_LIST_VERSIONS = statement("templates", "list_versions", VersionRow)
+_HAS_VERSION = statement("templates", "has_version", FoundRow)
+_LOCK_VERSION = statement("templates", "lock_version", LockedVersionRow)
+_ATTACH_VERSION = statement("templates", "attach_version", NoRow)
+_PROMOTE_VERSION = statement("templates", "promote_version", NoRow)
+_PRESETS = statement("templates", "list_presets", PresetRow)
+_PARAMETERS = statement("templates", "list_parameters", ParameterRow)
+_RECORD_IMPORT = statement("templates", "record_import", NoRow)
+_FILL_TEMPLATE = statement("templates", "fill_template", NoRow)
+_INSERT_PARAMETER = statement("templates", "insert_parameter", NoRow)
+_INSERT_PRESET = statement("templates", "insert_preset", NoRow)
+_USE_FILE = statement("templates", "use_file", NoRow)
+_STARTERS_TURN = statement("templates", "take_starters_turn", TurnRow)
+_FIRST_OWNER = statement("templates", "get_first_owner_as_system", IdRow)
+_STARTER = statement("templates", "get_starter_as_system", StarterRow)
+
+
+async def insert_file(conn: "Connection", **values: object) -> bool:
+    """Whether the file is new; False when its user has one of the same bytes."""
+    return await _INSERT_FILE.execute(conn, **values) > 0
+
+
+async def find_file(conn: "Connection", created_by: UUID, sha256: bytes) -> UUID | None:
+    """The id of the user's file of these bytes; None when they have none."""
+    row = await _FIND_FILE.one(conn, created_by=created_by, sha256=sha256)
+    return None if row is None else row.id
+
+
+async def get_file(conn: "Connection", viewer: Viewer, file_id: UUID) -> FileRow | None:
+    """A file that the viewer may read."""
+    return await _GET_FILE.one(conn, file_id=file_id, **viewer.values())
+
+
+async def may_use_file(conn: "Connection", viewer: Viewer, file_id: UUID) -> bool:
+    """Whether there is such a file and the viewer may read it."""
+    row = await _MAY_USE_FILE.one(conn, file_id=file_id, **viewer.values())
+    return row is not None and row.found
+
+
+async def template_name_in_use(conn: "Connection", organization_id: UUID, name: str) -> bool:
+    """Whether a live template of the organization has this name, whatever its case."""
+    row = await _NAME_IN_USE.one(conn, organization_id=organization_id, name=name)
+    return row is not None and row.found
+
+
+async def insert_template(conn: "Connection", **values: object) -> None:
+    """Adds a template around a version. Raises UniqueViolationError for a name in use."""
+    await _INSERT.execute(conn, **values)
+
+
+async def get_template(conn: "Connection", viewer: Viewer, template_id: UUID) -> TemplateRow | None:
+    """A live template that the viewer may see."""
+    return await _GET.one(conn, template_id=template_id, **viewer.values())
+
+
+async def get_template_by_name(
+    conn: "Connection", viewer: Viewer, organization_id: UUID, name: str
+) -> TemplateRow | None:
+    """A live template of an organization by name, if the viewer may see it."""
+    return await _GET_BY_NAME.one(
+        conn, organization_id=organization_id, name=name, **viewer.values()
+    )
+
+
+async def list_templates(
+    conn: "Connection", viewer: Viewer, only: TemplateFilter
+) -> list[TemplateRow]:
+    """Templates that the viewer may see, those with most users first."""
+    return await _LIST.many(conn, **msgspec.structs.asdict(only), **viewer.values())
+
+
+async def insert_version(conn: "Connection", **values: object) -> None:
+    """Adds a version. Raises UniqueViolationError for a name that its template has already."""
+    await _INSERT_VERSION.execute(conn, **values)
+
+
+async def get_version(conn: "Connection", viewer: Viewer, version_id: UUID) -> VersionRow | None:
+    """A version that the viewer may see."""
+    return await _GET_VERSION.one(conn, version_id=version_id, **viewer.values())
+
+
+async def get_version_by_name(
+    conn: "Connection", template_id: UUID, name: str
+) -> VersionRow | None:
+    """A version of a template by name."""
+    return await _GET_VERSION_BY_NAME.one(conn, template_id=template_id, name=name)
+
+
+async def list_versions(
+    conn: "Connection",
+    template_id: UUID,
+    *,
+    include_archived: bool,
+    after_id: UUID | None,
+    limit: int | None,
+    offset: int,
+) -> list[VersionRow]:
+    """Versions of a template, oldest first; limit null means all."""
+    return await _LIST_VERSIONS.many(
+        conn,
+        template_id=template_id,
+        include_archived=include_archived,
+        after_id=after_id,
+        limit=limit,
+        offset=offset,
+    )
+
+
+async def has_version(conn: "Connection", template_id: UUID, version_id: UUID) -> bool:
+    """Whether the template has this version."""
+    row = await _HAS_VERSION.one(conn, template_id=template_id, version_id=version_id)
+    return row is not None and row.found
+
+
+async def lock_version(
+    conn: "Connection", viewer: Viewer, version_id: UUID
+) -> LockedVersionRow | None:
+    """A version that the viewer may see, locked until the transaction ends."""
+    return await _LOCK_VERSION.one(conn, version_id=version_id, **viewer.values())
+
+
+async def attach_version(
+    conn: "Connection", version_id: UUID, template_id: UUID, now: datetime
+) -> None:
+    """The version belongs to the template from now on."""
+    await _ATTACH_VERSION.execute(conn, version_id=version_id, template_id=template_id, now=now)
+
+
+async def promote_version(
+    conn: "Connection", template_id: UUID, version_id: UUID, now: datetime
+) -> None:
+    """New workspaces of the template are made of this version of it; nothing for a version of another."""
+    await _PROMOTE_VERSION.execute(conn, template_id=template_id, version_id=version_id, now=now)
+
+
+async def list_presets(conn: "Connection", version_id: UUID) -> list[PresetRow]:
+    """The presets of a version, in the template's order."""
+    return await _PRESETS.many(conn, version_id=version_id)
+
+
+async def list_parameters(conn: "Connection", version_id: UUID) -> list[ParameterRow]:
+    """What a version asks of a workspace, in the template's order."""
+    return await _PARAMETERS.many(conn, version_id=version_id)
+
+
+async def record_import(
+    conn: "Connection", version_id: UUID, found: ImportedVersion, now: datetime
+) -> None:
+    """Writes all that an import found; the template that waits for it gets its texts."""
+    await _RECORD_IMPORT.execute(
+        conn,
+        version_id=version_id,
+        definition=found.definition,
+        has_ai_task=found.has_ai_task,
+        readme=found.readme,
+        now=now,
+    )
+    await _FILL_TEMPLATE.execute(
+        conn,
+        version_id=version_id,
+        display_name=found.display_name,
+        description=found.description,
+        icon=found.icon,
+        now=now,
+    )
+    await _INSERT_PARAMETER.execute_many(conn, _placed(version_id, found.parameters))
+    await _INSERT_PRESET.execute_many(conn, _placed(version_id, found.presets))
+
+
+async def use_file(conn: "Connection", job_id: UUID, file_id: UUID) -> None:
+    """The version that the job imports is made from this file from now on."""
+    await _USE_FILE.execute(conn, job_id=job_id, file_id=file_id)
+
+
+async def take_starters_turn(conn: "Connection") -> None:
+    """Returns once no other server is at its starters; until the transaction ends."""
+    await _STARTERS_TURN.one(conn, lock=STARTERS_LOCK)
+
+
+async def get_first_owner_as_system(conn: "Connection") -> UUID | None:
+    """The live owner who was created first; None on a server without users."""
+    row = await _FIRST_OWNER.one(conn)
+    return None if row is None else row.id
+
+
+async def get_starter_as_system(
+    conn: "Connection", organization_id: UUID, name: str
+) -> StarterRow | None:
+    """The template of this name, live or deleted; None when there never was one."""
+    return await _STARTER.one(conn, organization_id=organization_id, name=name)
+
+
+def _placed(
+    version_id: UUID, rows: "list[ParameterRow] | list[PresetRow]"
+) -> list[Mapping[str, object]]:
+    return [
+        {"version_id": version_id, "ordinal": place, **msgspec.structs.asdict(row)}
+        for place, row in enumerate(rows)
+    ]

@@ -1,0 +1,150 @@
+"""Transcript items, snapshots, prompts: row types and one function a statement of sql/transcript.sql."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import msgspec
+
+from taskyard.db.statements import NoRow, statement
+from taskyard.wire.enums import AgentLifecycle, AppHealth
+
+if TYPE_CHECKING:
+    from taskyard.db.pool import Connection
+
+
+class LockedWorkspaceRow(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a workspace's items are held; task_id null: it never had a task, and items are dropped."""
+
+    generation: int
+    acked_seq: int
+    task_id: UUID | None
+    last_number: int | None
+
+
+class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A transcript item as it was stored; data is one JSON object."""
+
+    number: int
+    kind: str
+    turn: int
+    data: bytes
+    time: datetime
+
+
+class NewItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A transcript item to be stored; seq and generation are null for items of the server."""
+
+    number: int
+    seq: int | None
+    generation: int | None
+    kind: str
+    turn: int
+    data: bytes
+    time: datetime
+
+
+class SnapshotRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The stored end of a conversation; data is the JSON of its format."""
+
+    format: str
+    data: bytes
+    created_at: datetime
+
+
+class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What decides whether a task's input is delivered now. prompt_id null: not tried in this start."""
+
+    task_id: UUID
+    input: str
+    build_id: UUID
+    generation: int
+    workspace_id: UUID
+    lifecycle: AgentLifecycle
+    app_id: UUID
+    slug: str
+    url: str
+    health: AppHealth
+    definition: bytes
+    prompt_id: UUID | None
+    prompt_state: str | None
+    last_delivered: str | None
+    has_report: bool
+
+
+_LOCK = statement("transcript", "lock_workspace_as_system", LockedWorkspaceRow)
+_INSERT_ITEM = statement("transcript", "insert_item_as_system", NoRow)
+_SET_ACKED = statement("transcript", "set_acked_seq_as_system", NoRow)
+_SET_NUMBER = statement("transcript", "set_last_number_as_system", NoRow)
+_LIST_ITEMS = statement("transcript", "list_items_as_system", ItemRow)
+_UPSERT_SNAPSHOT = statement("transcript", "upsert_snapshot_as_system", NoRow)
+_GET_SNAPSHOT = statement("transcript", "get_snapshot_as_system", SnapshotRow)
+_DELIVERY = statement("transcript", "get_delivery_as_system", DeliveryRow)
+_INSERT_PROMPT = statement("transcript", "insert_prompt_as_system", NoRow)
+_SETTLE_PROMPT = statement("transcript", "settle_prompt_as_system", NoRow)
+
+
+async def lock_workspace_as_system(
+    conn: "Connection", workspace_id: UUID
+) -> LockedWorkspaceRow | None:
+    """The workspace, locked until the transaction ends, with its task, live or deleted."""
+    return await _LOCK.one(conn, workspace_id=workspace_id)
+
+
+async def insert_items_as_system(
+    conn: "Connection", task_id: UUID, items: list[NewItem], now: datetime
+) -> None:
+    """Stores items whose numbers follow the task's newest, and moves that number on."""
+    if not items:
+        return
+    await _INSERT_ITEM.execute_many(
+        conn, [msgspec.structs.asdict(item) | {"task_id": task_id, "now": now} for item in items]
+    )
+    await _SET_NUMBER.execute(conn, task_id=task_id, last_number=items[-1].number)
+
+
+async def set_acked_seq_as_system(
+    conn: "Connection", workspace_id: UUID, acked_seq: int, now: datetime
+) -> None:
+    """How far the workspace's items are held now."""
+    await _SET_ACKED.execute(conn, workspace_id=workspace_id, acked_seq=acked_seq, now=now)
+
+
+async def list_items_as_system(
+    conn: "Connection", task_id: UUID, *, after: int, limit: int, kinds: list[str] | None
+) -> list[ItemRow]:
+    """Items after a number, in order; kinds null means all."""
+    return await _LIST_ITEMS.many(conn, task_id=task_id, after=after, limit=limit, kinds=kinds)
+
+
+async def upsert_snapshot_as_system(
+    conn: "Connection", task_id: UUID, data: bytes, now: datetime
+) -> None:
+    """Replaces the task's snapshot, in the one format there is."""
+    await _UPSERT_SNAPSHOT.execute(conn, task_id=task_id, format="agentapi", data=data, now=now)
+
+
+async def get_snapshot_as_system(conn: "Connection", task_id: UUID) -> SnapshotRow | None:
+    """The task's snapshot."""
+    return await _GET_SNAPSHOT.one(conn, task_id=task_id)
+
+
+async def get_delivery_as_system(conn: "Connection", agent_id: UUID) -> DeliveryRow | None:
+    """What decides about the delivery of the task's input through this agent."""
+    return await _DELIVERY.one(conn, agent_id=agent_id)
+
+
+async def insert_prompt_as_system(
+    conn: "Connection", prompt_id: UUID, row: DeliveryRow, now: datetime
+) -> None:
+    """Marks the input as being delivered. Raises UniqueViolationError when this start has tried."""
+    await _INSERT_PROMPT.execute(
+        conn, id=prompt_id, task_id=row.task_id, build_id=row.build_id, content=row.input, now=now
+    )
+
+
+async def settle_prompt_as_system(
+    conn: "Connection", prompt_id: UUID, state: str, error: str | None, *, now: datetime
+) -> bool:
+    """How the delivery ended: delivered, uncertain or failed; False when it had ended already."""
+    return await _SETTLE_PROMPT.execute(conn, id=prompt_id, state=state, error=error, now=now) > 0

@@ -1,0 +1,183 @@
+"""What every method of the asyncio client goes through: one request, or one followed log."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from taskyard.sdk.calls import (
+    CONNECT_TIMEOUT_S,
+    DEFAULT_TIMEOUT_S,
+    RETRY_PAUSES_S,
+    PathPart,
+    Query,
+    Raw,
+    Reply,
+    Request,
+    check,
+    parse_address,
+    prepare,
+    understand,
+)
+from taskyard.sdk.errors import Unreachable
+from taskyard.sdk.transport import is_final, reason
+
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+
+T = TypeVar("T")
+
+
+class AsyncCaller:
+    """A connection to one server with one token, for one event loop; close it, or use it in `async with`.
+
+    url is http, https or `unix:///path/of/socket`. timeout_s is how long to wait for a byte of an
+    answer. tls replaces the system's trust. Raises ValueError for a URL that is none.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str = "",
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._address = parse_address(url)
+        self._token = token
+        self._tls = tls
+        self._timeout = aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT_S, sock_read=timeout_s)
+        self._kept: aiohttp.ClientSession | None = None
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return self._address.url
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends the connections that are kept for the next call; the client can go on being used."""
+        if self._kept is not None:
+            await self._kept.close()
+            self._kept = None
+
+    async def request(
+        self,
+        wanted: type[T],
+        operation: str,
+        *path: PathPart,
+        query: Query | None = None,
+        body: msgspec.Struct | Raw | None = None,
+    ) -> T:
+        """The answer to any operation as the wanted type; path parts in the order of its path.
+
+        Raises ApiError, Unreachable, AnswerInvalid.
+        """
+        request = self._prepared(operation, path, query, body)
+        return understand(wanted, request, await self._answer(request), self.url)
+
+    async def exchange(
+        self,
+        operation: str,
+        *path: PathPart,
+        query: Query | None = None,
+        body: msgspec.Struct | Raw | None = None,
+    ) -> Reply:
+        """The good answer to any operation as it came. Raises ApiError, Unreachable."""
+        request = self._prepared(operation, path, query, body)
+        reply = await self._answer(request)
+        check(request, reply, self.url)
+        return reply
+
+    def follow(
+        self, wanted: type[T], operation: str, *path: PathPart, after: int | None = None
+    ) -> AsyncIterator[T]:
+        """Messages of an operation's WebSocket, those with ids after the given one, until it ends.
+
+        A connection that breaks is taken up again after the last message that came, so that none is
+        missed and none comes twice. Raises ApiError, Unreachable, AnswerInvalid.
+        """
+        # Imported on use: websockets takes a tenth of a second, which most programs never need.
+        from taskyard.sdk.aio.sockets import follow
+
+        return follow(
+            self._address,
+            lambda query: self._prepared(operation, path, query, None),
+            wanted,
+            after,
+            tls=self._tls,
+        )
+
+    async def open_socket(self, operation: str, *path: PathPart) -> "ClientConnection":
+        """An operation's WebSocket, open. Raises ApiError, Unreachable."""
+        # Imported on use, for the same reason as in follow.
+        from taskyard.sdk.aio.sockets import open_socket
+
+        request = self._prepared(operation, path, None, None)
+        return await open_socket(self._address, request, self._tls)
+
+    async def _answer(self, request: Request) -> Reply:
+        """The answer, whatever its status; reads are tried again on a new connection."""
+        pauses = iter(RETRY_PAUSES_S if request.repeatable else ())
+        while True:
+            try:
+                return await self._once(request)
+            except (OSError, aiohttp.ClientError) as error:
+                pause = None if is_final(error) else next(pauses, None)
+                if pause is None:
+                    raise Unreachable(self.url, reason(error)) from error
+            await asyncio.sleep(pause)
+
+    async def _once(self, request: Request) -> Reply:
+        address = self._address
+        scheme = "https" if address.secure else "http"
+        url = f"{scheme}://{address.host_header}:{address.port}{request.target}"
+        async with self._session().request(
+            request.method,
+            URL(url, encoded=True),
+            data=request.body,
+            headers=request.headers,
+            allow_redirects=False,
+        ) as response:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            return Reply(response.status, headers, await response.read())
+
+    def _session(self) -> aiohttp.ClientSession:
+        """The connections that are kept; made on first use, because they belong to the running loop."""
+        if self._kept is None:
+            self._kept = aiohttp.ClientSession(
+                connector=self._connector(),
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._kept
+
+    def _connector(self) -> aiohttp.BaseConnector:
+        if self._address.socket is not None:
+            return aiohttp.UnixConnector(self._address.socket)
+        return aiohttp.TCPConnector(ssl=self._tls if self._tls is not None else True)
+
+    def _prepared(
+        self,
+        operation: str,
+        path: tuple[PathPart, ...],
+        query: Query | None,
+        body: msgspec.Struct | Raw | None,
+    ) -> Request:
+        prefix, token = self._address.prefix, self._token
+        return prepare(operation, path, token=token, prefix=prefix, query=query, body=body)

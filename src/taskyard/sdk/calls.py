@@ -1,0 +1,210 @@
+"""What a call sends and what its answer means, by the table of routes: pure, shared by both clients."""
+
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, TypeVar
+from urllib.parse import quote, urlencode, urlsplit
+from uuid import UUID
+
+import msgspec
+
+from taskyard.sdk.errors import AnswerInvalid, ApiError, Problem
+from taskyard.wire.base import Response, encode
+from taskyard.wire.routes import BY_OPERATION, Method
+from taskyard.wire.tasks import QueuedPrompt
+
+T = TypeVar("T")
+
+PathPart = str | UUID
+"""A name or an id in a path; `me` and `default` are names too."""
+
+Query = Mapping[str, str | int | bool | None]
+"""The keys of a query; those of None are left out."""
+
+NEXT_PAGE_HEADER: Final = "x-taskyard-next-page"
+"""Where a list of tasks that is read by pages says how to go on."""
+
+PAGE_SIZE: Final = 100
+"""Tasks that are read at once: some 200 kB, which is quick to read and seldom more than one page."""
+
+TOKEN_HEADER: Final = "Coder-Session-Token"  # noqa: S105 - the name of a header
+USER_AGENT: Final = "taskyard-sdk"
+
+CONNECT_TIMEOUT_S: Final = 10.0
+"""Time for a connection to come about; a server that takes longer has something wrong with it."""
+
+DEFAULT_TIMEOUT_S: Final = 60.0
+"""Time without a byte until an answer counts as lost; the slowest call waits 30 s for a coding agent."""
+
+RETRY_PAUSES_S: Final = (0.05, 0.25)
+"""Pauses before a read is tried again on a new connection; a restarting proxy is back by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """A body that is sent as it is."""
+
+    data: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a server is: a socket file, or host and port; prefix is the path before `/api`."""
+
+    url: str
+    secure: bool
+    host: str
+    port: int
+    prefix: str
+    socket: str | None = None
+
+    @property
+    def host_header(self) -> str:
+        """The server's name in requests."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request; target is path and query."""
+
+    operation: str
+    method: Method
+    target: str
+    headers: dict[str, str]
+    body: bytes | None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether it may be sent again when no answer came: it only reads."""
+        return self.method == "GET"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One HTTP answer; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def parse_address(url: str) -> Address:
+    """Where a URL of http, https or unix points; raises ValueError, which says what is missing."""
+    parts = urlsplit(url.strip())
+    if parts.scheme == "unix" and parts.path:
+        return Address(url, secure=False, host="localhost", port=80, prefix="", socket=parts.path)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{url!r} is no address of a server; write it like http://127.0.0.1:7080")
+    secure = parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    prefix = parts.path.rstrip("/")
+    return Address(url.rstrip("/"), secure=secure, host=parts.hostname, port=port, prefix=prefix)
+
+
+def prepare(
+    operation: str,
+    path: tuple[PathPart, ...] = (),
+    *,
+    token: str,
+    prefix: str = "",
+    query: Query | None = None,
+    body: msgspec.Struct | Raw | None = None,
+) -> Request:
+    """The request of an operation; raises ValueError for an empty path part, TypeError for too few."""
+    route = BY_OPERATION[operation]
+    headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
+    if token:
+        headers[TOKEN_HEADER] = token
+    data: bytes | None = None
+    if isinstance(body, Raw):
+        data, headers["Content-Type"] = body.data, body.media_type
+    elif body is not None:
+        data, headers["Content-Type"] = encode(body), "application/json"
+    target = prefix + _filled(route.path, path) + _query_text(query or {})
+    return Request(operation, route.method, target, headers, data)
+
+
+def understand(wanted: type[T], request: Request, reply: Reply, url: str) -> T:
+    """The body of a good answer as the wanted type. Raises ApiError, AnswerInvalid."""
+    check(request, reply, url)
+    return decoded(wanted, reply, request.operation, url)
+
+
+def decoded(wanted: type[T], reply: Reply, operation: str, url: str) -> T:
+    """A body as the wanted type; raises AnswerInvalid."""
+    try:
+        return msgspec.json.decode(reply.body, type=wanted)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise AnswerInvalid(operation, url, str(error)) from error
+
+
+def check(request: Request, reply: Reply, url: str) -> None:
+    """Nothing when the call succeeded; raises ApiError."""
+    if not 200 <= reply.status < 300:
+        raise refusal(request, reply, url)
+
+
+def refusal(request: Request, reply: Reply, url: str) -> ApiError:
+    """The error that an answer stands for; url is that of the server."""
+    called = url + request.target
+    return ApiError(reply.status, problem_of(reply), method=request.method, url=called)
+
+
+def problem_of(reply: Reply) -> Problem:
+    """What a refusal says, also when it comes from something in between that is no API at all."""
+    try:
+        said = msgspec.json.decode(reply.body, type=Response)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        said = Response(message=_unexplained(reply))
+    return Problem(
+        message=said.message,
+        detail=said.detail or "",
+        validations=tuple((item.field, item.detail) for item in said.validations or []),
+        reason=reply.headers.get("x-taskyard-reason", ""),
+        request_id=reply.headers.get("x-taskyard-request-id", ""),
+        server_version=reply.headers.get("x-coder-build-version", ""),
+    )
+
+
+def _unexplained(reply: Reply) -> str:
+    """A sentence about an answer that explains nothing itself."""
+    try:
+        phrase = f" ({HTTPStatus(reply.status).phrase})"
+    except ValueError:
+        phrase = ""
+    return f"The answer was {reply.status}{phrase}, without a reason that this client can read."
+
+
+def _filled(pattern: str, parts: tuple[PathPart, ...]) -> str:
+    """A path with its parameters filled in, in order."""
+    names = [name for _, name, _, _ in string.Formatter().parse(pattern) if name]
+    texts = [str(part) for part in parts]
+    if len(texts) != len(names):
+        raise TypeError(f"{pattern} takes {len(names)} path parts, not {len(texts)}")
+    for name, text in zip(names, texts, strict=True):
+        if text in ("", ".", ".."):
+            raise ValueError(f"the {name} in {pattern} cannot be {text!r}")
+    quoted = (quote(text, safe="") for text in texts)
+    return pattern.format(**dict(zip(names, quoted, strict=True)))
+
+
+def _query_text(query: Query) -> str:
+    """The query with its question mark; nothing when no key is set."""
+    pairs = {key: _word(value) for key, value in query.items() if value is not None}
+    return f"?{urlencode(pairs)}" if pairs else ""
+
+
+def _word(value: str | int | bool | None) -> str:  # noqa: FBT001 - one value of a query, whatever it is
+    """A value as the API writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def queued_prompt(reply: Reply, url: str) -> QueuedPrompt | None:
+    """Where a message waits; None when it went out. Raises AnswerInvalid."""
+    if reply.status != HTTPStatus.ACCEPTED:
+        return None
+    return decoded(QueuedPrompt, reply, "send_task_input", url)

@@ -1,0 +1,125 @@
+"""Methods of the blocking client: the server itself, signing in, users, keys, organizations."""
+
+from taskyard.sdk.caller import Caller
+from taskyard.sdk.calls import PathPart
+from taskyard.wire import identity
+from taskyard.wire.base import Response
+
+
+class IdentityCalls(Caller):
+    """See wire/routes.py for the order of path parts and what each call takes and gives."""
+
+    def health(self) -> bytes:
+        """Say that the server is up."""
+        return (self.exchange("health")).body
+
+    def api_root(self) -> Response:
+        """Greet whoever looks for the API."""
+        return self.request(Response, "api_root")
+
+    def get_build_info(self) -> identity.BuildInfo:
+        """Say which version the server speaks."""
+        return self.request(identity.BuildInfo, "get_build_info")
+
+    def list_experiments(self) -> list[str]:
+        """List the experiments that are on."""
+        return self.request(list[str], "list_experiments")
+
+    def get_first_user(self) -> Response:
+        """Say whether the first user exists."""
+        return self.request(Response, "get_first_user")
+
+    def create_first_user(
+        self, request: identity.CreateFirstUserRequest
+    ) -> identity.CreateFirstUserResponse:
+        """Create the first user, who owns the server."""
+        return self.request(identity.CreateFirstUserResponse, "create_first_user", body=request)
+
+    def login(self, request: identity.LoginRequest) -> identity.LoginResponse:
+        """Sign in with a password."""
+        return self.request(identity.LoginResponse, "login", body=request)
+
+    def logout(self) -> Response:
+        """End the session that asks."""
+        return self.request(Response, "logout")
+
+    def get_auth_methods(self) -> identity.AuthMethods:
+        """Say how users may sign in."""
+        return self.request(identity.AuthMethods, "get_auth_methods")
+
+    def list_users(
+        self, q: str = "", *, limit: int | None = None, offset: int | None = None
+    ) -> identity.UsersResponse:
+        """List the users that the caller may see."""
+        return self.request(
+            identity.UsersResponse,
+            "list_users",
+            query={"q": q or None, "limit": limit, "offset": offset},
+        )
+
+    def create_user(self, request: identity.CreateUserRequest) -> identity.User:
+        """Create a user."""
+        return self.request(identity.User, "create_user", body=request)
+
+    def get_user(self, user: PathPart) -> identity.User:
+        """Get one user."""
+        return self.request(identity.User, "get_user", user)
+
+    def list_user_organizations(self, user: PathPart) -> list[identity.Organization]:
+        """List the organizations of a user."""
+        return self.request(list[identity.Organization], "list_user_organizations", user)
+
+    def get_user_organization(
+        self, user: PathPart, organizationname: PathPart
+    ) -> identity.Organization:
+        """Get one organization of a user."""
+        return self.request(identity.Organization, "get_user_organization", user, organizationname)
+
+    def create_session_key(self, user: PathPart) -> identity.CreateKeyResponse:
+        """Make a session key."""
+        return self.request(identity.CreateKeyResponse, "create_session_key", user)
+
+    def create_token(
+        self, user: PathPart, request: identity.CreateTokenRequest
+    ) -> identity.CreateKeyResponse:
+        """Make a named token."""
+        return self.request(identity.CreateKeyResponse, "create_token", user, body=request)
+
+    def list_tokens(
+        self, user: PathPart, *, include_all: bool = False, include_expired: bool = False
+    ) -> list[identity.APIKey]:
+        """List tokens, without their secrets."""
+        return self.request(
+            list[identity.APIKey],
+            "list_tokens",
+            user,
+            query={"include_all": include_all or None, "include_expired": include_expired or None},
+        )
+
+    def get_token_config(self, user: PathPart) -> identity.TokenConfig:
+        """Say how long tokens may live."""
+        return self.request(identity.TokenConfig, "get_token_config", user)
+
+    def get_token(self, user: PathPart, keyname: PathPart) -> identity.APIKey:
+        """Get one token by its name."""
+        return self.request(identity.APIKey, "get_token", user, keyname)
+
+    def get_key(self, user: PathPart, keyid: PathPart) -> identity.APIKey:
+        """Get one key by its id."""
+        return self.request(identity.APIKey, "get_key", user, keyid)
+
+    def delete_key(self, user: PathPart, keyid: PathPart) -> None:
+        """Delete a key; it is dead at once."""
+        self.exchange("delete_key", user, keyid)
+
+    def list_organizations(self) -> list[identity.Organization]:
+        """List the organizations that the caller may see."""
+        return self.request(list[identity.Organization], "list_organizations")
+
+    def get_organization(self, organization: PathPart) -> identity.Organization:
+        """Get one organization by id or name."""
+        return self.request(identity.Organization, "get_organization", organization)
+
+    def list_members(self, organization: PathPart) -> list[identity.MemberWithUserData]:
+        """List the members of an organization."""
+        return self.request(list[identity.MemberWithUserData], "list_members", organization)

@@ -1,0 +1,120 @@
+"""Methods of the blocking client: tasks, and what workspace agents send."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from taskyard.sdk.caller import Caller
+from taskyard.sdk.calls import NEXT_PAGE_HEADER, PAGE_SIZE, PathPart, Query, decoded, queued_prompt
+from taskyard.wire import tasks, workspaces
+
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
+
+
+class TaskCalls(Caller):
+    """See wire/routes.py for the order of path parts and what each call takes and gives."""
+
+    def list_tasks(
+        self, q: str = "", *, page_size: int | None = None, page_token: str | None = None
+    ) -> tasks.TasksListResponse:
+        """List the tasks that the caller may see, newest first."""
+        return self.request(
+            tasks.TasksListResponse,
+            "list_tasks",
+            query={"q": q or None, "page_size": page_size, "page_token": page_token},
+        )
+
+    def iterate_tasks(self, q: str = "") -> Iterator[tasks.Task]:
+        """List all tasks that the caller may see, newest first, page by page."""
+        page_token: str | None = None
+        while True:
+            query: Query = {"q": q or None, "page_size": PAGE_SIZE, "page_token": page_token}
+            reply = self.exchange("list_tasks", query=query)
+            page = decoded(tasks.TasksListResponse, reply, "list_tasks", self.url)
+            yield from page.tasks
+            page_token = reply.headers.get(NEXT_PAGE_HEADER)
+            if not page_token:
+                return
+
+    def create_task(self, user: PathPart, request: tasks.CreateTaskRequest) -> tasks.Task:
+        """Create a task and the workspace it runs in."""
+        return self.request(tasks.Task, "create_task", user, body=request)
+
+    def get_task(self, user: PathPart, task: PathPart) -> tasks.Task:
+        """Get one task by id or name."""
+        return self.request(tasks.Task, "get_task", user, task)
+
+    def delete_task(self, user: PathPart, task: PathPart) -> None:
+        """Delete a task and its workspace."""
+        self.exchange("delete_task", user, task)
+
+    def update_task_input(
+        self, user: PathPart, task: PathPart, request: tasks.UpdateTaskInputRequest
+    ) -> None:
+        """Change the prompt of a paused task."""
+        self.exchange("update_task_input", user, task, body=request)
+
+    def send_task_input(
+        self, user: PathPart, task: PathPart, request: tasks.TaskSendRequest
+    ) -> tasks.QueuedPrompt | None:
+        """Send a message to the coding agent of a task; what it gives is the place of a message that waits."""
+        reply = self.exchange("send_task_input", user, task, body=request)
+        return queued_prompt(reply, self.url)
+
+    def get_task_logs(self, user: PathPart, task: PathPart) -> tasks.TaskLogsResponse:
+        """Get the conversation of a task."""
+        return self.request(tasks.TaskLogsResponse, "get_task_logs", user, task)
+
+    def pause_task(self, user: PathPart, task: PathPart) -> tasks.PauseTaskResponse:
+        """Stop the workspace of a task and keep its files."""
+        return self.request(tasks.PauseTaskResponse, "pause_task", user, task)
+
+    def resume_task(self, user: PathPart, task: PathPart) -> tasks.ResumeTaskResponse:
+        """Start the workspace of a paused task again."""
+        return self.request(tasks.ResumeTaskResponse, "resume_task", user, task)
+
+    def upload_task_log_snapshot(self, task: PathPart, request: tasks.SnapshotUpload) -> None:
+        """Keep the end of a task's conversation for while it is paused."""
+        query = {"format": "agentapi"}
+        self.exchange("upload_task_log_snapshot", task, query=query, body=request)
+
+    def update_app_status(self, request: workspaces.PatchAppStatus) -> None:
+        """Report what the coding agent does."""
+        self.exchange("update_app_status", body=request)
+
+    def agent_link(self) -> "ClientConnection":
+        """Connect a workspace agent to the server."""
+        return self.open_socket("agent_link")
+
+    def create_log_source(
+        self, request: workspaces.CreateLogSourceRequest
+    ) -> workspaces.WorkspaceAgentLogSource:
+        """Name a writer of the agent's log."""
+        return self.request(workspaces.WorkspaceAgentLogSource, "create_log_source", body=request)
+
+    def append_agent_logs(self, request: workspaces.AppendAgentLogsRequest) -> None:
+        """Add lines to the agent's log."""
+        self.exchange("append_agent_logs", body=request)
+
+    def get_workspace_agent(self, agent: PathPart) -> workspaces.WorkspaceAgent:
+        """Get a workspace agent with its apps."""
+        return self.request(workspaces.WorkspaceAgent, "get_workspace_agent", agent)
+
+    def get_workspace_agent_logs(
+        self, agent: PathPart, *, after: int | None = None
+    ) -> list[workspaces.WorkspaceAgentLog]:
+        """Get or follow the log of a workspace agent."""
+        return self.request(
+            list[workspaces.WorkspaceAgentLog],
+            "get_workspace_agent_logs",
+            agent,
+            query={"after": after},
+        )
+
+    def follow_workspace_agent_logs(
+        self, agent: PathPart, *, after: int | None = None
+    ) -> Iterator[workspaces.WorkspaceAgentLog]:
+        """The lines after that id as they come, until the log is whole."""
+        return self.follow(
+            workspaces.WorkspaceAgentLog, "get_workspace_agent_logs", agent, after=after
+        )

@@ -1,0 +1,150 @@
+"""Methods of the blocking client: files, templates and their versions."""
+
+from collections.abc import Iterator
+
+from taskyard.sdk.caller import Caller
+from taskyard.sdk.calls import PathPart, Raw
+from taskyard.wire import templates, workspaces
+from taskyard.wire.base import Response
+
+
+class TemplateCalls(Caller):
+    """See wire/routes.py for the order of path parts and what each call takes and gives."""
+
+    def upload_file(
+        self, data: bytes, media_type: str = "application/x-tar"
+    ) -> templates.UploadResponse:
+        """Store the archive of a template."""
+        body = Raw(data, media_type)
+        return self.request(templates.UploadResponse, "upload_file", body=body)
+
+    def get_file(self, file: PathPart, *, as_zip: bool = False) -> bytes:
+        """Get a stored archive."""
+        reply = self.exchange("get_file", file, query={"format": "zip" if as_zip else None})
+        return reply.body
+
+    def create_template(
+        self, organization: PathPart, request: templates.CreateTemplateRequest
+    ) -> templates.Template:
+        """Make a template around a version."""
+        return self.request(templates.Template, "create_template", organization, body=request)
+
+    def list_organization_templates(self, organization: PathPart) -> list[templates.Template]:
+        """List the templates of an organization."""
+        return self.request(list[templates.Template], "list_organization_templates", organization)
+
+    def get_organization_template(
+        self, organization: PathPart, name: PathPart
+    ) -> templates.Template:
+        """Get one template by its name."""
+        return self.request(templates.Template, "get_organization_template", organization, name)
+
+    def get_organization_template_version(
+        self, organization: PathPart, name: PathPart, version: PathPart
+    ) -> templates.TemplateVersion:
+        """Get a version by the names of its template and its own."""
+        return self.request(
+            templates.TemplateVersion,
+            "get_organization_template_version",
+            organization,
+            name,
+            version,
+        )
+
+    def list_templates(self, q: str = "") -> list[templates.Template]:
+        """List the templates that the caller may see."""
+        return self.request(list[templates.Template], "list_templates", query={"q": q or None})
+
+    def get_template(self, template: PathPart) -> templates.Template:
+        """Get one template."""
+        return self.request(templates.Template, "get_template", template)
+
+    def list_template_versions(
+        self, template: PathPart, *, limit: int | None = None, offset: int | None = None
+    ) -> list[templates.TemplateVersion]:
+        """List the versions of a template, oldest first."""
+        return self.request(
+            list[templates.TemplateVersion],
+            "list_template_versions",
+            template,
+            query={"limit": limit, "offset": offset},
+        )
+
+    def get_template_version_by_name(
+        self, template: PathPart, name: PathPart
+    ) -> templates.TemplateVersion:
+        """Get a version of a template by its name."""
+        return self.request(
+            templates.TemplateVersion, "get_template_version_by_name", template, name
+        )
+
+    def promote_template_version(
+        self, template: PathPart, request: templates.PromoteTemplateVersionRequest
+    ) -> Response:
+        """Make new workspaces use this version."""
+        return self.request(Response, "promote_template_version", template, body=request)
+
+    def create_template_version(
+        self, organization: PathPart, request: templates.CreateTemplateVersionRequest
+    ) -> templates.TemplateVersion:
+        """Import an archive as a new version."""
+        return self.request(
+            templates.TemplateVersion, "create_template_version", organization, body=request
+        )
+
+    def get_template_version(self, version: PathPart) -> templates.TemplateVersion:
+        """Get one version."""
+        return self.request(templates.TemplateVersion, "get_template_version", version)
+
+    def cancel_template_version(self, version: PathPart) -> Response:
+        """Cancel the import of a version."""
+        return self.request(Response, "cancel_template_version", version)
+
+    def list_presets(self, version: PathPart) -> list[templates.Preset]:
+        """List the presets of a version."""
+        return self.request(list[templates.Preset], "list_presets", version)
+
+    def list_rich_parameters(self, version: PathPart) -> list[templates.TemplateVersionParameter]:
+        """List what a version asks for a workspace."""
+        return self.request(
+            list[templates.TemplateVersionParameter], "list_rich_parameters", version
+        )
+
+    def get_template_version_logs(
+        self, version: PathPart, *, after: int | None = None
+    ) -> list[workspaces.ProvisionerJobLog]:
+        """Get or follow the log of an import."""
+        return self.request(
+            list[workspaces.ProvisionerJobLog],
+            "get_template_version_logs",
+            version,
+            query={"after": after},
+        )
+
+    def follow_template_version_logs(
+        self, version: PathPart, *, after: int | None = None
+    ) -> Iterator[workspaces.ProvisionerJobLog]:
+        """The lines after that id as they come, until the log is whole."""
+        return self.follow(
+            workspaces.ProvisionerJobLog, "get_template_version_logs", version, after=after
+        )
+
+    def list_template_version_resources(
+        self, version: PathPart
+    ) -> list[workspaces.WorkspaceResource]:
+        """List what a version makes."""
+        return self.request(
+            list[workspaces.WorkspaceResource], "list_template_version_resources", version
+        )
+
+    def list_template_variables(self, version: PathPart) -> list[templates.TemplateVersionVariable]:
+        """List what a version asked for its import."""
+        return self.request(
+            list[templates.TemplateVersionVariable], "list_template_variables", version
+        )
+
+    def list_external_auth(self, version: PathPart) -> list[templates.TemplateVersionExternalAuth]:
+        """List the foreign services a version wants a sign-in for."""
+        return self.request(
+            list[templates.TemplateVersionExternalAuth], "list_external_auth", version
+        )

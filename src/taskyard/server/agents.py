@@ -1,0 +1,98 @@
+"""Handlers: what programs in a workspace report over HTTP, with the agent's token."""
+
+from uuid import UUID
+
+from taskyard.control import agent_requests
+from taskyard.errors import BodyInvalid, NotFound, SnapshotRefused
+from taskyard.server.call import Call, Handler
+from taskyard.wire.base import read_json
+from taskyard.wire.tasks import SnapshotUpload
+from taskyard.wire.workspaces import (
+    AppendAgentLogsRequest,
+    CreateLogSourceRequest,
+    PatchAppStatus,
+)
+
+SNAPSHOT_BYTES = 65536
+"""Largest body of a snapshot upload. Source: T141."""
+
+
+async def upload_task_log_snapshot(call: Call) -> object:
+    """Keeps the end of a task's conversation; the order of checks is the contract's. Source: T140."""
+    task_id = _task_id(call.path("task"))
+    _check_query(call.query_map())
+    if task_id != call.agent.task_id:
+        raise NotFound
+    try:
+        raw = await call.raw(SNAPSHOT_BYTES)
+        body = read_json(raw, SnapshotUpload)
+    except BodyInvalid as error:
+        raise SnapshotRefused(
+            "snapshot_undecodable", "The snapshot cannot be read.", str(error)
+        ) from error
+    if body.messages is None:
+        raise SnapshotRefused(
+            "snapshot_without_messages",
+            "The snapshot has no messages.",
+            'Send {"messages": [...]}.',
+        )
+    await agent_requests.save_snapshot(call.services, task_id, body.messages, call.now)
+    return None
+
+
+async def update_app_status(call: Call) -> object:
+    """Stores what a coding agent reports. Source: T147."""
+    body = await call.body(PatchAppStatus)
+    await agent_requests.report_status(call.services, call.agent, body, call.now)
+    return None
+
+
+async def create_log_source(call: Call) -> object:
+    """Names a writer of the agent's log."""
+    body = await call.body(CreateLogSourceRequest)
+    return await agent_requests.create_log_source(call.services, call.agent, body, call.now)
+
+
+async def append_agent_logs(call: Call) -> object:
+    """Adds lines to the agent's log."""
+    body = await call.body(AppendAgentLogsRequest)
+    await agent_requests.append_logs(call.services, call.agent, body, call.now)
+    return None
+
+
+def _task_id(raw: str) -> UUID:
+    try:
+        return UUID(raw)
+    except ValueError as error:
+        raise SnapshotRefused(
+            "invalid_task_id", "The task in the path must be a UUID.", f"This is none: {raw}."
+        ) from error
+
+
+def _check_query(query: dict[str, str]) -> None:
+    violations = [
+        (key, f'"{key}" is no parameter of this route') for key in query if key != "format"
+    ]
+    if not query.get("format"):
+        violations.insert(0, ("format", 'say which format it is: "format" is needed'))
+    if violations:
+        raise SnapshotRefused(
+            "invalid_query", "The query parameters are not right.", "", violations[:1]
+        )
+    if query["format"] != "agentapi":
+        raise SnapshotRefused(
+            "snapshot_format",
+            "The format of the snapshot is not supported.",
+            f'Send format=agentapi; "{query["format"]}" is not known.',
+        )
+
+
+HANDLERS: dict[str, Handler] = {
+    handler.__name__: handler
+    for handler in (
+        upload_task_log_snapshot,
+        update_app_status,
+        create_log_source,
+        append_agent_logs,
+    )
+}

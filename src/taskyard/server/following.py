@@ -1,0 +1,138 @@
+"""Logs over HTTP, at once or followed over a WebSocket, and the query keys that those routes share."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import TypeVar
+from uuid import UUID
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from taskyard.control import build_logs
+from taskyard.errors import RequestRefused, TaskyardError
+from taskyard.server.call import Answer, Call
+from taskyard.wire.base import encode
+
+T = TypeVar("T")
+
+REFUSED_CLOSE = 1008
+"""WebSocket close code where the caller may not see the rest, or the server cannot give it."""
+
+NORMAL_CLOSE = 1000
+"""WebSocket close code of a log that was sent to its end. Source: U17."""
+
+
+async def send_all(
+    socket: WebSocket,
+    batches: AsyncIterator[list[T]],
+    frames: Callable[[list[T]], Iterable[object]],
+) -> None:
+    """Accepts the socket and sends each frame of each batch as one text message, then closes it.
+
+    The first batch is waited for before the socket is accepted, so that what is not there can still be
+    refused. It also ends when the client leaves.
+    """
+    first = await anext(batches, None)
+    await socket.accept()
+    async with asyncio.TaskGroup() as group:
+        sending = group.create_task(_send(socket, first, batches, frames))
+        leaving = group.create_task(_until_left(socket))
+        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        sending.cancel()
+        leaving.cancel()
+
+
+async def _send(
+    socket: WebSocket,
+    first: list[T] | None,
+    batches: AsyncIterator[list[T]],
+    frames: Callable[[list[T]], Iterable[object]],
+) -> None:
+    # A client that left is noticed by the reader, or here by whichever send comes first.
+    with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+        if first is not None:
+            await _send_frames(socket, frames(first))
+        try:
+            async for batch in batches:
+                await _send_frames(socket, frames(batch))
+        except TaskyardError:
+            await socket.close(REFUSED_CLOSE)
+        else:
+            await socket.close(NORMAL_CLOSE)
+
+
+async def _send_frames(socket: WebSocket, frames: Iterable[object]) -> None:
+    for frame in frames:
+        await socket.send_text(encode(frame).decode())
+
+
+async def _until_left(socket: WebSocket) -> None:
+    """Returns once the client is gone; what it sends until then is ignored."""
+    with contextlib.suppress(RuntimeError):
+        while (await socket.receive())["type"] != "websocket.disconnect":
+            pass
+
+
+def refuse_plain_follow(call: Call) -> None:
+    """Raises RequestRefused when a plain request has the key `follow`, whatever its value. Source: U18."""
+    if call.query("follow") is not None:
+        raise RequestRefused(
+            "websocket_required",
+            "A log is followed over a WebSocket.",
+            'Ask for an upgrade to WebSocket, or leave out "follow".',
+        )
+
+
+def integer(call: Call, name: str) -> int | None:
+    """A query key that is a whole number, null when it is absent or empty; raises RequestRefused."""
+    raw = call.query(name)
+    if not raw:
+        return None
+    digits = raw.removeprefix("-")
+    if digits.isascii() and digits.isdigit() and len(digits) <= 18:
+        return int(raw)
+    raise RequestRefused(
+        "invalid_query", f'The query parameter "{name}" must be a whole number.', f'It is "{raw}".'
+    )
+
+
+def boolean(call: Call, name: str) -> bool:
+    """A query key that says yes or no, no when it is absent; raises RequestRefused."""
+    raw = call.query(name)
+    if raw in {None, "", "0", "f", "F", "false", "False", "FALSE"}:
+        return False
+    if raw in {"1", "t", "T", "true", "True", "TRUE"}:
+        return True
+    raise RequestRefused(
+        "invalid_query", f'The query parameter "{name}" must be true or false.', f'It is "{raw}".'
+    )
+
+
+async def job_logs(call: Call, job_id: UUID) -> object:
+    """The log of a job that the caller was found to see, in the format the query asks for."""
+    refuse_plain_follow(call)
+    as_text = _wants_text(call)
+    lines = await build_logs.list_job_logs(call.services, job_id, integer(call, "after") or 0)
+    if as_text:
+        return Answer(build_logs.as_text(lines), media_type="text/plain; charset=utf-8")
+    return lines
+
+
+async def follow_job_logs(call: Call, socket: WebSocket, job_id: UUID) -> None:
+    """Sends the log of a job that the caller was found to see until the job is over."""
+    if _wants_text(call):
+        raise RequestRefused(
+            "invalid_format",
+            "A log that is followed comes as JSON.",
+            'Leave out "format", or leave out "follow".',
+        )
+    after = integer(call, "after") or 0
+    batches = build_logs.follow_job_logs(call.services, job_id, after)
+    await send_all(socket, batches, lambda batch: batch)
+
+
+def _wants_text(call: Call) -> bool:
+    raw = call.query("format") or "json"
+    if raw in {"json", "text"}:
+        return raw == "text"
+    raise RequestRefused("invalid_format", f'The format cannot be "{raw}".', "Give json or text.")

@@ -1,0 +1,88 @@
+"""Handlers: tasks."""
+
+from taskyard.control import task_app, tasks
+from taskyard.control.task_create import create_task as create
+from taskyard.control.task_list import list_tasks as list_page
+from taskyard.control.tasks_view import task_view
+from taskyard.server.call import Answer, Call, Handler
+from taskyard.server.deps import task_param, user_param
+from taskyard.wire import tasks as wire
+
+
+async def list_tasks(call: Call) -> object:
+    """The tasks that the caller may see, newest first; by pages for those who ask. Source: T13, T44."""
+    page = await list_page(call.services, call.actor, call.query_map())
+    shown = [task_view(row, call.now) for row in page.tasks]
+    headers = {"X-Taskyard-Next-Page": page.next_token} if page.next_token else {}
+    return Answer(wire.TasksListResponse(tasks=shown, count=len(shown)), headers=headers)
+
+
+async def create_task(call: Call) -> object:
+    """A new task. Source: T20-T37."""
+    owner = await user_param(call)
+    body = await call.body(wire.CreateTaskRequest)
+    row = await create(call.services, call.actor, owner, body, call.now)
+    return task_view(row, call.now)
+
+
+async def get_task(call: Call) -> object:
+    """One task. Source: T40-T43."""
+    return task_view(await task_param(call), call.now)
+
+
+async def delete_task(call: Call) -> object:
+    """Takes the task away and its workspace with it. Source: T130-T136."""
+    task = await task_param(call)
+    await tasks.delete_task(call.services, call.actor, task, call.now)
+    return None
+
+
+async def update_task_input(call: Call) -> object:
+    """Another input for the next start. Source: T90-T92."""
+    task = await task_param(call)
+    body = await call.body(wire.UpdateTaskInputRequest)
+    await tasks.update_input(call.services, call.actor, task, body.input)
+    return None
+
+
+async def send_task_input(call: Call) -> object:
+    """A message for the coding agent. Source: T93-T99."""
+    task = await task_param(call)
+    body = await call.body(wire.TaskSendRequest)
+    await task_app.send_input(call.services, call.actor, task, body)
+    return None
+
+
+async def get_task_logs(call: Call) -> object:
+    """The conversation. Source: T100-T106."""
+    return await task_app.get_logs(call.services, await task_param(call))
+
+
+async def pause_task(call: Call) -> object:
+    """Stops the workspace. Source: T110-T112."""
+    task = await task_param(call)
+    build = await tasks.pause_task(call.services, call.actor, task, call.now)
+    return wire.PauseTaskResponse(workspace_build=build)
+
+
+async def resume_task(call: Call) -> object:
+    """Starts the workspace again. Source: T113-T117."""
+    task = await task_param(call)
+    build = await tasks.resume_task(call.services, call.actor, task, call.now)
+    return wire.ResumeTaskResponse(workspace_build=build)
+
+
+HANDLERS: dict[str, Handler] = {
+    handler.__name__: handler
+    for handler in (
+        list_tasks,
+        create_task,
+        get_task,
+        delete_task,
+        update_task_input,
+        send_task_input,
+        get_task_logs,
+        pause_task,
+        resume_task,
+    )
+}

@@ -1,0 +1,92 @@
+"""Reads and checks the JSON body of POST /message. Source: agentapi 1.2."""
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+from starlette.requests import ClientDisconnect, Request
+
+from taskyard_agent.bridge.errors import ErrorDetail, Problem
+
+BODY_BYTES = 1024 * 1024
+"""A JSON body of so many bytes is too large already."""
+
+BODY_S = 5.0
+"""Seconds within which a body must have arrived."""
+
+FIELDS = ("content", "type")
+TYPES = ("user", "raw")
+
+INVALID = "invalid"
+"""Code of a request that is not of the documented shape."""
+
+_DETAIL = "The request is not valid."
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRequest:
+    """What POST /message was given."""
+
+    content: str
+    type: Literal["user", "raw"]
+
+
+async def message_request(request: Request) -> MessageRequest:
+    """The body, checked. Raises Problem with everything that is wrong with it."""
+    raw = await _read(request)
+    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media and media != "application/json" and not media.endswith("+json"):
+        sentence = f"The content type {media} is not JSON."
+        raise Problem(415, INVALID, _DETAIL, ErrorDetail(sentence, "body"))
+    if not raw.strip():
+        raise Problem(400, INVALID, "A request body is needed.")
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        shown = raw.decode(errors="replace")
+        detail = ErrorDetail(f"The body is not JSON: {error}", "body", shown)
+        raise Problem(400, INVALID, _DETAIL, detail) from error
+    return _checked(body)
+
+
+async def _read(request: Request) -> bytes:
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(BODY_S):
+            async for part in request.stream():
+                size += len(part)
+                if size >= BODY_BYTES:
+                    raise Problem(413, "too_large", f"The limit of a body is {BODY_BYTES} bytes.")
+                parts.append(part)
+    except TimeoutError:
+        detail = f"The body did not arrive within {BODY_S:g} s."
+        raise Problem(408, "timeout", detail) from None
+    except ClientDisconnect as error:
+        raise Problem(400, INVALID, "The caller hung up before the body was complete.") from error
+    return b"".join(parts)
+
+
+def _checked(body: object) -> MessageRequest:
+    if not isinstance(body, dict):
+        detail = ErrorDetail("The body must be a JSON object.", "body")
+        raise Problem(422, INVALID, _DETAIL, detail)
+    errors = [
+        ErrorDetail(f"The property {name!r} is missing.", "body")
+        for name in FIELDS
+        if name not in body
+    ]
+    errors += [
+        ErrorDetail("There is no such property.", f"body.{name}", body[name])
+        for name in body
+        if name not in (*FIELDS, "$schema")
+    ]
+    content, kind = body.get("content"), body.get("type")
+    if "content" in body and not isinstance(content, str):
+        errors.append(ErrorDetail("This must be a string.", "body.content", content))
+    if "type" in body and kind not in TYPES:
+        errors.append(ErrorDetail("This must be user or raw.", "body.type", kind))
+    if errors or not isinstance(content, str):
+        raise Problem(422, INVALID, _DETAIL, *errors)
+    text = content.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return MessageRequest(text, "raw" if kind == "raw" else "user")

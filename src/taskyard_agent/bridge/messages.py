@@ -1,0 +1,123 @@
+"""The conversation as AgentAPI shows it: user and agent messages, made from transcript items alone."""
+
+from datetime import datetime
+
+import msgspec
+
+from taskyard_agent.protocol import Item, ItemKind
+
+USER = "user"
+AGENT = "agent"
+
+
+class Message:
+    """One message. content of the agent's newest one grows; revision rises with each change of it."""
+
+    __slots__ = ("_parts", "id", "revision", "role", "time")
+
+    def __init__(self, number: int, role: str, text: str, time: datetime) -> None:
+        self.id = number
+        self.role = role
+        self.time = time
+        self.revision = 0
+        self._parts = [text]
+
+    @property
+    def content(self) -> str:
+        """The text so far."""
+        if len(self._parts) > 1:  # joined only when somebody looks: pieces come by the thousand
+            self._parts = ["".join(self._parts)]
+        return self._parts[0]
+
+    def add(self, text: str, time: datetime) -> None:
+        """The text with a piece more at its end."""
+        self._parts.append(text)
+        self.time = time
+
+    def gap(self, wanted: int) -> str:
+        """The line ends that are missing at the end for so many; none at the start of a message."""
+        tail = next((part for part in reversed(self._parts) if part), "")
+        have = len(tail) - len(tail.rstrip("\n"))
+        return "\n" * max(0, wanted - have) if tail else ""
+
+
+class _Text(msgspec.Struct):
+    text: str = ""
+    message_id: int = 0
+
+
+class _Tool(msgspec.Struct):
+    tool_call_id: str = ""
+    title: str = ""
+    kind: str = ""
+
+
+class Conversation:
+    """All messages, oldest first, as far as the items that were applied say.
+
+    A prompt makes a user message and an empty message of the agent, which its turn fills: text as it
+    comes, a blank line between two segments, one line for each tool call. Source: A55, agentapi 7.2.
+    """
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.revision = 0
+        self.last_segment = 0
+        self._segment: int | None = None
+        self._tools: set[str] = set()
+        self._after_tool = False
+
+    def apply(self, item: Item) -> bool:
+        """Whether a message is new or different now."""
+        match item.kind:
+            case ItemKind.USER_MESSAGE:
+                text = msgspec.json.decode(item.data, type=_Text).text
+                self._append(USER, text, item.time)
+                self._append(AGENT, "", item.time)
+                self._segment, self._after_tool = None, False
+                self._tools.clear()
+            case ItemKind.AGENT_TEXT | ItemKind.AGENT_MESSAGE:
+                return self._speak(item, msgspec.json.decode(item.data, type=_Text))
+            case ItemKind.TOOL_CALL:
+                return self._use_tool(item, msgspec.json.decode(item.data, type=_Tool))
+            case _:
+                return False
+        return True
+
+    def _speak(self, item: Item, said: _Text) -> bool:
+        """Adds a piece, or a whole segment of which no piece came."""
+        self.last_segment = max(self.last_segment, said.message_id)
+        begins = said.message_id != self._segment
+        if item.kind is ItemKind.AGENT_MESSAGE and not begins:
+            return False  # its pieces are there
+        message = self._newest(item.time)
+        message.add((message.gap(2) if begins else "") + said.text, item.time)
+        self._segment, self._after_tool = said.message_id, False
+        self._touch(message)
+        return True
+
+    def _use_tool(self, item: Item, tool: _Tool) -> bool:
+        if tool.tool_call_id in self._tools:
+            return False
+        self._tools.add(tool.tool_call_id)
+        title = " ".join(tool.title.split()) or tool.tool_call_id
+        message = self._newest(item.time)
+        gap = message.gap(1 if self._after_tool else 2)
+        message.add(f"{gap}[Tool: {tool.kind or 'other'}] {title}\n", item.time)
+        self._segment, self._after_tool = None, True
+        self._touch(message)
+        return True
+
+    def _newest(self, time: datetime) -> Message:
+        """The message that the agent is writing; there is always one, even before any prompt."""
+        return self.messages[-1] if self.messages else self._append(AGENT, "", time)
+
+    def _append(self, role: str, text: str, time: datetime) -> Message:
+        message = Message(len(self.messages), role, text, time)
+        self.messages.append(message)
+        self._touch(message)
+        return message
+
+    def _touch(self, message: Message) -> None:
+        self.revision += 1
+        message.revision = self.revision

@@ -1,0 +1,116 @@
+"""The one place where a bridge writes: an item goes to disk first, and only then anybody sees it."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from taskyard_agent.bridge.messages import Conversation
+from taskyard_agent.journal import Data, Journal
+from taskyard_agent.protocol import Item, ItemKind
+
+ERRORS_KEPT = 100
+"""Errors told to everybody who starts to listen, newest ones. Source: A6."""
+
+FLIPS_KEPT = 1_000
+"""Changes of the status kept for listeners that lag; behind those, only the newest counts."""
+
+Log = Callable[[str, str], None]
+"""Takes the level and the text of a line for the logs."""
+
+log = logging.getLogger("taskyard.bridge")
+
+
+class AgentFault(msgspec.Struct, frozen=True):
+    """Something went wrong that clients should show; level is warning or error."""
+
+    message: str
+    level: str
+    time: datetime
+
+
+class Record:
+    """Journal, conversation and status of one session, and the bell that tells of every change.
+
+    faults and flips are logs with running numbers, so that each listener can be a mere place in them.
+    """
+
+    def __init__(self, journal: Journal, clock: Callable[[], datetime]) -> None:
+        self.journal = journal
+        self.conversation = Conversation()
+        self.turn = 0
+        self.status = "running"
+        self.faults: deque[AgentFault] = deque(maxlen=ERRORS_KEPT)
+        self.faults_seen = 0
+        self.flips: deque[str] = deque(maxlen=FLIPS_KEPT)
+        self.flips_seen = 0
+        self.closed = False
+        self._clock = clock
+        self._lost_bytes = 0
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    def put(self, kind: ItemKind, data: Data) -> bool:
+        """Whether the item is on disk and in the conversation; what cannot be stored is not shown."""
+        item = self._store_gap() and self._store(kind, data)
+        if not item:
+            return False
+        if self.conversation.apply(item):
+            self._ring()
+        return True
+
+    def fault(self, message: str, *, level: str = "error") -> None:
+        """Stores an error or warning and tells all listeners, even when it cannot be stored."""
+        self.put(ItemKind.ERROR, {"level": level, "message": message})
+        self.faults.append(AgentFault(message, level, self._clock()))
+        self.faults_seen += 1
+        self._ring()
+
+    def set_status(self, status: str) -> None:
+        """The status that AgentAPI shows: running or stable. Source: A9."""
+        if status != self.status:
+            self.status = status
+            self.flips.append(status)
+            self.flips_seen += 1
+            self._ring()
+
+    def close(self) -> None:
+        """Ends every listener's wait for good."""
+        self.closed = True
+        self._ring()
+
+    async def changed(self) -> None:
+        """Returns at the next change."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+
+    def _ring(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _store(self, kind: ItemKind, data: Data) -> Item | None:
+        try:
+            return self.journal.append(kind, self.turn, data, self._clock())
+        except OSError as error:
+            if not self._lost_bytes:
+                log.warning("the transcript cannot be written: %s", error)
+            self._lost_bytes += len(msgspec.json.encode(data))
+            return None
+
+    def _store_gap(self) -> bool:
+        """Says on disk, as soon as that works again, how much was lost. Source: N6."""
+        if not self._lost_bytes:
+            return True
+        lost, self._lost_bytes = self._lost_bytes, 0
+        reason = "The transcript could not be written; what came meanwhile is missing."
+        if self._store(ItemKind.GAP, {"reason": reason, "bytes": lost}):
+            return True
+        self._lost_bytes = lost
+        return False

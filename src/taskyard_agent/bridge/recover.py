@@ -1,0 +1,102 @@
+"""What the last run of a bridge left on disk: the conversation, and a turn that was cut off."""
+
+import msgspec
+
+from taskyard_agent.bridge.record import Record
+from taskyard_agent.bridge.tools import OVER, ToolState
+from taskyard_agent.journal import SessionFile
+from taskyard_agent.protocol import Item, ItemKind
+
+PAGE_ITEMS = 1_000
+"""Items looked at between two chances for others to run."""
+
+
+class _Prompt(msgspec.Struct):
+    prompt_id: str | None = None
+
+
+class _Text(msgspec.Struct):
+    text: str = ""
+    message_id: int = 0
+
+
+class _CutOff:
+    """What is open at the end of the items seen so far."""
+
+    def __init__(self) -> None:
+        self.turn = 0
+        self.in_turn = False
+        self.prompts: set[str] = set()
+        self.tools: dict[str, ToolState] = {}
+        self.segment: tuple[int, list[str]] | None = None
+
+    def see(self, item: Item) -> None:
+        self.turn = max(self.turn, item.turn)
+        match item.kind:
+            case ItemKind.USER_MESSAGE:
+                self.in_turn = True
+                self.tools.clear()
+                prompt_id = msgspec.json.decode(item.data, type=_Prompt).prompt_id
+                if prompt_id is not None:
+                    self.prompts.add(prompt_id)
+            case ItemKind.TURN_END:
+                self.in_turn = False
+                self.tools.clear()
+            case ItemKind.TOOL_CALL:
+                self.segment = None
+                state = msgspec.json.decode(item.data, type=ToolState)
+                self.tools[state.tool_call_id] = state
+            case ItemKind.AGENT_TEXT:
+                piece = msgspec.json.decode(item.data, type=_Text)
+                if self.segment is None or self.segment[0] != piece.message_id:
+                    self.segment = (piece.message_id, [])
+                self.segment[1].append(piece.text)
+            case ItemKind.AGENT_MESSAGE:
+                self.segment = None
+            case _:
+                pass
+
+
+def rebuild(record: Record) -> set[str]:
+    """The prompt ids of all messages on disk; the record shows the conversation, and no turn is open.
+
+    A turn that was cut off is closed as interrupted, with its tool calls. Source: N15, N19.
+    """
+    cut_off = _CutOff()
+    after = 0
+    while items := record.journal.read(after, PAGE_ITEMS):
+        for item in items:
+            cut_off.see(item)
+            record.conversation.apply(item)
+        after = items[-1].seq
+    record.turn = cut_off.turn
+    if record.journal.dropped_bytes:
+        reason = "The end of the transcript was damaged, most likely by a power cut."
+        data = {"reason": reason, "bytes": record.journal.dropped_bytes}
+        record.put(ItemKind.GAP, data)
+    if cut_off.in_turn:
+        _close(record, cut_off)
+    return cut_off.prompts
+
+
+def _close(record: Record, cut_off: _CutOff) -> None:
+    if cut_off.segment is not None:
+        number, pieces = cut_off.segment
+        record.put(ItemKind.AGENT_MESSAGE, {"message_id": number, "text": "".join(pieces)})
+    for state in cut_off.tools.values():
+        if state.status not in OVER:
+            state.status = "failed"
+            record.put(ItemKind.TOOL_CALL, state)
+    record.put(ItemKind.TURN_END, {"reason": "interrupted", "error": None})
+
+
+async def settle_prompts(record: Record, file: SessionFile, on_disk: set[str]) -> None:
+    """No prompt is unfinished any more; one that never reached the transcript is reported. Source: N18."""
+    for prompt_id in file.unfinished():
+        if prompt_id not in on_disk:
+            record.fault(
+                f"The prompt {prompt_id} was taken, and lost before the coding agent got it. "
+                "Send it again.",
+                level="warning",
+            )
+        await file.prompt_done(prompt_id)

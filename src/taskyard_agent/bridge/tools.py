@@ -1,0 +1,130 @@
+"""Tool calls: pieces of news merged into whole states, with what is too large cut."""
+
+from typing import TypeVar
+
+import msgspec
+
+from taskyard_agent.acp_messages import NONE, NULL, peek, present
+
+RAW_BYTES = 64 * 1024
+"""Bytes of a tool's input or output kept in an item; a few of those fit into one link call."""
+
+CONTENT_BYTES = 128 * 1024
+"""Bytes of a tool's content kept in an item, all blocks together. Source: N41 (256 KiB an item)."""
+
+BEGINNING_CHARS = 8 * 1024
+"""Characters quoted of what was cut; JSON escapes make them six times as many bytes at the worst."""
+
+OVER = frozenset({"completed", "failed"})
+"""States in which a tool call has ended."""
+
+T = TypeVar("T")
+
+
+class ToolState(msgspec.Struct):
+    """A tool call as the agent described it so far; the data of a `tool_call` item."""
+
+    tool_call_id: str
+    title: str = ""
+    kind: str = "other"
+    status: str = "pending"
+    content: list[msgspec.Raw] = []
+    locations: list[msgspec.Raw] = []
+    raw_input: msgspec.Raw = NULL  # not `Raw | None`, which msgspec cannot decode
+    raw_output: msgspec.Raw = NULL
+
+
+class _News(msgspec.Struct, rename="camel"):
+    tool_call_id: str
+    title: msgspec.Raw = NONE
+    kind: msgspec.Raw = NONE
+    status: msgspec.Raw = NONE
+    content: msgspec.Raw = NONE
+    locations: msgspec.Raw = NONE
+    raw_input: msgspec.Raw = NONE
+    raw_output: msgspec.Raw = NONE
+
+
+class _Cut(msgspec.Struct):
+    cut_bytes: int
+    beginning: str
+
+
+class ToolCalls:
+    """The tool calls of one turn by their id."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, ToolState] = {}
+        self._unsaid: set[str] = set()
+
+    def learn(self, update: msgspec.Raw) -> ToolState | None:
+        """The state to be stored now; None when only its content grew, or the news makes no sense."""
+        news = peek(update, _News)
+        if news is None:
+            return None
+        state = self._states.get(news.tool_call_id)
+        before = None if state is None else (state.title, state.kind, state.status)
+        state = state or ToolState(news.tool_call_id)
+        self._states[news.tool_call_id] = state
+        _merge(state, news)
+        if before == (state.title, state.kind, state.status):
+            self._unsaid.add(state.tool_call_id)
+            return None
+        self._unsaid.discard(state.tool_call_id)
+        return state
+
+    @property
+    def grown(self) -> bool:
+        """Whether unsaid() has anything."""
+        return bool(self._unsaid)
+
+    def unsaid(self) -> list[ToolState]:
+        """States that grew since they were last stored."""
+        grown = [self._states[name] for name in self._unsaid]
+        self._unsaid.clear()
+        return grown
+
+    def end(self) -> list[ToolState]:
+        """States that are still open, as failed ones: nothing more will be heard of them."""
+        left = [state for state in self._states.values() if state.status not in OVER]
+        for state in left:
+            state.status = "failed"
+        self._states.clear()
+        self._unsaid.clear()
+        return left
+
+
+def _merge(state: ToolState, news: _News) -> None:
+    state.title = _found(news.title, str, state.title)
+    state.kind = _found(news.kind, str, state.kind)
+    state.status = _found(news.status, str, state.status)
+    state.content = _cut_blocks(_found(news.content, list[msgspec.Raw], state.content))
+    state.locations = _cut_blocks(_found(news.locations, list[msgspec.Raw], state.locations))
+    if present(news.raw_input) is not None:
+        state.raw_input = cut(news.raw_input, RAW_BYTES)
+    if present(news.raw_output) is not None:
+        state.raw_output = cut(news.raw_output, RAW_BYTES)
+
+
+def _found(raw: msgspec.Raw, kind: type[T], otherwise: T) -> T:
+    found = peek(raw, kind) if present(raw) is not None else None
+    return otherwise if found is None else found
+
+
+def cut(raw: msgspec.Raw, limit: int) -> msgspec.Raw:
+    """A JSON value of its own memory; over the limit, an object with its size and beginning instead."""
+    size = len(bytes(raw))
+    if size <= limit:
+        return raw.copy()
+    beginning = bytes(raw)[: min(limit, 4 * BEGINNING_CHARS)].decode(errors="replace")
+    return msgspec.Raw(msgspec.json.encode(_Cut(size, beginning[:BEGINNING_CHARS])))
+
+
+def _cut_blocks(blocks: list[msgspec.Raw]) -> list[msgspec.Raw]:
+    kept, room = [], CONTENT_BYTES
+    for block in blocks:
+        kept.append(cut(block, max(room, 0)))
+        room -= len(bytes(kept[-1]))
+        if room < 0:
+            break
+    return kept

@@ -1,0 +1,119 @@
+"""One run of a workspace agent: the link, what the manifest names, and an orderly end."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from taskyard_agent import __version__
+from taskyard_agent.ending import Ending
+from taskyard_agent.link import LeaseLapsed, Link, LinkTarget, ProtocolMismatch, TokenRefused
+from taskyard_agent.mux import Handlers
+from taskyard_agent.protocol import Welcome
+from taskyard_agent.push import Pusher
+from taskyard_agent.reports import Reports, Stale
+from taskyard_agent.settings import AgentSettings
+from taskyard_agent.workspace import Workspace
+
+EXIT_ENDED = 0
+EXIT_OVER = 3
+"""The server does not want this run any more: lease, token or generation is over."""
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Agent:
+    """Everything of one run; what outlives a connection is here."""
+
+    def __init__(self, settings: AgentSettings, env: Mapping[str, str]) -> None:
+        self.settings = settings
+        self.reports = Reports(_now)
+        self.workspace: Workspace | None = None
+        self.pusher: Pusher | None = None
+        self._env = env
+        self._ports: dict[int, int] = {}
+        self._welcome: Welcome | None = None
+        self._welcomed = asyncio.Event()
+        self._prepared = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._over: str | None = None
+        self.link = Link(
+            LinkTarget(settings.url, settings.token),
+            __version__,
+            Handlers(),
+            self._on_connected,
+            moved_ports=self._ports,
+        )
+
+    async def run(self) -> int:
+        """The exit code, once everything is over."""
+        loop = asyncio.get_running_loop()
+        for number in STOP_SIGNALS:
+            loop.add_signal_handler(number, self._stopping.set)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keep_link())
+            living = tasks.create_task(self._live(tasks))
+            await self._stopping.wait()
+            living.cancel()
+            await self._end()
+        if self._over is not None:
+            print(self._over, flush=True)  # noqa: T201 - the driver keeps it as the workspace's last words
+            return EXIT_OVER
+        return EXIT_ENDED
+
+    async def _keep_link(self) -> None:
+        try:
+            await self.link.run()
+        except (TokenRefused, LeaseLapsed, ProtocolMismatch) as error:
+            self._give_up(str(error))
+
+    def _give_up(self, why: str) -> None:
+        self._over = self._over or why
+        self._stopping.set()
+
+    async def _on_connected(self, welcome: Welcome) -> None:
+        """Tells the server all that it has not heard, as long as the connection lasts."""
+        if self._welcome is None:
+            self._welcome = welcome
+            self._welcomed.set()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.reports.send(self.link))
+                await self._prepared.wait()
+                if self.pusher is not None:
+                    await self.pusher.run(self.link, welcome.acked_seq)
+        except* Stale:
+            self._give_up("A newer generation of this workspace is running.")
+
+    async def _live(self, tasks: asyncio.TaskGroup) -> None:
+        """Begins what the first manifest names; it goes on beside this."""
+        await self._welcomed.wait()
+        assert self._welcome is not None
+        workspace = Workspace(self.settings, self._welcome.manifest, self.reports, self._env)
+        journal = await workspace.open_journal(self._welcome.acked_seq, self._ports)
+        if journal is not None:
+            self.pusher = Pusher(journal)
+        self._prepared.set()
+        self.workspace = workspace
+        tasks.create_task(workspace.run())
+
+    async def _end(self) -> None:
+        if self.workspace is not None:
+            ending = Ending(self.settings, self.reports, self.pusher, told=self._over is None)
+            await ending.run(self.workspace)
+        await self.link.close()
+
+
+def run(env: Mapping[str, str] | None = None) -> int:
+    """Runs an agent as the environment says; the exit code."""
+    env = os.environ if env is None else env
+    return asyncio.run(_main(AgentSettings.read(env), env))
+
+
+async def _main(settings: AgentSettings, env: Mapping[str, str]) -> int:
+    return await Agent(settings, env).run()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,140 @@
+"""What a bridge must remember of its session from one start to the next."""
+
+import asyncio
+import os
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+MAX_PROMPTS = 1_000
+"""Prompt ids kept, newest last: a sender repeats one within seconds, not a thousand prompts later."""
+
+
+class PromptState(StrEnum):
+    """TAKEN: may or may not have reached the agent. DONE: its turn has ended."""
+
+    TAKEN = "taken"
+    DONE = "done"
+
+
+class Session(msgspec.Struct, frozen=True):
+    """What a restart needs. Change it with msgspec.structs.replace. Source: N15.
+
+    acp_session_id null: none was opened yet. initial_prompt null: there is none.
+    """
+
+    agent: str = ""
+    argv: list[str] = []
+    cwd: str = ""
+    transport: str = "acp"
+    acp_session_id: str | None = None
+    protocol_version: int | None = None
+    last_turn: int = 0
+    initial_prompt: str | None = None
+    initial_sent: bool = False
+
+
+class _Stored(msgspec.Struct):
+    session: Session = Session()
+    prompts: dict[str, PromptState] = {}  # in the order in which they were taken
+
+
+class SessionFile:
+    """session.json: replaced as a whole, and on stable storage before a call returns.
+
+    damaged: an unreadable file was set aside under the same name plus `.damaged`; this is a new one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Reads the file; without one, everything is empty. Raises OSError."""
+        self.damaged = False
+        self._path = path
+        self._lock = asyncio.Lock()
+        self._writing: asyncio.Future[None] | None = None
+        self._stored = self._load()
+
+    def _load(self) -> _Stored:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=_Stored)
+        except FileNotFoundError:
+            return _Stored()
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._path.replace(f"{self._path}.damaged")
+            self.damaged = True
+            return _Stored()
+
+    @property
+    def session(self) -> Session:
+        """What was stored last."""
+        return self._stored.session
+
+    async def save(self, session: Session) -> None:
+        """Stores the session. Raises OSError, and then the old one is still there."""
+        async with self._lock:
+            await self._store(_Stored(session, self._stored.prompts))
+
+    async def prompt_taken(self, prompt_id: str) -> bool:
+        """Whether this prompt is new, and now stored as taken. Call it before the agent gets it.
+
+        False: it was taken before, and must not be sent again. Source: N18.
+        """
+        async with self._lock:
+            if prompt_id in self._stored.prompts:
+                return False
+            prompts = self._stored.prompts | {prompt_id: PromptState.TAKEN}
+            for old in list(prompts)[:-MAX_PROMPTS]:
+                del prompts[old]
+            await self._store(_Stored(self._stored.session, prompts))
+            return True
+
+    async def prompt_done(self, prompt_id: str) -> None:
+        """Stores that the turn of a prompt has ended; one that was forgotten stays so."""
+        async with self._lock:
+            if self._stored.prompts.get(prompt_id) is PromptState.TAKEN:
+                prompts = self._stored.prompts | {prompt_id: PromptState.DONE}
+                await self._store(_Stored(self._stored.session, prompts))
+
+    def prompt_state(self, prompt_id: str) -> PromptState | None:
+        """What is known of a prompt; None: never taken, or not among the newest MAX_PROMPTS."""
+        return self._stored.prompts.get(prompt_id)
+
+    def unfinished(self) -> list[str]:
+        """Prompts taken and not done, oldest first: after a crash, those to report, not to repeat."""
+        return [name for name, state in self._stored.prompts.items() if state is PromptState.TAKEN]
+
+    async def _store(self, stored: _Stored) -> None:
+        """Replaces the file, in a thread; what a cancelled call began is finished all the same."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+        loop = asyncio.get_running_loop()
+        writing = loop.run_in_executor(None, _replace, self._path, msgspec.json.encode(stored))
+        self._writing = writing
+
+        def keep(done: asyncio.Future[None]) -> None:
+            self._writing = None
+            if not done.cancelled() and done.exception() is None:
+                self._stored = stored
+
+        writing.add_done_callback(keep)
+        await asyncio.wait([writing])
+        writing.result()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """The names in a folder are on stable storage afterwards. Raises OSError."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

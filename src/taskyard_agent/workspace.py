@@ -1,0 +1,163 @@
+"""What runs in a workspace between its start and its end: scripts, apps, the bridge with its agent."""
+
+import asyncio
+from collections.abc import Mapping
+from functools import partial
+
+from taskyard_agent.bridge.bridge import Bridge, BridgeOrder
+from taskyard_agent.bridge.keeper import Place
+from taskyard_agent.health import watch_health
+from taskyard_agent.journal import Journal, JournalBusy
+from taskyard_agent.process import ProcessError
+from taskyard_agent.programs import Programs, Surroundings, describe
+from taskyard_agent.protocol import App, Manifest
+from taskyard_agent.reports import Reports
+from taskyard_agent.settings import AgentSettings, child_env
+
+
+class Workspace:
+    """The programs that a manifest names. run() until end_programs(); the end has an order."""
+
+    def __init__(
+        self,
+        settings: AgentSettings,
+        manifest: Manifest,
+        reports: Reports,
+        env: Mapping[str, str],
+    ) -> None:
+        """env: the agent's own environment."""
+        self.manifest = manifest
+        self.bridge: Bridge | None = None
+        self._settings = settings
+        self._reports = reports
+        self._env = child_env(env, settings, manifest)
+        self._programs = Programs(Surroundings(str(settings.home), self._env))
+        self._starting: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closed = asyncio.Event()
+
+    async def open_journal(self, floor: int, ports: dict[int, int]) -> Journal | None:
+        """The transcript, with item numbers above floor; None without a bridge, or when it cannot be had.
+
+        ports: gets the bridge's port by the one that its url names.
+        """
+        order = self._bridge_order(floor, ports)
+        if order is None:
+            return None
+        bridge = Bridge(order)
+        try:
+            journal = await bridge.open()
+        except (JournalBusy, OSError) as error:
+            order.log("error", f"The transcript cannot be opened: {error}")
+            order.on_health("unhealthy")
+            return None
+        self.bridge = bridge
+        return journal
+
+    def _bridge_order(self, floor: int, ports: dict[int, int]) -> BridgeOrder | None:
+        agent, slug = self.manifest.coding_agent, self.manifest.bridge_slug
+        app = self._app(slug)
+        if agent is None or slug is None or app is None:
+            return None
+        return BridgeOrder(
+            home=self._settings.home,
+            url=app.url,
+            place=Place(agent, str(self._settings.home), self._env),
+            floor=floor,
+            ports=ports,
+            log=partial(self._reports.log, "agent"),
+            on_health=partial(self._reports.health, slug),
+        )
+
+    def _app(self, slug: str | None) -> App | None:
+        return next((app for app in self.manifest.apps if app.slug == slug), None)
+
+    async def run(self) -> None:
+        """Starts everything, and returns when end_programs() was called."""
+        async with asyncio.TaskGroup() as work:
+            self._starting = work.create_task(self._start(work))
+            await self._closed.wait()
+            for task in [self._starting, *self._tasks]:
+                task.cancel()
+
+    async def _start(self, work: asyncio.TaskGroup) -> None:
+        """The start script first: it may install what everything else needs."""
+        self._reports.lifecycle("starting")
+        script = self.manifest.start_script
+        fine = script is None or await self._run_script(script, "start")
+        for app in self.manifest.apps:
+            self._start_app(work, app)
+        if self.bridge is not None:
+            work.create_task(self.bridge.run())
+        self._reports.lifecycle("ready" if fine else "start_error")
+
+    def _start_app(self, work: asyncio.TaskGroup, app: App) -> None:
+        if app.slug == self.manifest.bridge_slug:
+            return
+        if app.command is not None:
+            log = partial(self._reports.log, app.slug)
+            keeping = self._programs.keep(["sh", "-c", app.command], log)
+            self._tasks.append(work.create_task(keeping))
+        if app.healthcheck is not None:
+            report = partial(self._reports.health, app.slug)
+            watching = watch_health(app.healthcheck, report)
+            self._tasks.append(work.create_task(watching))
+
+    async def _run_script(self, name: str, source: str) -> bool:
+        """Whether the script ended well; the log says so when it did not."""
+        log = partial(self._reports.log, source)
+        path = self._settings.template_dir / name
+        try:
+            ended = await self._programs.run(["bash", str(path)], log)
+        except (ProcessError, OSError) as error:
+            log("error", f"The {source} script {name} cannot be run: {error}")
+            return False
+        if ended.code != 0:
+            log("error", f"The {source} script {name} ended with {describe(ended)}.")
+        return ended.code == 0
+
+    # the end, in this order
+
+    async def stop_turn(self, grace_s: float) -> None:
+        """Nothing is started any more, and the coding agent works on nothing."""
+        if self._starting is not None:
+            self._starting.cancel()
+        if self.bridge is not None:
+            await self.bridge.stop(grace_s)
+
+    async def end_agent(self, grace_s: float) -> None:
+        """The coding agent is gone."""
+        if self.bridge is not None:
+            await self.bridge.end_agent(grace_s)
+
+    async def run_stop_script(self, timeout_s: float) -> str:
+        """The lifecycle word for how that went: off, shutdown_error or shutdown_timeout."""
+        script = self.manifest.stop_script
+        if script is None:
+            return "off"
+        try:
+            async with asyncio.timeout(timeout_s):
+                fine = await self._run_script(script, "stop")
+        except TimeoutError:
+            told = f"The stop script {script} was killed after {timeout_s:.1f} s."
+            self._reports.log("stop", "error", told)
+            return "shutdown_timeout"
+        return "off" if fine else "shutdown_error"
+
+    async def end_programs(self, grace_s: float) -> None:
+        """No script or app runs any more, nor what they left running."""
+        self._closed.set()
+        await self._programs.end(grace_s)
+
+    async def close(self) -> None:
+        """The bridge is closed, and the transcript on stable storage."""
+        if self.bridge is not None:
+            await self.bridge.close()
+
+    @property
+    def foreign_url(self) -> str | None:
+        """Where somebody else's AgentAPI server of the task is; None when ours is the task's."""
+        app = self._app(self.manifest.task_slug)
+        if app is None or app.slug == self.manifest.bridge_slug:
+            return None
+        return app.url

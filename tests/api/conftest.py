@@ -1,0 +1,66 @@
+"""The whole HTTP edge over a real socket: uvicorn in the test's own loop, a client, a seeded database."""
+
+import asyncio
+import contextlib
+import importlib
+import pkgutil
+import socket
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import uvicorn
+
+import taskyard.server
+from taskyard.control.services import Services
+from taskyard.server.app import build_app
+from taskyard.server.call import Handler, SocketHandler
+from taskyard.wire.routes import ROUTES
+from tests.api.seed import Api, connected
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the signals of the process to the test runner."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def handlers() -> tuple[dict[str, Handler], dict[str, SocketHandler]]:
+    """Every handler that the modules of the edge export."""
+    found: dict[str, Handler] = {}
+    sockets: dict[str, SocketHandler] = {}
+    for info in pkgutil.iter_modules(taskyard.server.__path__):
+        if info.name == "handlers":
+            continue
+        module = importlib.import_module(f"taskyard.server.{info.name}")
+        found |= getattr(module, "HANDLERS", {})
+        sockets |= getattr(module, "SOCKETS", {})
+    return found, sockets
+
+
+@contextlib.asynccontextmanager
+async def serving(services: Services) -> AsyncIterator[str]:
+    """The address of a server with all routes that have a handler."""
+    found, sockets = handlers()
+    routes = [r for r in ROUTES if r.operation in found or r.operation in sockets]
+    app = build_app(services, routes, found, sockets)
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = _Server(
+        uvicorn.Config(app, log_config=None, lifespan="off", ws="websockets-sansio", timeout_graceful_shutdown=1)
+    )
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.serve([listening]))
+        while not server.started:
+            await asyncio.sleep(0.002)
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+
+
+@pytest.fixture
+async def api(services: Services) -> AsyncIterator[Api]:
+    """A running server without workers, its owner, and ways to put things into it."""
+    async with serving(services) as url, connected(services, url) as connection:
+        yield connection

@@ -1,0 +1,239 @@
+"""Signing in, users, organizations, keys. Source: U1-U8, T2-T5."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import httpx2
+import pytest
+
+from taskyard.control.services import Services
+from tests.api.conftest import serving
+from tests.api.seed import Api
+
+FIRST = {"username": "ada", "email": "ada@example.com", "password": "correct horse 1"}
+
+
+@pytest.fixture
+async def fresh(services: Services) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of a server that nobody has used yet."""
+    async with serving(services) as url, httpx2.AsyncClient(base_url=url) as client:
+        yield client
+
+
+@pytest.mark.anyio
+async def test_U1_a_fresh_server_says_so_with_its_version(fresh: httpx2.AsyncClient) -> None:
+    """The 404 of a server without users carries the version header that clients insist on."""
+    answer = await fresh.get("/api/v2/users/first")
+    assert answer.status_code == 404
+    assert answer.headers["X-Coder-Build-Version"] == "v2.34.0"
+    assert set(answer.json()) == {"message"}
+
+
+@pytest.mark.anyio
+async def test_U2_the_first_user_is_created_once(fresh: httpx2.AsyncClient) -> None:
+    """The second try is a conflict, and the question is answered with 200 from then on."""
+    created = await fresh.post("/api/v2/users/first", json=FIRST)
+    again = await fresh.post("/api/v2/users/first", json=FIRST | {"username": "bob"})
+    assert (created.status_code, again.status_code) == (201, 409)
+    assert set(created.json()) == {"user_id", "organization_id"}
+    assert (await fresh.get("/api/v2/users/first")).status_code == 200
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("username", "no_underscores"), ("username", ""), ("email", "nowhere"), ("password", "short")],
+)
+async def test_a_bad_first_user_names_the_field(
+    fresh: httpx2.AsyncClient, field: str, value: str
+) -> None:
+    """A bad field is named in a validation, and nobody is created."""
+    answer = await fresh.post("/api/v2/users/first", json=FIRST | {field: value})
+    assert answer.status_code == 400
+    assert [v["field"] for v in answer.json()["validations"]] == [field]
+    assert (await fresh.get("/api/v2/users/first")).status_code == 404
+
+
+@pytest.mark.anyio
+async def test_U3_U4_login_and_logout(fresh: httpx2.AsyncClient) -> None:
+    """Wrong password and unknown address look the same; the token works in header and cookie until logout."""
+    await fresh.post("/api/v2/users/first", json=FIRST)
+    wrong = await fresh.post(
+        "/api/v2/users/login", json={"email": FIRST["email"], "password": "not the one"}
+    )
+    unknown = await fresh.post(
+        "/api/v2/users/login", json={"email": "x@example.com", "password": "not the one"}
+    )
+    assert wrong.status_code == unknown.status_code == 401
+    assert wrong.json() == unknown.json()
+    good = await fresh.post("/api/v2/users/login", json=FIRST)
+    token = good.json()["session_token"]
+    assert good.status_code == 201
+    assert "HttpOnly" in good.headers["Set-Cookie"]
+    fresh.cookies.clear()
+    for headers in (
+        {"Coder-Session-Token": token},
+        {"Cookie": f"coder_session_token={token}"},
+        {"Authorization": f"Bearer {token}"},
+    ):
+        assert (await fresh.get("/api/v2/users/me", headers=headers)).status_code == 200, headers
+    for query in ("coder_session_token", "access_token"):
+        assert (await fresh.get(f"/api/v2/users/me?{query}={token}")).status_code == 200, query
+    header = {"Coder-Session-Token": token}
+    assert (await fresh.post("/api/v2/users/logout", headers=header)).status_code == 200
+    assert (await fresh.get("/api/v2/users/me", headers=header)).status_code == 401
+
+
+@pytest.mark.anyio
+async def test_T4_a_bad_cookie_wins_over_a_good_header(api: Api) -> None:
+    """The cookie is looked at first, so a stale one is 401 whatever the header says."""
+    answer = await api.call(
+        "GET", "/api/v2/users/me", headers={"Cookie": "coder_session_token=stale-cookie"}
+    )
+    assert answer.status_code == 401
+
+
+@pytest.mark.anyio
+async def test_T2_T5_each_way_to_fail_says_which(api: Api) -> None:
+    """Every broken key is 401 with a detail of its own and a challenge."""
+    key_id, _, secret = api.owner.token.partition("-")
+    broken = [
+        "",
+        "nodash",
+        f"short-{secret}",
+        f"{key_id}-short",
+        f"{'x' * 10}-{secret}",
+        f"{key_id}-{'x' * 22}",
+    ]
+    details = []
+    for token in broken:
+        answer = await api.call("GET", "/api/v2/users/me", headers={"Coder-Session-Token": token})
+        assert answer.status_code == 401
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        details.append(answer.json()["detail"])
+    assert len(set(details)) == len(broken)
+    await api.execute("update api_keys set expires_at = now() - interval '1 s'")
+    expired = await api.get("/api/v2/users/me")
+    assert expired.status_code == 401
+    assert expired.headers["X-Taskyard-Reason"] == "key_expired"
+
+
+@pytest.mark.anyio
+async def test_a_suspended_user_is_out_and_a_dormant_one_is_back(api: Api) -> None:
+    """Suspension ends access at once; being seen ends dormancy."""
+    bob = await api.person("bob")
+    await api.execute("update users set status = 'suspended' where id = $1", bob.id)
+    assert (await api.get("/api/v2/users/me", by=bob)).status_code == 401
+    await api.execute("update users set status = 'dormant' where id = $1", bob.id)
+    assert (await api.get("/api/v2/users/me", by=bob)).json()["status"] in ("active", "dormant")
+    assert (await api.get("/api/v2/users/me", by=bob)).json()["status"] == "active"
+
+
+@pytest.mark.anyio
+async def test_U5_U6_keys_work_until_they_are_deleted(api: Api) -> None:
+    """A session key comes without a cookie; a deleted token is dead at once."""
+    session = await api.post("/api/v2/users/me/keys")
+    assert session.status_code == 201
+    assert "Set-Cookie" not in session.headers
+    created = await api.post("/api/v2/users/me/keys/tokens", {"token_name": "ci"})
+    taken = await api.post("/api/v2/users/me/keys/tokens", {"token_name": "ci"})
+    assert (created.status_code, taken.status_code) == (201, 409)
+    assert taken.json()["validations"][0]["field"] == "name"
+    key = created.json()["key"]
+    header = {"Coder-Session-Token": key}
+    assert (await api.call("GET", "/api/v2/users/me", headers=header)).status_code == 200
+    listed = (await api.get("/api/v2/users/me/keys/tokens")).json()
+    assert "ci" in [token["token_name"] for token in listed]
+    assert (await api.get("/api/v2/users/me/keys/tokens/ci")).json()["id"] == key[:10]
+    assert (await api.call("DELETE", f"/api/v2/users/me/keys/{key[:10]}")).status_code == 204
+    assert (await api.call("GET", "/api/v2/users/me", headers=header)).status_code == 401
+    assert (await api.call("DELETE", f"/api/v2/users/me/keys/{key[:10]}")).status_code == 404
+
+
+@pytest.mark.anyio
+async def test_a_token_lives_as_long_as_asked(api: Api) -> None:
+    """The lifetime is in nanoseconds, kept in seconds, and bounded."""
+    hour = int(timedelta(hours=1).total_seconds() * 1e9)
+    await api.post("/api/v2/users/me/keys/tokens", {"token_name": "hour", "lifetime": hour})
+    token = (await api.get("/api/v2/users/me/keys/tokens/hour")).json()
+    assert token["lifetime_seconds"] == 3600
+    for lifetime in (-1, 2**63 - 1):
+        answer = await api.post("/api/v2/users/me/keys/tokens", {"lifetime": lifetime})
+        assert answer.status_code == 400, lifetime
+
+
+@pytest.mark.anyio
+async def test_members_see_themselves_only(api: Api) -> None:
+    """Another user is the same 404 as one who is not there; the owner sees all."""
+    bob, eve = await api.person("bob"), await api.person("eve")
+    unknown = await api.get("/api/v2/users/nobody", by=bob)
+    foreign = await api.get(f"/api/v2/users/{eve.username}", by=bob)
+    assert (unknown.status_code, foreign.status_code) == (404, 404)
+    assert unknown.json() == foreign.json()
+    assert [u["username"] for u in (await api.get("/api/v2/users", by=bob)).json()["users"]] == [
+        "bob"
+    ]
+    everybody = (await api.get("/api/v2/users")).json()
+    assert everybody["count"] == len(everybody["users"]) == 3
+    assert (await api.get("/api/v2/users/EVE")).json()["id"] == str(eve.id)
+
+
+@pytest.mark.anyio
+async def test_U7_a_user_is_found_by_github_account(api: Api) -> None:
+    """Exactly one or none is found by the number of the account."""
+    body = {"username": "bob", "email": "bob@example.com", "github_com_user_id": 4711}
+    created = await api.post("/api/v2/users", body)
+    assert created.status_code == 201
+    assert created.json()["login_type"] == "none"
+    assert created.json()["organization_ids"] == [str(api.organization_id)]
+    found = (await api.get("/api/v2/users?q=github_com_user_id%3A4711")).json()
+    assert [u["username"] for u in found["users"]] == ["bob"]
+    assert (await api.get("/api/v2/users?q=github_com_user_id%3A1")).json() == {
+        "users": [],
+        "count": 0,
+    }
+    assert (await api.get("/api/v2/users?q=nonsense%3A1")).status_code == 400
+    again = await api.post("/api/v2/users", body | {"username": "BOB"})
+    assert again.status_code == 409
+
+
+@pytest.mark.anyio
+async def test_only_admins_create_users(api: Api) -> None:
+    """A member who tries is told 403."""
+    bob = await api.person("bob")
+    answer = await api.call(
+        "POST", "/api/v2/users", {"username": "x", "email": "x@example.com"}, by=bob
+    )
+    assert answer.status_code == 403
+
+
+@pytest.mark.anyio
+async def test_U8_the_default_organization_has_many_names(api: Api) -> None:
+    """`default`, its id, its name and the nil UUID are one organization."""
+    by_word = (await api.get("/api/v2/organizations/default")).json()
+    nil = "00000000-0000-0000-0000-000000000000"
+    for name in (by_word["id"], by_word["name"], by_word["name"].upper(), nil):
+        assert (await api.get(f"/api/v2/organizations/{name}")).json() == by_word, name
+    assert (await api.get("/api/v2/organizations/elsewhere")).status_code == 404
+    mine = (await api.get("/api/v2/users/me/organizations")).json()
+    assert [o["id"] for o in mine] == [by_word["id"]]
+
+
+@pytest.mark.anyio
+async def test_a_cookie_from_another_origin_is_refused(api: Api) -> None:
+    """A page of another origin cannot act with a browser's cookie; a header token is not affected."""
+    cookie = {"Cookie": f"coder_session_token={api.owner.token}", "Origin": "https://evil.example"}
+    foreign = await api.call("POST", "/api/v2/users/me/keys", headers=cookie)
+    own = await api.call("POST", "/api/v2/users/me/keys", headers=cookie | {"Origin": api.url})
+    assert (foreign.status_code, own.status_code) == (403, 201)
+
+
+@pytest.mark.anyio
+async def test_T6_unknown_paths_and_wrong_verbs_are_json(api: Api) -> None:
+    """What is not served says so in JSON, with a word for programs."""
+    unknown = await api.get("/api/v2/nothing/here")
+    wrong = await api.call("DELETE", "/api/v2/users/first")
+    assert (unknown.status_code, wrong.status_code) == (404, 405)
+    assert unknown.headers["content-type"].startswith("application/json")
+    assert unknown.headers["X-Taskyard-Reason"] == "no_route"
+    assert "GET" in wrong.headers["Allow"]

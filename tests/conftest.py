@@ -1,0 +1,112 @@
+"""What all tests share: one Postgres a run, a template database per set of migrations, a clone a test."""
+
+import asyncio
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from taskyard.config import Settings
+from taskyard.control.links import Links
+from taskyard.control.services import Services
+from taskyard.daemon.postgres import EmbeddedPostgres
+from taskyard.db.migrate import load_migrations, migrate
+from taskyard.db.pool import Database, Doorbell
+
+ZONE = "Asia/Kolkata"
+"""A zone with a half-hour offset: code that forgets UTC is off by what no test overlooks."""
+
+
+def pytest_configure() -> None:
+    """Every process of the run lives in the odd zone."""
+    os.environ["TZ"] = ZONE
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """asyncio with uvloop, as the server runs."""
+    return ("asyncio", {"use_uvloop": True})
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The address of this run's Postgres, durability off; one for each process of the run.
+
+    It has loops of its own, so that a test's loop that ends badly does not wait for it.
+    """
+    # pytest's own folders are 0700, which a database that gave up root cannot cross.
+    home = Path(tempfile.mkdtemp(prefix="taskyard-test-"))
+    home.chmod(0o711)
+    postgres = EmbeddedPostgres(home, durable=False)
+    asyncio.run(postgres.start())
+    try:
+        yield postgres.url
+    finally:
+        asyncio.run(postgres.stop())
+        shutil.rmtree(home)
+
+
+@pytest.fixture
+async def database_url(postgres_url: str) -> AsyncIterator[str]:
+    """A database of this test's own, migrated, gone afterwards."""
+    template = await _template(postgres_url)
+    name = f"t_{uuid4().hex}"
+    admin = await asyncpg.connect(postgres_url)
+    try:
+        await admin.execute(f'create database "{name}" template "{template}"')
+        yield _with_database(postgres_url, name)
+    finally:
+        await admin.execute(f'drop database "{name}" with (force)')
+        await admin.close()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """A pool on a database of this test's own."""
+    pool = Database(database_url, size=8)
+    await pool.open()
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+@pytest.fixture
+def services(database: Database, database_url: str, tmp_path: Path) -> Services:
+    """What use cases work with, on a database of this test's own."""
+    return Services(
+        settings=Settings(data_dir=str(tmp_path)),
+        db=database,
+        doorbell=Doorbell(database_url),
+        links=Links(),
+        server_id=uuid4(),
+        deployment_id=uuid4(),
+        now=lambda: datetime.now(UTC),
+    )
+
+
+async def _template(url: str) -> str:
+    """The name of a migrated database that clones are made of; made on first use."""
+    text = "".join(m.checksum for m in load_migrations())
+    name = "template_" + hashlib.sha256(text.encode()).hexdigest()[:16]
+    admin = await asyncpg.connect(url)
+    try:
+        if not await admin.fetchval("select 1 from pg_database where datname = $1", name):
+            await admin.execute(f'create database "{name}"')
+            await migrate(_with_database(url, name))
+    finally:
+        await admin.close()
+    return name
+
+
+def _with_database(url: str, name: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=f"/{name}"))

@@ -1,0 +1,96 @@
+"""Workers killed with -9: another one takes over within the lease, and nothing is done twice."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from taskyard.drivers.base import PlaceState
+from taskyard.wire.enums import JobStatus, Transition
+from tests.control.world_kit import Place, World, background
+
+pytestmark = pytest.mark.anyio
+
+PROGRAM = Path(__file__).with_name("dying_worker.py")
+ROOT = Path(__file__).parents[2]
+
+
+async def die(world: World, verb: str, when: str) -> None:
+    """Lets a worker process take the pending job and die at that moment."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(PROGRAM),
+        world.services.db.url,
+        str(world.folder),
+        verb,
+        when,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    async with asyncio.timeout(20):
+        assert await process.wait() == -signal.SIGKILL
+
+
+async def begun(world: World, place: Place) -> None:
+    """The job that the dead worker had is still running, under its lease."""
+    build = await world.newest(place)
+    assert (build.job_status, build.job_attempt) == (JobStatus.RUNNING, 1)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_start_is_taken_over(world: World, when: str) -> None:
+    """Killed around the driver's ensure: one generation runs, one agent is recorded, in the second try."""
+    place = await world.workspace({})
+    await die(world, "ensure", when)
+    await begun(world, place)
+    async with world.working():
+        build = await world.settled(place)
+    assert (build.job_status, build.job_attempt) == (JobStatus.SUCCEEDED, 2)
+    seen = await world.driver.list()
+    assert [(s.workspace_id, s.state, s.generation) for s in seen] == [
+        (place.id, PlaceState.RUNNING, 2)
+    ]
+    assert await world.value("select array_agg(generation) from workspace_agents") == [2]
+    assert await world.value("select generation from workspaces") == 2
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_stop_is_taken_over(world: World, when: str) -> None:
+    """Killed around the driver's stop: the workspace ends stopped."""
+    place = await world.workspace({})
+    async with world.working():
+        await world.settled(place)
+    await world.build(place, Transition.STOP)
+    await die(world, "stop", when)
+    await begun(world, place)
+    async with world.working():
+        build = await world.settled(place)
+    assert build.job_status is JobStatus.SUCCEEDED
+    assert (await world.driver.observe(place.id)).state is PlaceState.STOPPED
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_delete_is_taken_over(world: World, when: str) -> None:
+    """Killed around the driver's destroy: nothing of the workspace is left."""
+    place = await world.workspace({})
+    async with world.working():
+        await world.settled(place)
+    await world.build(place, Transition.DELETE)
+    await die(world, "destroy", when)
+    await begun(world, place)
+    async with world.working():
+        build = await world.settled(place)
+    assert build.job_status is JobStatus.SUCCEEDED
+    assert await world.driver.list() == []
+
+
+async def test_two_workers_that_race_for_a_dead_ones_job_do_it_once(world: World) -> None:
+    """Several workers wait for the same lease to lapse: one of them gets the job."""
+    place = await world.workspace({})
+    await die(world, "ensure", "after")
+    others = [world.worker() for _ in range(4)]
+    async with background(world.services.doorbell.run(), *(w.run() for w in others)):
+        build = await world.settled(place)
+    assert (build.job_status, build.job_attempt) == (JobStatus.SUCCEEDED, 2)

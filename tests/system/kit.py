@@ -1,0 +1,156 @@
+"""A real server as a real process, used as people use it, and a look at what it leaves behind."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+import asyncpg
+
+from taskyard.daemon.postgres import EmbeddedPostgres
+from taskyard.sdk import Client
+from taskyard.sdk.local import LocalServer
+from taskyard.wire.enums import JobStatus, TaskState, TaskStatus
+from taskyard.wire.identity import (
+    CreateFirstUserRequest,
+    CreateTokenRequest,
+    CreateUserRequest,
+    LoginRequest,
+)
+from taskyard.wire.tasks import CreateTaskRequest, Task
+
+T = TypeVar("T")
+
+PASSWORD = "a throw-away password"
+DEADLINE_S = 60.0
+LOOK_S = 0.02
+
+
+class World:
+    """A server, its owner's client, and the template that tasks are made of."""
+
+    def __init__(self, server: LocalServer) -> None:
+        self.server = server
+        self._clients: list[Client] = []
+        self.owner = self._keep(first_user(server.url))
+        owner = self.owner
+        self.version_id = until("the shell template", lambda: shell_version(owner))
+
+    def create(self, text: str, *, client: Client | None = None, name: str = "") -> Task:
+        """A new task of the shell template."""
+        request = CreateTaskRequest(template_version_id=self.version_id, input=text, name=name)
+        return (client or self.owner).create_task("me", request)
+
+    def active(self, task_id: UUID, *, client: Client | None = None) -> Task:
+        """The task, once it is active."""
+        return until("an active task", lambda: self.status(task_id, TaskStatus.ACTIVE, client))
+
+    def status(
+        self, task_id: UUID, wanted: TaskStatus, client: Client | None = None
+    ) -> Task | None:
+        """The task if it has this status."""
+        task = (client or self.owner).get_task("me", task_id)
+        return task if task.status is wanted else None
+
+    def text(self, task_id: UUID, *, client: Client | None = None) -> str:
+        """The whole conversation."""
+        logs = (client or self.owner).get_task_logs("me", task_id).logs
+        return "\n".join(entry.content for entry in logs)
+
+    def says(self, task_id: UUID, wanted: str, *, client: Client | None = None) -> str:
+        """The conversation of an active task, once it holds this and the coding agent waits."""
+
+        def look() -> str | None:
+            task = (client or self.owner).get_task("me", task_id)
+            if task.status is not TaskStatus.ACTIVE or task.current_state is None:
+                return None
+            text = self.text(task_id, client=client)
+            idle = task.current_state.state is TaskState.IDLE
+            return text if idle and wanted in text else None
+
+        return until(f"{wanted!r} in the log", look)
+
+    def member(self, name: str) -> Client:
+        """A client of a new member."""
+        user = CreateUserRequest(username=name, email=f"{name}@example.com", password=PASSWORD)
+        self.owner.create_user(user)
+        return self._keep(signed_in(self.server.url, f"{name}@example.com"))
+
+    def close(self) -> None:
+        """Hangs up."""
+        for client in self._clients:
+            client.close()
+
+    def _keep(self, client: Client) -> Client:
+        self._clients.append(client)
+        return client
+
+    async def query(self, sql: str, *values: object) -> list[asyncpg.Record]:
+        """Rows straight from the server's own Postgres, for what no route shows yet."""
+        url = EmbeddedPostgres(self.server.data_dir / "postgres").url
+        conn = await asyncpg.connect(url)
+        try:
+            return await conn.fetch(sql, *values)
+        finally:
+            await conn.close()
+
+
+def first_user(url: str) -> Client:
+    """The owner of a server that nobody has used yet."""
+    request = CreateFirstUserRequest(username="ada", email="ada@example.com", password=PASSWORD)
+    with Client(url, "") as nobody:
+        nobody.create_first_user(request)
+    return signed_in(url, "ada@example.com")
+
+
+def signed_in(url: str, email: str) -> Client:
+    """A client with a token of this user."""
+    with Client(url, "") as nobody:
+        session = nobody.login(LoginRequest(email=email, password=PASSWORD)).session_token
+    with Client(url, session) as client:
+        return Client(url, client.create_token("me", CreateTokenRequest()).key)
+
+
+def shell_version(client: Client) -> UUID | None:
+    """The active version of the starter template, once it is imported."""
+    for template in client.list_templates("has-ai-task:true"):
+        version = client.get_template_version(template.active_version_id)
+        if template.name == "shell" and version.job.status is JobStatus.SUCCEEDED:
+            return version.id
+    return None
+
+
+def until(what: str, look: Callable[[], T | None]) -> T:
+    """What the look finds, once it is not None; fails after a deadline."""
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        found = look()
+        if found is not None:
+            return found
+        time.sleep(LOOK_S)
+    raise AssertionError(f"waited {DEADLINE_S:g} s in vain for {what}")
+
+
+def processes_of(data_dir: Path) -> dict[int, str]:
+    """Processes that have to do with a data directory: by their words, environment, or folder."""
+    needle = str(data_dir).encode()
+    found: dict[int, str] = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes()
+            about = words + (entry / "environ").read_bytes() + bytes((entry / "cwd").readlink())
+            about += (entry / "mountinfo").read_bytes() if b"taskyard_agent" in words else b""
+        except OSError:
+            continue
+        if needle in about:
+            found[int(entry.name)] = words.replace(b"\0", b" ").decode(errors="replace").strip()
+    return found
+
+
+def agents_of(data_dir: Path, *words: str) -> list[int]:
+    """Pids of workspace processes below a data directory whose command line has all these words."""
+    return [pid for pid, line in processes_of(data_dir).items() if all(w in line for w in words)]
