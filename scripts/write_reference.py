@@ -9,9 +9,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import get_args, get_origin
 
+from taskyard.wire.openapi import openapi_file
 from taskyard.wire.routes import ROUTES, Auth, Body, Route
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference" / "http.md"
+REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 
 HEAD = """\
 # HTTP endpoints
@@ -20,10 +21,23 @@ This page is made from `src/taskyard/wire/routes.py` by `./yard docs`. Each line
 it takes and gives are the names of its Structs in `src/taskyard/wire/`. Every path below
 `/api/v2/tasks` is also served below `/api/experimental/tasks`.
 
+[openapi.json](openapi.json) says the same and more to programs; a server gives it at `/api/v2/openapi.json`.
+
 A request carries the token of a session or of an agent; *none* means that anybody may ask.
 """
 
 AUTH = {Auth.NONE: "none", Auth.SESSION: "session", Auth.AGENT: "agent"}
+
+
+def pages() -> dict[str, bytes]:
+    """Every generated file of the reference, by name."""
+    return {"http.md": page(ROUTES).encode(), "openapi.json": openapi_file(ROUTES)}
+
+
+def is_fresh(name: str, text: bytes) -> bool:
+    """Whether the file holds this text already."""
+    file = REFERENCE / name
+    return file.exists() and file.read_bytes() == text
 
 
 def page(routes: Iterable[Route]) -> str:
@@ -63,6 +77,8 @@ def shape(kind: type | Body) -> str:
             return "bytes"
         case Body.WEBSOCKET:
             return "WebSocket"
+    if get_origin(kind) is dict:
+        return "JSON object"
     if get_origin(kind) is list:
         return f"list of {shape(get_args(kind)[0])}"
     return f"`{kind.__name__}`"
@@ -70,11 +86,11 @@ def shape(kind: type | Body) -> str:
 
 def main(arguments: list[str]) -> int:
     """The exit status: 1 when --check finds a stale page."""
-    text = page(ROUTES)
     if arguments == ["--check"]:
-        return int(not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text)
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(text, encoding="utf-8")
+        return int(any(not is_fresh(name, text) for name, text in pages().items()))
+    REFERENCE.mkdir(parents=True, exist_ok=True)
+    for name, text in pages().items():
+        (REFERENCE / name).write_bytes(text)
     return 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 LINE_BYTES = 32 * 1024 * 1024
-"""Bytes of the longest line that is taken. Source: agentapi 7.3, first row."""
+"""Bytes of the longest line that is taken. Source: agentapi 7.3 row 1."""
 
 EXCERPT_BYTES = 500
 """Bytes of a lost line that are quoted: enough to recognise a banner or a stack trace."""

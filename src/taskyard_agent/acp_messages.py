@@ -261,7 +261,7 @@ def text_block(text: str) -> msgspec.Raw:
 def permission_request(number: str, params: msgspec.Raw) -> PermissionRequest | None:
     """The request behind `session/request_permission`; None when it makes no sense.
 
-    Some agents leave out title and kind. Source: agents 3.4.
+    Some agents leave out title and kind. Source: agentapi 7.1.
     """
     asked = peek(params, _Permission)
     if asked is None:
@@ -340,7 +340,7 @@ def turn_end(result: msgspec.Raw, agent_error: str | None) -> TurnEnd | None:
 def thread_status(update: msgspec.Raw) -> str | None:
     """The agent's own status within a session_info_update, None when it says none.
 
-    Source: agents 0, "end_turn is not success".
+    Source: agentapi 7.1.
     """
     info = peek(update, _InfoUpdate)
     if info is None or info.meta is None or info.meta.codex is None:

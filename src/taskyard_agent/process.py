@@ -17,7 +17,7 @@ from typing import IO, Self
 import msgspec
 
 STDERR_LINES = 1_000
-"""Lines of standard error kept in memory. Source: agentapi 7.2, last row."""
+"""Lines of standard error kept in memory. Source: agentapi 7.2 row 15."""
 
 STDERR_LINE_BYTES = 8 * 1024
 """Bytes after which a line without an end is cut, so that the ring is bounded in bytes too."""

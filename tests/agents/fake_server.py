@@ -228,7 +228,7 @@ class FakeServer:
         try:
             async with asyncio.TaskGroup() as group:
                 mux = Mux(send, group, self._handlers())
-                self.links.put(TASK, mux)
+                await self.links.put(TASK, mux)
                 try:
                     async for message in websocket:
                         assert isinstance(message, bytes)
@@ -317,10 +317,8 @@ class Process:
         if self.process.returncode is None:
             self.process.kill()
         for pid in children:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
         await self.process.wait()
 
 

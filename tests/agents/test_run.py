@@ -311,8 +311,7 @@ async def test_start_script_that_never_ends(tmp_path: Path) -> None:
 
 async def test_stop_without_a_server(tmp_path: Path) -> None:
     """A stop ends in time although nobody is there to hear of it."""
-    async with kit(tmp_path, manifest()) as made:
-        async with made.with_grace(1.0).agent() as agent:
-            await healthy(made)
-            await made.server.stop()
-            assert await agent.stop() == 0
+    async with kit(tmp_path, manifest()) as made, made.with_grace(1.0).agent() as agent:
+        await healthy(made)
+        await made.server.stop()
+        assert await agent.stop() == 0

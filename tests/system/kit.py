@@ -34,8 +34,8 @@ class World:
     def __init__(self, server: LocalServer) -> None:
         self.server = server
         self._clients: list[Client] = []
-        self.owner = self._keep(first_user(server.url))
-        owner = self.owner
+        self._token = first_user(server.url)
+        self.owner = owner = self._keep(Client(server.url, self._token))
         self.version_id = until("the shell template", lambda: shell_version(owner))
 
     def create(self, text: str, *, client: Client | None = None, name: str = "") -> Task:
@@ -76,7 +76,13 @@ class World:
         """A client of a new member."""
         user = CreateUserRequest(username=name, email=f"{name}@example.com", password=PASSWORD)
         self.owner.create_user(user)
-        return self._keep(signed_in(self.server.url, f"{name}@example.com"))
+        token = signed_in(self.server.url, f"{name}@example.com")
+        return self._keep(Client(self.server.url, token))
+
+    def restart(self) -> None:
+        """Starts the server again on its directory, after it ended in whatever way."""
+        self.server.start()
+        self.owner = self._keep(Client(self.server.url, self._token))
 
     def close(self) -> None:
         """Hangs up."""
@@ -97,20 +103,20 @@ class World:
             await conn.close()
 
 
-def first_user(url: str) -> Client:
-    """The owner of a server that nobody has used yet."""
+def first_user(url: str) -> str:
+    """A token of the owner of a server that nobody has used yet."""
     request = CreateFirstUserRequest(username="ada", email="ada@example.com", password=PASSWORD)
     with Client(url, "") as nobody:
         nobody.create_first_user(request)
     return signed_in(url, "ada@example.com")
 
 
-def signed_in(url: str, email: str) -> Client:
-    """A client with a token of this user."""
+def signed_in(url: str, email: str) -> str:
+    """A token of this user."""
     with Client(url, "") as nobody:
         session = nobody.login(LoginRequest(email=email, password=PASSWORD)).session_token
     with Client(url, session) as client:
-        return Client(url, client.create_token("me", CreateTokenRequest()).key)
+        return client.create_token("me", CreateTokenRequest()).key
 
 
 def shell_version(client: Client) -> UUID | None:
@@ -152,5 +158,9 @@ def processes_of(data_dir: Path) -> dict[int, str]:
 
 
 def agents_of(data_dir: Path, *words: str) -> list[int]:
-    """Pids of workspace processes below a data directory whose command line has all these words."""
-    return [pid for pid, line in processes_of(data_dir).items() if all(w in line for w in words)]
+    """Pids of Python programs in workspaces of a data directory whose command line has all these words."""
+    return [
+        pid
+        for pid, line in processes_of(data_dir).items()
+        if "python" in line.partition(" ")[0] and all(w in line for w in words)
+    ]

@@ -1,6 +1,9 @@
 """What a command line ends with when something went wrong: a sentence, a way out, an exit status."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from taskyard.sdk.errors import ApiError
 
 REFUSED: Final = 1
 """The server refused, or what was asked for failed."""
@@ -42,7 +45,7 @@ def as_failure(error: Exception) -> Failure:
         case Failure():
             return error
         case ApiError():
-            return _refusal(error.status, error)
+            return _refusal(error)
         case Unreachable():
             hint = f"Check that the server runs and that {error.url} is its address."
             return Failure(f"{error}.", hint=hint, status=NO_SERVER)
@@ -51,17 +54,14 @@ def as_failure(error: Exception) -> Failure:
             return Failure(f"{error}.", hint=hint)
 
 
-def _refusal(status: int, error: Exception) -> Failure:
-    # Imported on use, as in expected.
-    from taskyard.sdk.errors import ApiError
-
-    assert isinstance(error, ApiError)
+def _refusal(error: "ApiError") -> Failure:
+    """A server's refusal in its own words, without what a terminal would obey."""
     lines = [error.detail] if error.detail else []
     lines += [f"{field}: {why}" for field, why in error.validations]
-    if status == 401:
-        hint = "Sign in with: taskyard login URL"
+    if error.status == 401:
+        hint = f"Sign in with: taskyard login {error.url.partition('/api/')[0]}"
         return Failure(error.message, hint=hint, status=NO_SERVER, lines=tuple(lines))
     hint = ""
-    if status >= 500 and error.request_id:
+    if error.status >= 500 and error.request_id:
         hint = f"The server's log has more under the request id {error.request_id}."
     return Failure(error.message, hint=hint, lines=tuple(lines))

@@ -1,6 +1,7 @@
 """What commands print: data on stdout as a table or JSON, everything else on stderr, never in colour."""
 
 import re
+import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,10 +30,10 @@ def plain(text: str) -> str:
     return _CONTROLS.sub("", _ESCAPES.sub("", text.replace("\r\n", "\n")))
 
 
-def one_line(text: str) -> str:
-    """The first words of a text, as fits a cell."""
+def one_line(text: str, limit: int = MAX_CELL) -> str:
+    """The beginning of a text on one line of so many characters."""
     words = " ".join(plain(text).split())
-    return words if len(words) <= MAX_CELL else f"{words[: MAX_CELL - 3]}..."
+    return words if len(words) <= limit else f"{words[: limit - 3]}..."
 
 
 def at(moment: datetime | msgspec.UnsetType | None) -> str:
@@ -103,13 +104,13 @@ class Progress:
 
     def show(self, text: str) -> None:
         """What goes on now, with the seconds since the start."""
-        text = one_line(text)
-        elapsed_s = int(time.monotonic() - self._began)
+        elapsed = f" ({int(time.monotonic() - self._began)} s)"
         if self._live:
-            self._stream.write(f"\r\x1b[2K{text} ({elapsed_s} s)")
+            room = shutil.get_terminal_size().columns - len(elapsed) - 1
+            self._stream.write(f"\r\x1b[2K{one_line(text, max(room, 3))}{elapsed}")
             self._stream.flush()
         elif text != self._last:
-            self._stream.write(f"{text} ({elapsed_s} s)\n")
+            self._stream.write(f"{plain(text)}{elapsed}\n")
         self._last = text
 
     def line(self, text: str) -> None:

@@ -38,7 +38,9 @@ def users() -> None:
 @click.option("--username", "-u", required=True)
 @click.option("--email", "-e", required=True)
 @click.option("--name", "-n", default="", help="How the user is shown.")
-@click.option("--password", envvar="TASKYARD_PASSWORD", help="Better set TASKYARD_PASSWORD.")
+@click.option(
+    "--password", envvar="TASKYARD_NEW_PASSWORD", help="Better set TASKYARD_NEW_PASSWORD."
+)
 @click.option("--no-login", is_flag=True, help="No password: the user signs in by tokens only.")
 @click.option("--github-user-id", type=int, help="What the GitHub action finds the user by.")
 @click.option("-q", "--quiet", is_flag=True, help="Print only the id of the user.")
@@ -55,16 +57,16 @@ def create(
     quiet: bool,
 ) -> Status:
     """Create a user, who becomes a member of the default organization."""
-    if no_login and password is not None:
-        raise click.UsageError("A user with --no-login has no password; give one of the two.")
-    if password is None and not no_login:
+    if no_login:
+        password = ""
+    elif password is None:
         password = _ask_password()
     user = client.create_user(
         CreateUserRequest(
             username=username,
             email=email,
             name=name,
-            password=password or "",
+            password=password,
             login_type="none" if no_login else "password",
             github_com_user_id=github_user_id,
         )
@@ -78,7 +80,7 @@ def _ask_password() -> str:
     if not sys.stdin.isatty():
         raise Failure(
             "the password is missing and nobody is here to be asked.",
-            hint="Set TASKYARD_PASSWORD, or say --no-login for a user who has tokens only.",
+            hint="Set TASKYARD_NEW_PASSWORD, or say --no-login for a user who has tokens only.",
             status=USAGE,
         )
     answer = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from taskyard.db.pool import Connection
 
 MAX_LOG_BYTES = 1024 * 1024
-"""All log lines of one agent together; more is dropped and the agent marked. Source: supporting-api 83."""
+"""All log lines of one agent together; more is dropped and the agent marked. Source: supporting-api 12 row 83."""
 
 HEARTBEATS_PER_LEASE = 6
 """How many heartbeats may be lost before the lease lapses: with 120 s, one each 20 s."""

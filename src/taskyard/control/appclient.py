@@ -63,7 +63,7 @@ async def app_request(
 ) -> AppResponse:
     """The app's answer, whole. Raises AgentUnreachable, AppFailed, AppUrlEmpty, AppUrlScheme."""
     port, host, target = address.target(path)
-    mux = links.get(address.agent_id)
+    mux = await links.get(address.agent_id)
     sent = {"Host": host, "Connection": "close", "Accept": "application/json", **(headers or {})}
     if body is not None:
         sent |= {"Content-Type": "application/json", "Content-Length": str(len(body))}

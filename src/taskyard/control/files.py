@@ -52,7 +52,7 @@ def check_upload(actor: Actor, content_type: str) -> None:
 
 
 async def upload_file(
-    services: Services, actor: Actor, content_type: str, data: bytes, now: datetime
+    services: Services, actor: Actor, content_type: str, data: bytes, *, now: datetime
 ) -> Stored:
     """The archive as a stored file. Raises ArchiveTooLarge, ArchiveInvalid for a zip. Source: U9."""
     if content_type in ZIPS:

@@ -277,7 +277,7 @@ def _page(query: Mapping[str, str]) -> tuple[int, int]:
 
 
 def _login_type(request: wire.CreateUserRequest) -> LoginType:
-    """Without a type and a password a user can only hold tokens. Source: answers to U7."""
+    """Without a type and a password a user can only hold tokens. Source: wire 12."""
     if request.disable_login or (not request.login_type and not request.password):
         return LoginType.NONE
     try:

@@ -84,7 +84,8 @@ async def import_starters(services: Services, now: datetime) -> bool:
             organization = await identity.get_default_organization_as_system(conn)
             if owner_id is None or organization is None:
                 return False
-            await _import(conn, name, archive, _Owner(owner_id, organization.id), now)
+            owner = _Owner(owner_id, organization.id)
+            await _import(conn, name, archive, owner=owner, now=now)
     return True
 
 
@@ -111,7 +112,7 @@ def _files(folder: Traversable, path: str) -> Iterator[File]:
 
 
 async def _import(
-    conn: "Connection", name: str, archive: bytes, owner: _Owner, now: datetime
+    conn: "Connection", name: str, archive: bytes, *, owner: _Owner, now: datetime
 ) -> None:
     """One starter, in a transaction in which no other server is at it."""
     version_name = VERSION_PREFIX + hashlib.sha256(archive).hexdigest()[:HASH_DIGITS]

@@ -48,7 +48,7 @@ async def get_version(conn: "Connection", actor: Actor, version_id: UUID | None)
 
 
 def check_template(version: VersionRow) -> None:
-    """Nothing when new workspaces may be made of the version's template. Source: tasks-api 8.2, 9-12.
+    """Nothing when new workspaces may be made of the version's template. Source: tasks-api 8.2 rows 9-12.
 
     Raises TemplateDeleted, RequestRefused, VersionArchived.
     """

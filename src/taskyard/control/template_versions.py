@@ -39,7 +39,7 @@ MAX_NAME_CHARS = 64
 """Longest name of a version: clients make them of times and commits."""
 
 MAX_MESSAGE_BYTES = 1_048_576
-"""Longest message of a version. Source: supporting-api 50."""
+"""Longest message of a version. Source: supporting-api 8 row 50."""
 
 MAX_DIGITS = 9
 """Digits of a limit or an offset at most: a number that the database's bigint holds with ease."""
@@ -68,9 +68,10 @@ async def create_version(
     actor: Actor,
     organization_id: UUID,
     request: CreateTemplateVersionRequest,
+    *,
     now: datetime,
 ) -> db.VersionRow:
-    """The new version, its import pending. Source: supporting-api 50, U10.
+    """The new version, its import pending. Source: supporting-api 8 row 50, U10.
 
     Raises Forbidden, RequestRefused, Invalid, Missing, VersionNameTaken.
     """
@@ -159,7 +160,7 @@ async def find_version_by_name(
 async def list_versions(
     services: Services, template: db.TemplateRow, query: Mapping[str, str]
 ) -> list[db.VersionRow]:
-    """Versions of a template, oldest first, one page of them. Raises Invalid. Source: supporting-api 47."""
+    """Versions of a template, oldest first, one page of them. Raises Invalid. Source: supporting-api 7 row 47."""
     violations: list[tuple[str, str]] = []
     archived = WORDS.get(query.get("include_archived", "").lower())
     if archived is None:
@@ -206,7 +207,7 @@ async def list_parameters(services: Services, version: db.VersionRow) -> list[db
 
 
 def check_resources_known(version: db.VersionRow) -> None:
-    """Nothing once the import is over; else raises RequestRefused. Source: supporting-api 57."""
+    """Nothing once the import is over; else raises RequestRefused. Source: supporting-api 8 row 57."""
     if is_active(version.import_status):
         raise RequestRefused(
             "import_unfinished",
@@ -216,7 +217,7 @@ def check_resources_known(version: db.VersionRow) -> None:
 
 
 def check_variables_known(version: db.VersionRow) -> None:
-    """Nothing once the import is over; else raises VersionNotReady. Source: supporting-api 58."""
+    """Nothing once the import is over; else raises VersionNotReady. Source: supporting-api 8 row 58."""
     if is_active(version.import_status):
         raise VersionNotReady(
             "import_unfinished",

@@ -91,9 +91,10 @@ async def create_template(
     actor: Actor,
     organization_id: UUID,
     request: CreateTemplateRequest,
+    *,
     now: datetime,
 ) -> db.TemplateRow:
-    """The new template. The order of checks is the contract's. Source: supporting-api 38, U10.
+    """The new template. The order of checks is the contract's. Source: supporting-api 7 row 38, U10.
 
     Raises Forbidden, Invalid, TemplateNameTaken, Missing, RequestRefused.
     """
@@ -146,9 +147,10 @@ async def promote_version(
     actor: Actor,
     template: db.TemplateRow,
     version_id: UUID | None,
+    *,
     now: datetime,
 ) -> None:
-    """New workspaces of the template are made of this version. Source: supporting-api 49.
+    """New workspaces of the template are made of this version. Source: supporting-api 7 row 49.
 
     Raises Forbidden, Missing, RequestRefused, VersionNotReady.
     """

@@ -62,7 +62,7 @@ class BuildRequest:
 async def create_build(
     services: Services, actor: Actor, workspace_id: UUID, wanted: BuildRequest, now: datetime
 ) -> wire.WorkspaceBuild:
-    """The new build of a workspace. Source: supporting-api 68, U16, U21.
+    """The new build of a workspace. Source: supporting-api 9 row 68, U16, U21.
 
     Raises NotFound, RefusedNow, Forbidden, RequestRefused, VersionArchived, VersionImporting,
     ParametersInvalid, BuildActive.
@@ -190,7 +190,7 @@ async def cancel_build(
 
 
 def _may_cancel(actor: Actor, workspace: db.WorkspaceRow) -> bool:
-    """Administrators may; owners of the workspace where the template allows it. Source: supporting-api 71."""
+    """Administrators may; owners of the workspace where the template allows it. Source: supporting-api 10 row 71."""
     if actor.is_owner or workspace.organization_id in actor.admin_of:
         return True
     writes = can(actor, Verb.WORKSPACE_WRITE, workspace.owner_id, workspace.organization_id)

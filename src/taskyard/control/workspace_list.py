@@ -35,7 +35,7 @@ KEYS = (
     "last_used_after",
     "last_used_before",
 )
-"""What a search for workspaces may name. Source: supporting-api 61."""
+"""What a search for workspaces may name. Source: supporting-api 9 row 61."""
 
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 """The words for yes and no in a query."""

@@ -15,10 +15,20 @@ def configure_logs(settings: Settings) -> None:
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if is_json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            # Without local variables, which may hold what users typed.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     )
     traceback: list[structlog.typing.Processor] = (
-        [structlog.processors.dict_tracebacks] if is_json else []
+        [
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            )
+        ]
+        if is_json
+        else []
     )
     structlog.configure(
         processors=[

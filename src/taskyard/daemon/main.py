@@ -50,6 +50,9 @@ log = structlog.get_logger()
 PAUSE_MARGIN_S = 1.0
 """Time for the bookkeeping of pausing, on top of the grace that agents get; 10 s in all is the promise."""
 
+LINK_PATIENCE_S = 8.0
+"""How long a request waits for an agent that is not connected: agents dial again within 5 s at most."""
+
 EXECUTORS: Mapping[str, Executor] = {
     JobKind.IMPORT: template_import.import_version,
     JobKind.BUILD: build_run.run_build,
@@ -240,7 +243,7 @@ async def _services(settings: Settings, data: DataDir, url: str) -> AsyncIterato
             settings=settings,
             db=db,
             doorbell=Doorbell(url),
-            links=Links(),
+            links=Links(patience_s=LINK_PATIENCE_S),
             server_id=uuid4(),
             deployment_id=data.deployment_id,
             now=lambda: datetime.now(UTC),

@@ -284,7 +284,7 @@ async def retry_job(conn: "Connection", lease: Lease, run_at: datetime, now: dat
 async def cancel_job(conn: "Connection", job_id: UUID, now: datetime) -> JobStatus:
     """Cancels a pending job at once, asks the worker of a running one; returns the status after that.
 
-    Raises NotFound, JobCompleted, JobCancelRequested. Source: supporting-api 71.
+    Raises NotFound, JobCompleted, JobCancelRequested. Source: supporting-api 10 row 71.
     """
     row = await _LOCK.one(conn, job_id=job_id)
     if row is None:

@@ -280,7 +280,7 @@ class LogOrigin(StrEnum):
 
 
 def allowed(verb: TaskVerb, facts: TaskFacts) -> Refusal | None:
-    """None when the verb is legal now, else why not. Source: tasks-api 8 and 11."""
+    """None when the verb is legal now, else why not. Source: tasks-api 8, 11."""
     match verb:
         case TaskVerb.INPUT:
             return _input(facts)

@@ -113,7 +113,7 @@ _ENDING = frozenset(
 
 
 def agent_health(status: AgentStatus, lifecycle: AgentLifecycle) -> AgentHealth:
-    """Whether an agent is well, and the first reason why not. Source: S6, the newer table."""
+    """Whether an agent is well, and the first reason why not. Source: S6."""
     reason = _connection_trouble(status, lifecycle)
     if reason is None and lifecycle is AgentLifecycle.START_ERROR:
         reason = "the start script failed; its output is in the agent logs"

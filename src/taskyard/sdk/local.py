@@ -1,9 +1,10 @@
 """A server of one's own as a child process: for demos, benchmarks and tests of programs that use the API."""
 
+import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,16 +18,22 @@ STOP_S = 20.0
 class LocalServer:
     """`taskyard server` on a data directory; `url` is good once `start` returned.
 
-    What the server logs goes to stderr, or to log when that is given.
+    What the server logs goes to stderr, or to log when that is given. environment is added to ours.
     """
 
     def __init__(
-        self, data_dir: Path, *, options: Sequence[str] = (), log: Path | None = None
+        self,
+        data_dir: Path,
+        *,
+        options: Sequence[str] = (),
+        log: Path | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.url = ""
         self._options = options
         self._log = log
+        self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -55,7 +62,12 @@ class LocalServer:
         stderr = None if self._log is None else self._log.open("ab")
         try:
             self._process = subprocess.Popen(
-                argv, stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True
+                argv,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=self._environment,
+                text=True,
+                start_new_session=True,
             )
         finally:
             if stderr is not None:

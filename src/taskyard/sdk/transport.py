@@ -75,7 +75,7 @@ class Transport:
                 connection = self._idle.pop()
             except IndexError:
                 break
-            if not _is_over(connection.sock):
+            if not is_over(connection.sock):
                 return connection
             connection.close()
         return self._connect()
@@ -139,7 +139,7 @@ def is_final(error: BaseException) -> bool:
     return isinstance(error, TimeoutError | ssl.SSLCertVerificationError | socket.gaierror)
 
 
-def _is_over(sock: socket.socket | None) -> bool:
+def is_over(sock: socket.socket | None) -> bool:
     """Whether the server ended a connection: there is something to read though nothing was asked."""
     if sock is None:
         return True

@@ -83,7 +83,7 @@ class Edge:
 
 
 def _one_spelling(path: str) -> str:
-    """Doubled slashes and one at the end are tolerated. Source: clients.md 4, answers to C1."""
+    """Doubled slashes and one at the end are tolerated. Source: clients 4, wire 12."""
     while "//" in path:
         path = path.replace("//", "/")
     return path.rstrip("/") or "/"
@@ -148,8 +148,10 @@ def _respond(route: Route, result: object) -> Response:
 
 def _rendered(error: TaskyardError) -> Response:
     response = render(error)
-    if response.status_code >= 500:
-        log.error("request.failed", status=response.status_code, exc_info=error)
+    if response.status_code == 500:
+        log.error("request.failed", exc_info=error)
+    elif response.status_code > 500:
+        log.warning("request.failed", status=response.status_code, cause=str(error))
     return response
 
 

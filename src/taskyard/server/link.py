@@ -108,7 +108,7 @@ async def agent_link(call: Call, socket: WebSocket) -> None:
     with contextlib.suppress(BaseExceptionGroup):
         async with asyncio.TaskGroup() as group:
             mux = Mux(partial(_send, socket), group, session.handlers())
-            _hold(call, mux)
+            await _hold(call, mux)
             courier = group.create_task(session.courier())
             try:
                 await _feed(socket, mux)
@@ -121,8 +121,8 @@ async def agent_link(call: Call, socket: WebSocket) -> None:
         await socket.close()
 
 
-def _hold(call: Call, mux: Mux) -> None:
-    older = call.services.links.put(call.agent.agent_id, mux)
+async def _hold(call: Call, mux: Mux) -> None:
+    older = await call.services.links.put(call.agent.agent_id, mux)
     if older is not None:
         older.end("the agent connected again")
 

@@ -1,8 +1,12 @@
 """Handlers: what the server says of itself."""
 
+from functools import cache
+
 from taskyard.server.call import Answer, Call, Handler
-from taskyard.wire.base import Response
+from taskyard.wire.base import Response, encode
 from taskyard.wire.identity import BuildInfo
+from taskyard.wire.openapi import openapi
+from taskyard.wire.routes import ROUTES
 
 COMPATIBLE_VERSION = "v2.34.0"
 """The version clients are told: the last line that had the Tasks API."""
@@ -34,11 +38,23 @@ async def get_build_info(call: Call) -> object:
     )
 
 
+async def get_openapi(_call: Call) -> object:
+    """The OpenAPI document of every route, whether or not this server mounts it."""
+    return Answer(_document(), media_type="application/json; charset=utf-8")
+
+
 async def list_experiments(_call: Call) -> object:
     """No experiments are on."""
     return []
 
 
+@cache
+def _document() -> bytes:
+    """The document as JSON, made on first use: it takes some 30 ms, which most servers never spend."""
+    return encode(openapi(ROUTES))
+
+
 HANDLERS: dict[str, Handler] = {
-    handler.__name__: handler for handler in (health, api_root, get_build_info, list_experiments)
+    handler.__name__: handler
+    for handler in (health, api_root, get_build_info, get_openapi, list_experiments)
 }

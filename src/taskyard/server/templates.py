@@ -32,7 +32,7 @@ async def upload_file(call: Call) -> object:
         data = await call.raw(MAX_ARCHIVE_BYTES)
     except BodyInvalid as error:
         raise RequestRefused("file_too_large", "The file cannot be read.", str(error)) from error
-    stored = await files.upload_file(call.services, call.actor, content_type, data, call.now)
+    stored = await files.upload_file(call.services, call.actor, content_type, data, now=call.now)
     return Answer(wire.UploadResponse(hash=stored.id), status=201 if stored.is_new else 200)
 
 
@@ -48,7 +48,7 @@ async def create_template(call: Call) -> object:
     organization = await organization_param(call)
     body = await call.body(wire.CreateTemplateRequest)
     row = await templates.create_template(
-        call.services, call.actor, organization.id, body, call.now
+        call.services, call.actor, organization.id, body, now=call.now
     )
     return template_view(row)
 
@@ -103,7 +103,7 @@ async def promote_template_version(call: Call) -> object:
     """New workspaces are made of this version from now on."""
     template = await template_param(call)
     body = await call.body(wire.PromoteTemplateVersionRequest)
-    await templates.promote_version(call.services, call.actor, template, body.id, call.now)
+    await templates.promote_version(call.services, call.actor, template, body.id, now=call.now)
     return Response(message=f"The template {template.name} uses this version now.")
 
 
@@ -112,7 +112,7 @@ async def create_template_version(call: Call) -> object:
     organization = await organization_param(call)
     body = await call.body(wire.CreateTemplateVersionRequest)
     row = await template_versions.create_version(
-        call.services, call.actor, organization.id, body, call.now
+        call.services, call.actor, organization.id, body, now=call.now
     )
     return version_view(row)
 

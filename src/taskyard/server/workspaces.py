@@ -33,7 +33,7 @@ REASONS = frozenset(
         BuildReason.TASK_MANUAL_PAUSE,
     }
 )
-"""Reasons that a person may give for a build. Source: supporting-api 68, U21."""
+"""Reasons that a person may give for a build. Source: supporting-api 9 row 68, U21."""
 
 
 async def list_workspaces(call: Call) -> object:

@@ -1,4 +1,4 @@
-"""The closed word lists of the wire. Source: tasks-api 4.2, supporting-api S2-S8, S12, S14."""
+"""The closed word lists of the wire. Source: tasks-api 4.2, S2-S8, S12, S14."""
 
 from enum import StrEnum
 

@@ -84,6 +84,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("health", "GET", "/healthz", Body.BYTES, "Say that the server is up.", _META, _NONE),
     Route("api_root", "GET", "/api/v2", Response, "Greet whoever looks for the API.", _META, _NONE),
     Route("get_build_info", "GET", "/api/v2/buildinfo", identity.BuildInfo, "Say which version the server speaks.", _META, _NONE),
+    Route("get_openapi", "GET", "/api/v2/openapi.json", dict[str, object], "Describe this API as an OpenAPI document.", _META, _NONE),
     Route("list_experiments", "GET", "/api/v2/experiments", list[str], "List the experiments that are on.", _META),
 
     Route("list_tasks", "GET", "/api/v2/tasks", tasks.TasksListResponse, "List the tasks that the caller may see, newest first.", _TASK, query=tasks.ListTasksQuery),

@@ -23,7 +23,7 @@ class ErrorDetail(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Problem(Exception):
-    """A request that is refused. The compat routes answer 500 where upstream does. Source: 1.2, N37."""
+    """A request that is refused. The compat routes answer 500 where upstream does. Source: agentapi 1.2, N37."""
 
     def __init__(self, status: int, code: str, detail: str, *errors: ErrorDetail) -> None:
         super().__init__(detail)
@@ -53,7 +53,7 @@ def refused_problem(refused: Refused) -> Problem:
 
 
 def schema_url(request: Request, name: str) -> str:
-    """Where the schema of a component would be, seen from the caller. Source: 1.1."""
+    """Where the schema of a component would be, seen from the caller. Source: agentapi 1.1."""
     host = request.headers.get("host", "")
     scheme = "http" if host.startswith(("localhost", "127.0.0.1")) else "https"
     return f"{scheme}://{host}/schemas/{name}.json"

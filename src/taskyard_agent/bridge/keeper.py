@@ -21,6 +21,7 @@ from taskyard_agent.acp import (
 from taskyard_agent.acp_messages import AcpError
 from taskyard_agent.bridge.record import Log
 from taskyard_agent.bridge.session import Session
+from taskyard_agent.programs import describe
 from taskyard_agent.protocol import CodingAgent, ItemKind
 
 INITIALIZE_S = 30.0
@@ -30,7 +31,7 @@ RESTARTS = 3
 RESTARTS_WITHIN_S = 600.0
 """So many restarts in so many seconds, then it stays down. Source: N26."""
 
-RESTART_PAUSES_S = (0.0, 1.0, 4.0)
+RESTART_PAUSES_S = (0.0, 0.5, 1.5)
 """Seconds before each of them: at once at first, then time for what it trips over to pass."""
 
 END_GRACE_S = 2.0
@@ -116,6 +117,7 @@ class Keeper:
 
     async def _live(self) -> str:
         """How one agent ended, in a sentence. Raises _StartFailed when it never came up."""
+        self._session.updates.begin()
         async with asyncio.TaskGroup() as tasks:
             try:
                 client = self._client = await AcpClient.start(
@@ -132,7 +134,7 @@ class Keeper:
                 failed = await self._serve(client)
         if failed is not None:
             raise failed
-        return str(AgentExited(await client.wait(), client.stderr_tail()))
+        return _ended(client, await client.wait())
 
     async def _serve(self, client: AcpClient) -> _StartFailed | None:
         """Returns when the agent has ended; why it did not come up, None when it did."""
@@ -149,7 +151,7 @@ class Keeper:
         return failed
 
     def _report_end(self, client: AcpClient, ended: Exit) -> None:
-        sentence = str(AgentExited(ended, client.stderr_tail()))
+        sentence = _ended(client, ended)
         if self._session.updates.babbling.is_set():
             sentence = self._babble()
         self._session.agent_gone(sentence, ended)
@@ -160,7 +162,8 @@ class Keeper:
         except AgentExited as error:
             if self._session.updates.babbling.is_set():
                 return _StartFailed(self._babble(), final=True)
-            return _StartFailed(f"The coding agent did not start. {error}", final=False)
+            told = f"The coding agent did not come up. {_ended(client, error.exit)}"
+            return _StartFailed(told, final=False)
         except (ProcessError, OSError) as error:
             return _StartFailed(str(error), final=True)
         self._was_up = True
@@ -173,7 +176,6 @@ class Keeper:
         return f"The output of {command!r} is not ACP. Check the template's agent command."
 
     async def _end_babbler(self, client: AcpClient) -> None:
-        self._session.updates.babbling.clear()
         await self._session.updates.babbling.wait()
         await client.end(0)
 
@@ -233,3 +235,9 @@ class Keeper:
                 last_turn=self._session.record.turn,
             )
         )
+
+
+def _ended(client: AcpClient, ended: Exit) -> str:
+    said = next((line.strip() for line in reversed(client.stderr_tail()) if line.strip()), None)
+    last = "It said nothing." if said is None else f"The last that it said: {said}"
+    return f"The coding agent ended with {describe(ended)}. {last}"

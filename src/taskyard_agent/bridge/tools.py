@@ -10,7 +10,7 @@ RAW_BYTES = 64 * 1024
 """Bytes of a tool's input or output kept in an item; a few of those fit into one link call."""
 
 CONTENT_BYTES = 128 * 1024
-"""Bytes of a tool's content kept in an item, all blocks together. Source: N41 (256 KiB an item)."""
+"""Bytes of a tool's content kept in an item, all blocks together. Source: N41."""
 
 BEGINNING_CHARS = 8 * 1024
 """Characters quoted of what was cut; JSON escapes make them six times as many bytes at the worst."""

@@ -92,6 +92,11 @@ class Updates:
         self._tools_at = 0.0
         self._malformed = 0
 
+    def begin(self) -> None:
+        """Forgets what an earlier agent did wrong."""
+        self._malformed = 0
+        self.babbling.clear()
+
     def update(self, update: Update) -> None:
         """Stores an update of the session."""
         self.heard.set()
@@ -159,7 +164,7 @@ class Updates:
                 f"({malformed.reason}): {malformed.excerpt[:200]}",
                 level="warning",
             )
-        if self._malformed == MALFORMED_MAX:
+        if self._malformed >= MALFORMED_MAX:
             self.babbling.set()
 
     def end_segment(self) -> None:

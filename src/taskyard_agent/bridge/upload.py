@@ -15,6 +15,9 @@ from taskyard_agent.bridge.multipart import BadForm, PartBegins, PartData, bound
 FILE_BYTES = 10 * 1024 * 1024
 """Bytes of the largest file; one more is refused, and not read."""
 
+BESIDE_BYTES = 64 * 1024
+"""Bytes of all other parts of a form: they are of no use, and nobody may send them without an end."""
+
 TOTAL_BYTES = 1024 * 1024 * 1024
 """Bytes of all files together."""
 
@@ -70,7 +73,7 @@ async def _receive(form: AsyncIterator[PartBegins | PartData], file: IO[bytes]) 
     """Name and digest of the one file, whose bytes are in `file` then. Raises Problem, BadForm."""
     name: str | None = None
     inside = False
-    size = 0
+    beside = 0
     digest = hashlib.sha256()
     async for event in form:
         if isinstance(event, PartBegins):
@@ -80,12 +83,15 @@ async def _receive(form: AsyncIterator[PartBegins | PartData], file: IO[bytes]) 
             if inside:
                 name = base_name(event.file_name)
             continue
-        size += len(event.data)  # other parts count too: nobody may send without an end
-        if size > FILE_BYTES:
+        if not inside:
+            beside += len(event.data)
+            if beside > BESIDE_BYTES:
+                raise BadForm("There is too much beside the file.")
+            continue
+        if file.tell() + len(event.data) > FILE_BYTES:
             raise Problem(400, "too_large", f"A file may have {FILE_BYTES} bytes at most.")
-        if inside:
-            digest.update(event.data)
-            file.write(event.data)
+        digest.update(event.data)
+        file.write(event.data)
     if name is None:
         raise Problem(422, "invalid", _INVALID, ErrorDetail("Send a part named file.", FIELD))
     file.flush()

@@ -138,9 +138,10 @@ class AsyncCaller:
             try:
                 return await self._once(request)
             except (OSError, aiohttp.ClientError) as error:
-                pause = None if is_final(error) else next(pauses, None)
+                cause = _cause(error)
+                pause = None if is_final(cause) else next(pauses, None)
                 if pause is None:
-                    raise Unreachable(self.url, reason(error)) from error
+                    raise Unreachable(self.url, reason(cause)) from error
             await asyncio.sleep(pause)
 
     async def _once(self, request: Request) -> Reply:
@@ -164,6 +165,7 @@ class AsyncCaller:
                 connector=self._connector(),
                 timeout=self._timeout,
                 cookie_jar=aiohttp.DummyCookieJar(),
+                middlewares=[_send_once],
             )
         return self._kept
 
@@ -181,3 +183,35 @@ class AsyncCaller:
     ) -> Request:
         prefix, token = self._address.prefix, self._token
         return prepare(operation, path, token=token, prefix=prefix, query=query, body=body)
+
+
+async def _send_once(
+    request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """The answer; a broken connection raises what aiohttp does not take as a reason to send again.
+
+    By itself it would, and not only what reads: deletions too. Trying again is `_answer`'s business.
+    """
+    try:
+        return await send(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError from error
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What the operating system said, out of what aiohttp wrapped around it."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return error.certificate_error
+        case aiohttp.ClientConnectorError():
+            return error.os_error
+        case TimeoutError():
+            return error
+        case aiohttp.ServerDisconnectedError():
+            return ConnectionResetError()
+        case aiohttp.ClientConnectionError() if error.__cause__ is not None:
+            return _cause(error.__cause__)
+        case _:
+            return error

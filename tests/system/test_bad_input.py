@@ -1,0 +1,169 @@
+"""What bad input gets: a clear error that names the thing and the way out, and nothing half-made."""
+
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from taskyard.sdk.local import LocalServer
+from taskyard.wire.enums import JobStatus, TaskStatus
+from taskyard.wire.tasks import CreateTaskRequest, Task
+from taskyard.wire.templates import (
+    CreateTemplateRequest,
+    CreateTemplateVersionRequest,
+    TemplateVersion,
+)
+from tests.system.kit import World, until
+
+COMMAND = [sys.executable, "-P", "-m", "taskyard.cli.main", "server"]
+
+
+def refusal(*options: str, environment: dict[str, str] | None = None) -> str:
+    """What a server that does not start says."""
+    ended = subprocess.run(
+        [*COMMAND, *options],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **(environment or {})},
+    )
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+    return ended.stderr
+
+
+def test_a_port_in_use(data_dir: Path) -> None:
+    """The port is named, and how to take another; the data directory is left as it was."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = refusal("--data-dir", str(data_dir), "--port", port)
+    assert port in said
+    assert "--port" in said
+
+
+def test_a_data_directory_in_use(world: World) -> None:
+    """The directory and the server that holds it are named; that server is not disturbed."""
+    said = refusal("--data-dir", str(world.server.data_dir), "--port", "0")
+    assert str(world.server.data_dir) in said
+    assert str(world.server.process.pid) in said
+    assert world.owner.get_user("me").username == "ada"
+
+
+def test_a_data_directory_of_a_newer_release(data_dir: Path) -> None:
+    """The version is named and nothing is touched."""
+    with LocalServer(data_dir):
+        pass
+    (data_dir / "format").write_text("999\n")
+    before = sorted(data_dir.rglob("*"))
+    said = refusal("--data-dir", str(data_dir), "--port", "0")
+    assert "999" in said
+    assert sorted(data_dir.rglob("*")) == before
+
+
+def test_a_wrong_postgres_url(data_dir: Path) -> None:
+    """The option is named, the password is not shown."""
+    url = "postgresql://me:hunter2@127.0.0.1:1/nothing"
+    said = refusal("--data-dir", str(data_dir), "--port", "0", "--postgres-url", url)
+    assert "--postgres-url" in said
+    assert "hunter2" not in said
+
+
+def test_an_unknown_setting_value(data_dir: Path) -> None:
+    """A setting from the environment that cannot be read is named."""
+    said = refusal("--data-dir", str(data_dir), environment={"TASKYARD_PORT": "many"})
+    assert "port" in said
+
+
+def pushed(world: World, name: str, files: dict[str, str]) -> TemplateVersion:
+    """A version of a new template made of these files, once its import is over."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, text in files.items():
+            info = tarfile.TarInfo(path)
+            info.size = len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+    file_id = world.owner.upload_file(buffer.getvalue(), "application/x-tar").hash
+    request = CreateTemplateVersionRequest(
+        file_id=file_id, storage_method="file", provisioner="echo"
+    )
+    version = world.owner.create_template_version("default", request)
+
+    def over() -> TemplateVersion | None:
+        found = world.owner.get_template_version(version.id)
+        return found if found.job.status in (JobStatus.SUCCEEDED, JobStatus.FAILED) else None
+
+    found = until("the import to be over", over)
+    if found.job.status is JobStatus.SUCCEEDED:
+        world.owner.create_template(
+            "default", CreateTemplateRequest(name=name, template_version_id=version.id)
+        )
+    return found
+
+
+BAD_TEMPLATES = [
+    ("unknown key", {"taskyard.toml": "[workspace]\nmemroy = '1GiB'\n"}, "memory"),
+    ("script missing", {"taskyard.toml": "[scripts]\nstart = 'setup.sh'\n"}, "setup.sh"),
+    ("not TOML", {"taskyard.toml": "[workspace\n"}, "taskyard.toml"),
+    ("no taskyard.toml", {"main.tf": "resource {}"}, "Terraform"),
+]
+
+
+@pytest.mark.parametrize(("_name", "files", "named"), BAD_TEMPLATES)
+def test_bad_templates(world: World, _name: str, files: dict[str, str], named: str) -> None:
+    """An import that fails says which file and key, in the job's error and its log."""
+    version = pushed(world, "bad", files)
+    assert version.job.status is JobStatus.FAILED
+    assert named in str(version.job.error)
+    log = world.owner.get_template_version_logs(version.id)
+    assert any(named in line.output for line in log)
+
+
+def agent_template(command: str) -> dict[str, str]:
+    """A template whose coding agent is this command line."""
+    return {
+        "taskyard.toml": "[task]\napp = 'agent'\n[agent]\ntype = 'custom'\ntransport = 'acp'\n"
+        f"command = {command}\n"
+    }
+
+
+BAD_AGENTS = [
+    ("missing", '["no-such-program"]', "no-such-program"),
+    ("exits at once", '["bash", "-c", "echo I cannot >&2; exit 3"]', "3"),
+]
+
+
+@pytest.mark.parametrize(("name", "command", "named"), BAD_AGENTS)
+def test_bad_coding_agents(world: World, name: str, command: str, named: str) -> None:
+    """A coding agent that cannot run makes the task an error, and the agent's log says why."""
+    version = pushed(world, "bad-agent", agent_template(command))
+    assert version.job.status is JobStatus.SUCCEEDED, version.job.error
+    request = CreateTaskRequest(template_version_id=version.id, input="hello")
+    task = world.owner.create_task("me", request)
+
+    def failed() -> Task | None:
+        found = world.owner.get_task("me", task.id)
+        return found if found.status is TaskStatus.ERROR else None
+
+    found = until(f"an error of an agent that {name}", failed)
+    assert found.workspace_agent_id is not None
+    log = world.owner.get_workspace_agent_logs(found.workspace_agent_id)
+    assert any(named in line.output for line in log), [line.output for line in log]
+    world.owner.delete_task("me", task.id)
+
+
+def test_a_coding_agent_that_floods(world: World) -> None:
+    """A turn of 30 MB of output passes; the server stays small and the task usable."""
+    task = world.create("head -c 30000000 /dev/zero | tr '\\0' 'x' | fold -w 1000; echo flooded")
+    text = world.says(task.id, "flooded")
+    assert text.count("x") >= 30_000_000
+    status = Path(f"/proc/{world.server.process.pid}/status").read_text()
+    print([line for line in status.splitlines() if line.startswith(("VmHWM", "VmRSS"))])
+    assert shutil.disk_usage(world.server.data_dir).free > 0
