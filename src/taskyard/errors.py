@@ -175,6 +175,10 @@ class AppFailed(TaskyardError):
     """An app of a workspace could not be reached, or did not answer as it must."""
 
 
+class AppUnconnected(AppFailed):
+    """An app's port took no connection: nothing of the request has reached the app."""
+
+
 class AppUrlEmpty(TaskyardError):
     """The app of a task has no URL."""
 
@@ -372,7 +376,9 @@ class ArchiveTooLarge(TaskyardError):
     """An archive that unpacks to more than is taken."""
 
     def __init__(self, limit: str) -> None:
-        super().__init__(f"The archive unpacks to more than {limit}. Leave out what the template does not need.")
+        super().__init__(
+            f"The archive unpacks to more than {limit}. Leave out what the template does not need."
+        )
         self.limit = limit
 
 
@@ -406,7 +412,9 @@ class ImportUnfinished(TaskyardError):
     """What is asked of a version is known only once its import is over."""
 
     def __init__(self, status: str) -> None:
-        super().__init__(f"The import of this template version is {status}. Ask again when it is over.")
+        super().__init__(
+            f"The import of this template version is {status}. Ask again when it is over."
+        )
         self.status = status
 
 

@@ -34,7 +34,7 @@ class Ending:
         self._began = asyncio.get_running_loop().time()
 
     async def run(self, workspace: Workspace) -> None:
-        """Everything of the workspace has ended; the server knows what it is to know."""
+        """Everything but the transcript is closed; the server knows what it is to know."""
         self._reports.lifecycle("shutting_down")
         await workspace.stop_turn(self._left_s(TURN_BY))
         async with asyncio.TaskGroup() as tasks:
@@ -50,7 +50,6 @@ class Ending:
                     if self._pusher is not None:
                         await self._pusher.done()
                     await self._reports.told()
-        await workspace.close()
 
     def _left_s(self, share: float) -> float:
         due = self._began + self._settings.stop_grace_s * share

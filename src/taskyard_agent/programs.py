@@ -37,6 +37,7 @@ class Programs:
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
         self._children: list[Child] = []
+        self._ending = False
 
     async def run(self, argv: Sequence[str], log: Log) -> Exit:
         """How the program ended, its whole output logged by then. Raises ProcessError, OSError.
@@ -65,11 +66,14 @@ class Programs:
         except (ProcessError, OSError) as error:
             log("error", f"The app cannot be started: {error}")
         else:
+            if self._ending:
+                return
             level = "info" if ended.code == 0 else "error"
             log(level, f"The app ended with {describe(ended)}. It is not started again.")
 
     async def end(self, grace_s: float) -> None:
         """No program of these runs any more."""
+        self._ending = True
         async with asyncio.TaskGroup() as tasks:
             for child in self._children:
                 tasks.create_task(child.end(grace_s))

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from taskyard_agent import __version__
-from taskyard_agent.ending import Ending
 from taskyard_agent.link import LeaseLapsed, Link, LinkTarget, ProtocolMismatch, TokenRefused
 from taskyard_agent.mux import Handlers
 from taskyard_agent.protocol import Welcome
@@ -83,6 +82,10 @@ class Agent:
                 await self._prepared.wait()
                 if self.pusher is not None:
                     await self.pusher.run(self.link, welcome.acked_seq)
+                    told = (
+                        "The transcript has a gap before the server's next item; no more is sent."
+                    )
+                    self.reports.log("agent", "error", told)
         except* Stale:
             self._give_up("A newer generation of this workspace is running.")
 
@@ -99,10 +102,15 @@ class Agent:
         tasks.create_task(workspace.run())
 
     async def _end(self) -> None:
+        # Imported here: it needs the HTTP client, which a start need not wait for.
+        from taskyard_agent.ending import Ending
+
         if self.workspace is not None:
             ending = Ending(self.settings, self.reports, self.pusher, told=self._over is None)
             await ending.run(self.workspace)
         await self.link.close()
+        if self.workspace is not None:
+            await self.workspace.close()  # last: the link reads the transcript
 
 
 def run(env: Mapping[str, str] | None = None) -> int:

@@ -36,7 +36,7 @@ class _Envelope(msgspec.Struct):
 def fit(messages: Sequence[SnapshotMessage]) -> bytes:
     """JSON with the newest messages that fit, whole ones; of a single one that is too long, its end."""
     kept: list[SnapshotMessage] = []
-    size = len(msgspec.json.encode(_Envelope([])))
+    size = len(msgspec.json.encode(_Envelope([]))) - 1  # no comma before the first message
     for message in reversed(messages):
         size += len(msgspec.json.encode(message)) + 1
         if size > SNAPSHOT_BYTES:

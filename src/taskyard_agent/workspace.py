@@ -6,7 +6,6 @@ from functools import partial
 
 from taskyard_agent.bridge.bridge import Bridge, BridgeOrder
 from taskyard_agent.bridge.keeper import Place
-from taskyard_agent.health import watch_health
 from taskyard_agent.journal import Journal, JournalBusy
 from taskyard_agent.process import ProcessError
 from taskyard_agent.programs import Programs, Surroundings, describe
@@ -34,6 +33,7 @@ class Workspace:
         self._programs = Programs(Surroundings(str(settings.home), self._env))
         self._starting: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._watches: list[asyncio.Task[None]] = []
         self._closed = asyncio.Event()
 
     async def open_journal(self, floor: int, ports: dict[int, int]) -> Journal | None:
@@ -88,8 +88,16 @@ class Workspace:
         for app in self.manifest.apps:
             self._start_app(work, app)
         if self.bridge is not None:
-            work.create_task(self.bridge.run())
+            work.create_task(self._run_bridge(self.bridge))
         self._reports.lifecycle("ready" if fine else "start_error")
+
+    async def _run_bridge(self, bridge: Bridge) -> None:
+        try:
+            await bridge.run()
+        except* OSError as errors:
+            told = f"The bridge cannot work: {errors.exceptions[0]}"
+            self._reports.log("agent", "error", told)
+            self._reports.health(self.manifest.bridge_slug or "", "unhealthy")
 
     def _start_app(self, work: asyncio.TaskGroup, app: App) -> None:
         if app.slug == self.manifest.bridge_slug:
@@ -100,8 +108,11 @@ class Workspace:
             self._tasks.append(work.create_task(keeping))
         if app.healthcheck is not None:
             report = partial(self._reports.health, app.slug)
+            # Imported here: most workspaces have no app that is watched by HTTP.
+            from taskyard_agent.health import watch_health
+
             watching = watch_health(app.healthcheck, report)
-            self._tasks.append(work.create_task(watching))
+            self._watches.append(work.create_task(watching))
 
     async def _run_script(self, name: str, source: str) -> bool:
         """Whether the script ended well; the log says so when it did not."""
@@ -146,8 +157,10 @@ class Workspace:
 
     async def end_programs(self, grace_s: float) -> None:
         """No script or app runs any more, nor what they left running."""
-        self._closed.set()
+        for watch in self._watches:
+            watch.cancel()
         await self._programs.end(grace_s)
+        self._closed.set()
 
     async def close(self) -> None:
         """The bridge is closed, and the transcript on stable storage."""

@@ -19,6 +19,7 @@ from websockets.http11 import Request, Response
 
 from taskyard.control.appclient import AppAddress, AppResponse, app_request
 from taskyard.control.links import Links
+from taskyard.errors import AgentUnreachable
 from taskyard_agent.mux import CallFailed, Handlers, LinkError, LinkLost, Mux
 from taskyard_agent.protocol import (
     AUTH_HEADER,
@@ -81,6 +82,18 @@ def manifest(command: list[str] | None = None, **changes: object) -> Manifest:
     return msgspec.structs.replace(made, **changes)
 
 
+class OneLink(Links):
+    """The link of the only agent there is."""
+
+    mux: Mux | None = None
+
+    async def get(self, agent_id: UUID) -> Mux:
+        """The open link; raises AgentUnreachable when there is none."""
+        if self.mux is None:
+            raise AgentUnreachable(agent_id)
+        return self.mux
+
+
 @dataclass
 class FakeServer:
     """Stores what agents tell; can be stopped and started again with all that it knows."""
@@ -99,7 +112,7 @@ class FakeServer:
     refuse: bool = False
     mute_items: bool = False
     lease_s: float = 120.0
-    links: Links = field(default_factory=Links)
+    links: OneLink = field(default_factory=OneLink)
 
     @property
     def url(self) -> str:
@@ -228,13 +241,13 @@ class FakeServer:
         try:
             async with asyncio.TaskGroup() as group:
                 mux = Mux(send, group, self._handlers())
-                await self.links.put(TASK, mux)
+                self.links.mux = mux
                 try:
                     async for message in websocket:
                         assert isinstance(message, bytes)
                         await mux.feed(message)
                 finally:
-                    self.links.drop(TASK, mux)
+                    self.links.mux = None
                     mux.end("closed")
         except* (LinkError, ConnectionClosed):
             pass
@@ -332,18 +345,23 @@ class Kit:
     grace_s: float = 5.0
 
     @asynccontextmanager
-    async def agent(self, *, token: str = "secret-token") -> AsyncIterator[Process]:
-        """A running agent; whatever is left of it is killed at the end."""
+    async def agent(self, *, file_limit_kb: int | None = None) -> AsyncIterator[Process]:
+        """A running agent; whatever is left of it is killed at the end. No file may get larger than the limit."""
         env = {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
             "TASKYARD_AGENT_URL": self.server.url,
-            "TASKYARD_AGENT_TOKEN": token,
+            "TASKYARD_AGENT_TOKEN": "secret-token",
             "TASKYARD_TEMPLATE_DIR": str(self.template),
             "TASKYARD_STOP_GRACE_S": str(self.grace_s),
         }
+        limit = "unlimited" if file_limit_kb is None else str(file_limit_kb)
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "taskyard_agent", "run", env=env, cwd=self.home
+            "bash",
+            "-c",
+            f'ulimit -f {limit}; exec "{sys.executable}" -m taskyard_agent run',
+            env=env,
+            cwd=self.home,
         )
         running = Process(process, self.home)
         try:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from taskyard_agent.protocol import App, HealthCheck, ItemKind
-from tests.agents.fake_server import TASK, Kit, free_port, kit, manifest, until
+from tests.agents.fake_server import PUPPET, TASK, Kit, free_port, kit, manifest, until
 
 pytestmark = pytest.mark.anyio
 
@@ -315,3 +315,47 @@ async def test_stop_without_a_server(tmp_path: Path) -> None:
         await healthy(made)
         await made.server.stop()
         assert await agent.stop() == 0
+
+
+async def test_stop_before_the_first_welcome(tmp_path: Path) -> None:
+    """An agent that never reached its server ends at once when it is told to."""
+    async with kit(tmp_path, manifest()) as made:
+        await made.server.stop()
+        async with made.agent() as agent:
+            status = Path(f"/proc/{agent.process.pid}/status")
+            await until(lambda: catches_sigterm(status))
+            assert await agent.stop() == 0
+
+
+def catches_sigterm(status: Path) -> bool:
+    """Whether a process has set up its handler."""
+    caught = next(line for line in status.read_text().splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught.split()[1], 16) & 1 << (signal.SIGTERM - 1))
+
+
+async def test_lost_prompt(tmp_path: Path) -> None:
+    """A prompt that was taken just before a crash, and of which nothing is known, is reported, not repeated."""
+    async with kit(tmp_path, manifest()) as made:
+        folder = made.home / ".taskyard"
+        folder.mkdir()
+        (folder / "session.json").write_text('{"prompts": {"p7": "taken"}}')
+        async with made.agent():
+            await healthy(made)
+            await until(lambda: made.server.data(ItemKind.ERROR))
+            assert "p7" in str(made.server.data(ItemKind.ERROR)[0]["message"])
+            assert (await made.server.say("echo x", "p7")).status == 200
+            assert await made.server.messages() == []
+
+
+async def test_full_disk(tmp_path: Path) -> None:
+    """When nothing can be written any more, prompts are refused, and what is there can be read."""
+    async with kit(tmp_path, manifest(PUPPET)) as made, made.agent(file_limit_kb=64) as agent:
+        server = made.server
+        await healthy(made)
+        await server.say("big 3000000")
+        await server.until_stable()
+        assert (await server.messages())[0] == ("user", "big 3000000")
+        refused = await server.say("updates 1\n" + "x" * 40_000)
+        assert refused.status == 500
+        assert "cannot be stored" in refused.body.decode()
+        assert await agent.stop() in (0, 1)

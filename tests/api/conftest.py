@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import uvicorn
+from starlette.types import ASGIApp
 
 import taskyard.server
 from taskyard.control.services import Services
@@ -19,7 +20,15 @@ from tests.api.seed import Api, connected
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves the signals of the process to the test runner."""
+    """A server that leaves the signals of the process to the test runner, and stops without waiting for a tick."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.stopping = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.stopping.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -44,19 +53,32 @@ async def serving(services: Services) -> AsyncIterator[str]:
     """The address of a server with all routes that have a handler."""
     found, sockets = handlers()
     routes = [r for r in ROUTES if r.operation in found or r.operation in sockets]
-    app = build_app(services, routes, found, sockets)
+    async with running(build_app(services, routes, found, sockets)) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextlib.asynccontextmanager
+async def running(app: ASGIApp) -> AsyncIterator[int]:
+    """The port on which an application is served."""
     listening = socket.create_server(("127.0.0.1", 0))
-    server = _Server(
-        uvicorn.Config(app, log_config=None, lifespan="off", ws="websockets-sansio", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        lifespan="off",
+        ws="websockets-sansio",
+        timeout_graceful_shutdown=1,
     )
+    server = _Server(config)
     async with asyncio.TaskGroup() as group:
-        group.create_task(server.serve([listening]))
+        served = group.create_task(server.serve([listening]))
         while not server.started:
             await asyncio.sleep(0.002)
         try:
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+            yield listening.getsockname()[1]
         finally:
-            server.should_exit = True
+            # It must close its sockets itself: uvloop hangs at its end where a test that failed left some.
+            server.stopping.set()
+            await asyncio.wait({served})
 
 
 @pytest.fixture

@@ -273,7 +273,8 @@ class Api:
         check_url = "" if health == "disabled" else "http://127.0.0.1:3284/status"
         async with self.services.db.transaction() as conn:
             await conn.execute(
-                "update workspaces set generation = generation + 1 where id = $1", build.workspace_id
+                "update workspaces set generation = generation + 1 where id = $1",
+                build.workspace_id,
             )
             await builds.insert_resource(
                 conn,
@@ -333,7 +334,9 @@ class Api:
 
     async def report(self, task: Json, state: str, message: str = "said", uri: str = "") -> None:
         """What the coding agent of a started task says of itself."""
-        await self.execute(_REPORT, UUID(task["workspace_id"]), uuid4(), state, message, uri, self.now)
+        await self.execute(
+            _REPORT, UUID(task["workspace_id"]), uuid4(), state, message, uri, self.now
+        )
 
     async def snapshot(self, task: Json, data: object, format_: str = "agentapi") -> None:
         """Keeps this as the end of the task's conversation."""

@@ -42,13 +42,17 @@ async def answers(
 ) -> list[str | None]:
     """What the database says to each row of arguments."""
     async with database.connection() as conn:
-        return [row[0] for row in await conn.fetch(sql, *(list(c) for c in zip(*rows, strict=True)))]
+        return [
+            row[0] for row in await conn.fetch(sql, *(list(c) for c in zip(*rows, strict=True)))
+        ]
 
 
 async def test_task_status_is_the_same_in_both(database: Database) -> None:
     """Every combination of transition, job, agent lifecycle and app health has one status."""
     rows = list(
-        product((None, *Transition), (None, *JobStatus), (None, *AgentLifecycle), (None, *AppHealth))
+        product(
+            (None, *Transition), (None, *JobStatus), (None, *AgentLifecycle), (None, *AppHealth)
+        )
     )
     derived = [
         derive_status(

@@ -30,8 +30,8 @@ HEADED = re.compile(r"(?m)^### (S\d+) .+\n\n(.+)$")
 
 SECTION = re.compile(r"(?m)^#{2,4} (\d+(?:\.\d+)?) ")
 
-LABEL = re.compile(r"\bSo" r"urce:\s")
-"""What begins a source; in halves, so as not to find itself."""
+LABEL = re.compile(r"\bSo" r"urce:\s+(?=\w)")
+"""What begins a source; in halves, so as not to find itself, and not in the pattern of another program."""
 
 GAP = r"(?: |\s*\n\s*(?:#|--)?\s*)"
 """A blank, or the end of a line in prose or in a comment of Python or SQL."""
@@ -39,7 +39,7 @@ GAP = r"(?: |\s*\n\s*(?:#|--)?\s*)"
 ID = r"[A-Z]\d+b?"
 NUMBER = rf"(?:(?:{'|'.join(PAGES)}){GAP})?\d+(?:\.\d+)?(?:{GAP}rows?{GAP}\d+(?:-\d+)?)?"
 ONE = rf"(?:{NUMBER}|{ID}(?:-{ID})?|decisions/\d{{4}}-[a-z0-9-]+\.md)"
-SOURCES = re.compile(rf"{ONE}(?:,{GAP}{ONE})*(?=[.;:)\"\n]|$)")
+SOURCES = re.compile(rf"{ONE}(?:,{GAP}{ONE})*(?=[.;:)\"\n](?!\d)|$)")
 """All that may stand behind it: `T20, U7-U9, tasks-api 8.6 rows 3-5, 8.7, clients 2.3, decisions/0004-….md`."""
 
 IN_DOCS = re.compile(rf"`({'|'.join(PAGES)})` (\d+(?:\.\d+)?)")

@@ -72,9 +72,14 @@ def find_place(given: Place, environ: Mapping[str, str]) -> Place:
     sources = [given]
     sources += [Place(environ.get(url), environ.get(token)) for url, token in VARIABLES]
     sources.append(remembered(environ))
-    url = next((source.url for source in sources if source.url), None)
-    fitting = (s.token for s in sources if s.token and s.url in (None, "", url))
-    return Place(url.rstrip("/") if url else None, next(fitting, None))
+    urls = [source.url.rstrip("/") if source.url else None for source in sources]
+    url = next((found for found in urls if found), None)
+    fitting = (
+        source.token
+        for source, its_url in zip(sources, urls, strict=True)
+        if source.token and its_url in (None, url)
+    )
+    return Place(url, next(fitting, None))
 
 
 def open_client(place: Place) -> Client:

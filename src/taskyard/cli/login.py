@@ -180,7 +180,9 @@ def logout(ctx: click.Context, /) -> Status:
 
 
 @click.command()
-@click.option("-o", "--output", type=click.Choice(("text", "json")), default="text")
+@click.option(
+    "-o", "--output", type=click.Choice(("text", "json")), default="text", help="Default: text."
+)
 @signed_in
 def whoami(client: Client, output: str) -> Status:
     """Say who is signed in, and where."""

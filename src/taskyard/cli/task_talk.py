@@ -14,7 +14,7 @@ from taskyard.cli.find import find_task, full_name, input_of
 from taskyard.cli.output import Progress, at, note, plain, print_json
 from taskyard.cli.watch import watch_build
 from taskyard.sdk import ApiError, Client
-from taskyard.wire.enums import LogEntryType, TaskState, TaskStatus
+from taskyard.wire.enums import LogEntryType, TaskState, TaskStatus, WorkspaceStatus
 from taskyard.wire.tasks import Task, TaskLogEntry, TaskLogsResponse, TaskSendRequest
 
 LOOK_S: Final = 0.5
@@ -31,6 +31,17 @@ READY: Final = frozenset({TaskState.IDLE, TaskState.COMPLETE, TaskState.FAILED})
 
 GOING_ON: Final = frozenset({TaskStatus.PENDING, TaskStatus.INITIALIZING, TaskStatus.ACTIVE})
 """What a task is while its log may grow."""
+
+IN_BETWEEN: Final = frozenset(
+    {
+        WorkspaceStatus.PENDING,
+        WorkspaceStatus.STARTING,
+        WorkspaceStatus.STOPPING,
+        WorkspaceStatus.CANCELING,
+        WorkspaceStatus.DELETING,
+    }
+)
+"""What a workspace is on its way from one state to the next."""
 
 
 @click.command()
@@ -111,7 +122,9 @@ def is_ready(task: Task, for_s: float) -> bool:
 @click.option(
     "-f", "--follow", is_flag=True, help="Go on as it grows, until the task is not active."
 )
-@click.option("-o", "--output", type=click.Choice(("text", "json")), default="text")
+@click.option(
+    "-o", "--output", type=click.Choice(("text", "json")), default="text", help="Default: text."
+)
 @signed_in
 def logs(client: Client, *, name: str, follow: bool, output: str) -> Status:
     """Print the conversation of TASK: what was put in stands after `>`, what came out below it."""
@@ -150,27 +163,35 @@ def _follow(client: Client, task_id: UUID) -> None:
     try:
         while True:
             task = client.get_task("me", task_id)
-            try:
-                printer.show(client.get_task_logs("me", task_id).logs)
-            except ApiError as error:
-                # Between two states of a task there is no log to be had; soon there is one again.
-                if error.status not in (409, 502) or task.status not in GOING_ON:
-                    raise
+            _show_new(client, task_id, printer)
             if task.current_state is None or task.current_state.state is not TaskState.WORKING:
                 printer.end()
-            if task.status not in GOING_ON:
-                printer.end()
+            if is_over(task):
                 note(f"The task {full_name(task)} is {task.status}.")
                 return
             time.sleep(LOOK_S)
     except ApiError as error:
-        printer.end()
         if error.status != 404:
             raise
         note("The task was deleted.")
-    except KeyboardInterrupt:
+    finally:
         printer.end()
-        raise click.Abort from None
+
+
+def _show_new(client: Client, task_id: UUID, printer: "LogPrinter") -> None:
+    """Prints what is new in a log; between two states of a task there is none to be had."""
+    try:
+        found = client.get_task_logs("me", task_id)
+    except ApiError as error:
+        if error.status not in (409, 502):
+            raise
+    else:
+        printer.show(found.logs, kept=bool(found.snapshot))
+
+
+def is_over(task: Task) -> bool:
+    """Whether a log grows no more; while a workspace stops, its last messages are yet to come."""
+    return task.status not in GOING_ON and task.workspace_status not in IN_BETWEEN
 
 
 class LogPrinter:
@@ -181,8 +202,11 @@ class LogPrinter:
         self._last: int | None = None
         self._open = False
 
-    def show(self, entries: Sequence[TaskLogEntry]) -> None:
-        """Prints what was not printed yet; the last line stays open, because it may go on."""
+    def show(self, entries: Sequence[TaskLogEntry], *, kept: bool = False) -> None:
+        """Prints what was not printed yet; the last line stays open, because it may go on.
+
+        kept says that long messages may have been cut when they were put away.
+        """
         for entry in entries:
             text = entry_text(entry)
             before = self._seen.get(entry.id)
@@ -191,6 +215,8 @@ class LogPrinter:
             if before is not None and entry.id == self._last and text.startswith(before):
                 grown = text[len(before) :]
                 sys.stdout.write(grown if self._open else grown.removeprefix("\n"))
+            elif before is not None and kept:
+                continue
             else:
                 self.end()
                 sys.stdout.write(f"\n{text}" if self._seen else text)

@@ -78,13 +78,19 @@ class Push:
 )
 @click.option("--name", help="The template. Default: the folder's name.")
 @click.option("--version", "version", default="", help="The version's name. Default: made up.")
-@click.option("--message", "-m", default="", help="What changed.")
+@click.option("-m", "--message", default="", help="What changed.")
 @click.option(
     "--activate/--no-activate",
     default=True,
     help="Whether new tasks use the version at once. Default: they do.",
 )
-@click.option("-O", "--org", "organization", envvar=["TASKYARD_ORGANIZATION", "CODER_ORGANIZATION"])
+@click.option(
+    "-O",
+    "--org",
+    "organization",
+    envvar=["TASKYARD_ORGANIZATION", "CODER_ORGANIZATION"],
+    help="Name or id. Default: your default one.",
+)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @signed_in
 def push(

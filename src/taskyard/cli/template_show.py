@@ -69,7 +69,13 @@ def list_templates(client: Client, *, everything: bool, output: str, columns: li
 
 @click.command()
 @click.argument("name", metavar="TEMPLATE")
-@click.option("-O", "--org", "organization", envvar=["TASKYARD_ORGANIZATION", "CODER_ORGANIZATION"])
+@click.option(
+    "-O",
+    "--org",
+    "organization",
+    envvar=["TASKYARD_ORGANIZATION", "CODER_ORGANIZATION"],
+    help="Name or id. Default: your default one.",
+)
 @output_option
 @click.option(
     "-c",

@@ -43,7 +43,7 @@ def read_lifetime(_ctx: click.Context, _option: click.Parameter, value: str | No
 
 
 @tokens.command()
-@click.option("--name", "-n", default="", help="Default: made up.")
+@click.option("-n", "--name", default="", help="Default: made up.")
 @click.option(
     "--lifetime",
     metavar="TIME",
@@ -62,7 +62,9 @@ def create(client: Client, *, name: str, lifetime: int, user: str) -> Status:
 @tokens.command("list")
 @click.option("-a", "--all", "everybody", is_flag=True, help="Those of all users.")
 @click.option("--expired", is_flag=True, help="Also those that have expired.")
-@click.option("-o", "--output", type=click.Choice(("table", "json")), default="table")
+@click.option(
+    "-o", "--output", type=click.Choice(("table", "json")), default="table", help="Default: table."
+)
 @click.option(
     "-c",
     "--column",

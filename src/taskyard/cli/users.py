@@ -35,9 +35,9 @@ def users() -> None:
 
 
 @users.command()
-@click.option("--username", "-u", required=True)
-@click.option("--email", "-e", required=True)
-@click.option("--name", "-n", default="", help="How the user is shown.")
+@click.option("-u", "--username", required=True, help="What the user is called.")
+@click.option("-e", "--email", required=True, help="The user's address.")
+@click.option("-n", "--name", default="", help="How the user is shown.")
 @click.option(
     "--password", envvar="TASKYARD_NEW_PASSWORD", help="Better set TASKYARD_NEW_PASSWORD."
 )
@@ -90,7 +90,9 @@ def _ask_password() -> str:
 @users.command("list")
 @click.argument("search", default="")
 @click.option("-q", "--quiet", is_flag=True, help="Print only the ids.")
-@click.option("-o", "--output", type=click.Choice(("table", "json")), default="table")
+@click.option(
+    "-o", "--output", type=click.Choice(("table", "json")), default="table", help="Default: table."
+)
 @click.option(
     "-c",
     "--column",

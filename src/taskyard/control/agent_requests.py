@@ -19,7 +19,7 @@ from taskyard.errors import (
     StatusMessageTooLong,
     StatusStateInvalid,
 )
-from taskyard.lifecycle.sanitize import sanitize_message
+from taskyard.lifecycle.sanitize import STATUS_MESSAGE_BYTES, sanitize_message
 from taskyard.wire.enums import AppStatusState
 from taskyard.wire.tasks import SnapshotMessage
 from taskyard.wire.workspaces import (
@@ -28,9 +28,6 @@ from taskyard.wire.workspaces import (
     PatchAppStatus,
     WorkspaceAgentLogSource,
 )
-
-STATUS_MESSAGE_BYTES = 160
-"""Longest message of a status, measured before it is made fit to show. Source: T149."""
 
 
 async def save_snapshot(
@@ -63,7 +60,8 @@ async def report_status(
             uri=report.uri,
             now=now,
         )
-        await ring(conn, "task", str(agent.task_id))
+        if agent.task_id is not None:
+            await ring(conn, "task", str(agent.task_id))
 
 
 async def create_log_source(

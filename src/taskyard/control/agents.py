@@ -1,6 +1,6 @@
 """What workspace agents tell the server: that they live, how far they are, what their programs say."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
@@ -67,8 +67,13 @@ async def heard(services: Services, actor: AgentActor, now: datetime) -> None:
 
 
 async def disconnected(services: Services, actor: AgentActor, now: datetime) -> None:
-    """The agent's link to this server is gone; nothing when it has moved on."""
+    """The agent's link to this server is gone; nothing when it has connected again, here or elsewhere."""
     async with services.db.transaction() as conn:
+        # A new link is held before its welcome is written. So behind the lock either that link is seen, or
+        # its welcome waits for this transaction and has the last word.
+        await db.lock_agent_as_system(conn, actor.agent_id)
+        if services.links.holds(actor.agent_id):
+            return
         if await db.disconnect_agent_as_system(
             conn, actor.agent_id, actor.generation, services.server_id, now=now
         ):
@@ -79,14 +84,15 @@ async def disconnected(services: Services, actor: AgentActor, now: datetime) -> 
 async def report_lifecycle(
     services: Services, actor: AgentActor, report: link.LifecycleReport, now: datetime
 ) -> None:
-    """Stores where the agent is; raises StaleGeneration, ValueError for an unknown word."""
+    """Stores where the agent is; raises StaleGeneration, ValueError for an unknown word or a time of no zone."""
+    lifecycle, at = AgentLifecycle(report.state), in_utc(report.at)
     async with services.db.transaction() as conn:
         if not await db.set_agent_lifecycle_as_system(
             conn,
             actor.agent_id,
             actor.generation,
-            lifecycle=AgentLifecycle(report.state),
-            at=report.at,
+            lifecycle=lifecycle,
+            at=at,
             now=now,
         ):
             raise StaleGeneration
@@ -96,7 +102,10 @@ async def report_lifecycle(
 async def report_app_health(
     services: Services, actor: AgentActor, report: link.AppHealthReport
 ) -> None:
-    """Stores the health of an app that has a check; other apps stay as they are."""
+    """Stores the health of an app that has a check; other apps stay as they are.
+
+    Raises ValueError for an unknown word. Nothing is stored for an agent that was replaced.
+    """
     health = AppHealth(report.health)
     async with services.db.transaction() as conn:
         if await db.set_app_health_as_system(
@@ -108,19 +117,36 @@ async def report_app_health(
 async def append_logs(
     services: Services, actor: AgentActor, lines: link.LogLines, now: datetime
 ) -> None:
-    """Adds lines to the agent's log; past the limit they are dropped and the agent is marked."""
-    source_id = uuid5(LOG_SOURCES, f"{actor.agent_id}/{lines.source}")
+    """Adds lines to the agent's log; past the limit they are dropped and the agent is marked.
+
+    Raises StaleGeneration when the agent was replaced, ValueError for a time of no zone.
+    """
+    source = lines.source.replace("\0", "\ufffd")
+    source_id = uuid5(LOG_SOURCES, f"{actor.agent_id}/{source}")
     found = [
-        db.AgentLogLine(line.at, _level(line.level), line.text.rstrip("\n")) for line in lines.lines
+        db.AgentLogLine(in_utc(line.at), _level(line.level), line.text.rstrip("\n"))
+        for line in lines.lines
     ]
     async with services.db.transaction() as conn:
+        if not await db.is_current_agent_as_system(conn, actor.agent_id, actor.generation):
+            raise StaleGeneration
         await db.upsert_log_source_as_system(
-            conn, actor.agent_id, source_id, lines.source, icon="", now=now
+            conn, actor.agent_id, source_id, source, icon="", now=now
         )
         await db.append_agent_logs_as_system(
             conn, actor.agent_id, source_id, found, limit=MAX_LOG_BYTES
         )
         await ring(conn, "agent-logs", str(actor.agent_id))
+
+
+def in_utc(at: datetime) -> datetime:
+    """The same moment in UTC; raises ValueError for a time without a zone, or one that UTC has no year for."""
+    if at.tzinfo is None:
+        raise ValueError(f"the time {at} has no zone")
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"the time {at} lies outside the years 1 to 9999") from error
 
 
 def _manifest(row: db.ManifestRow) -> link.Manifest:

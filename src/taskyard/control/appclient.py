@@ -1,6 +1,7 @@
 """HTTP to an app in a workspace: HTTP/1.1 over a byte stream of the agent link."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -9,8 +10,14 @@ from uuid import UUID
 import h11
 
 from taskyard.control.links import Links
-from taskyard.errors import AgentUnreachable, AppFailed, AppUrlEmpty, AppUrlScheme
-from taskyard_agent.mux import LinkError, LinkLost, Stream
+from taskyard.errors import (
+    AgentUnreachable,
+    AppFailed,
+    AppUnconnected,
+    AppUrlEmpty,
+    AppUrlScheme,
+)
+from taskyard_agent.mux import LinkError, LinkLost, Stream, StreamClosed, StreamRefused
 
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 """Largest body taken from an app; a conversation of that size is no longer read in one piece."""
@@ -39,16 +46,20 @@ class AppAddress:
     def target(self, path: str) -> tuple[int, str, str]:
         """Port, Host header and request target of a path below the URL.
 
-        Raises AppUrlEmpty, AppUrlScheme, AppFailed for another host than the loopback.
+        Raises AppUrlEmpty, AppUrlScheme, AppFailed for another host than the loopback or no URL at all.
         """
         if not self.url:
             raise AppUrlEmpty
-        parts = urlsplit(self.url)
+        try:
+            parts = urlsplit(self.url)
+            port = parts.port or 80
+        except ValueError as error:
+            raise AppFailed(f"the app's URL {self.url} cannot be used: {error}") from error
         if parts.scheme != "http":
             raise AppUrlScheme(parts.scheme)
         if parts.hostname not in LOOPBACK:
             raise AppFailed(f"the app's host {parts.hostname} is not the workspace's loopback")
-        return parts.port or 80, parts.netloc, f"{parts.path.rstrip('/')}/{path}"
+        return port, parts.netloc, f"{parts.path.rstrip('/')}/{path}"
 
 
 async def app_request(
@@ -61,22 +72,30 @@ async def app_request(
     headers: Mapping[str, str] | None = None,
     timeout_s: float = 30.0,
 ) -> AppResponse:
-    """The app's answer, whole. Raises AgentUnreachable, AppFailed, AppUrlEmpty, AppUrlScheme."""
+    """The app's answer, whole.
+
+    Raises AgentUnreachable, AppUnconnected, AppFailed, AppUrlEmpty, AppUrlScheme. Only after
+    AppUnconnected is it certain that the app got nothing.
+    """
     port, host, target = address.target(path)
     mux = await links.get(address.agent_id)
     sent = {"Host": host, "Connection": "close", "Accept": "application/json", **(headers or {})}
     if body is not None:
         sent |= {"Content-Type": "application/json", "Content-Length": str(len(body))}
-    request = h11.Request(method=method, target=target, headers=list(sent.items()))
     try:
+        request = h11.Request(method=method, target=target, headers=list(sent.items()))
         async with asyncio.timeout(timeout_s), await mux.open_stream(port) as stream:
             return await _exchange(stream, request, body)
     except LinkLost as error:
         raise AgentUnreachable(address.agent_id) from error
+    except StreamRefused as error:
+        raise AppUnconnected(f"port {port} of the workspace cannot be reached: {error}") from error
     except LinkError as error:
-        raise AppFailed(f"port {port} of the workspace cannot be reached: {error}") from error
+        raise AppFailed(f"port {port} of the workspace broke off: {error}") from error
     except h11.RemoteProtocolError as error:
         raise AppFailed(f"the app does not speak HTTP: {error}") from error
+    except (h11.LocalProtocolError, UnicodeEncodeError) as error:
+        raise AppFailed(f"the app's URL {address.url} cannot be used: {error}") from error
     except TimeoutError as error:
         raise AppFailed(f"the app did not answer within {timeout_s:g} s") from error
 
@@ -87,7 +106,13 @@ async def _exchange(stream: Stream, request: h11.Request, body: bytes | None) ->
     if body:
         message += conn.send(h11.Data(data=body)) or b""
     message += conn.send(h11.EndOfMessage()) or b""
-    await stream.write(message)
+    # An app may answer, and hang up, before it has read everything: then the answer is what counts.
+    with contextlib.suppress(StreamClosed):
+        await stream.write(message)
+    return await _receive(conn, stream)
+
+
+async def _receive(conn: h11.Connection, stream: Stream) -> AppResponse:
     head: h11.Response | None = None
     parts: list[bytes] = []
     size = 0

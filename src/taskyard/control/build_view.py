@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
 from taskyard.db.builds import AgentRow, AppRow, BuildRow, ResourceRow
 from taskyard.db.jobs import JobLogRow, JobRow
@@ -82,7 +82,6 @@ def build_view(build: BuildRow, parts: BuildParts, now: datetime) -> wire.Worksp
 
 def job_view(job: JobRow, metadata: wire.JobMetadata) -> wire.ProvisionerJob:
     """A job. Source: S3."""
-    known = job.error_code in set(wire.JobErrorCode)
     return wire.ProvisionerJob(
         id=job.id,
         created_at=job.created_at,
@@ -90,7 +89,7 @@ def job_view(job: JobRow, metadata: wire.JobMetadata) -> wire.ProvisionerJob:
         completed_at=unless_empty(job.completed_at),
         canceled_at=unless_empty(job.canceled_at),
         error=unless_empty(job.error),
-        error_code=wire.JobErrorCode(job.error_code) if known else UNSET,
+        error_code=_error_code(job.error_code),
         status=job.status,
         worker_id=unless_empty(job.worker_id),
         worker_name=unless_empty(job.worker_name),
@@ -108,6 +107,11 @@ def job_view(job: JobRow, metadata: wire.JobMetadata) -> wire.ProvisionerJob:
         metadata=metadata,
         logs_overflowed=False,
     )
+
+
+def _error_code(word: str | None) -> wire.JobErrorCode | UnsetType:
+    """The code where it is one that clients know."""
+    return wire.JobErrorCode(word) if word and word in set(wire.JobErrorCode) else UNSET
 
 
 def matched_provisioners(job: JobRow) -> wire.MatchedProvisioners:

@@ -1,26 +1,28 @@
 """Delivering a task's input to its coding agent: once for each start that has something new to say.
 
-The input is marked before anything of it leaves the server and confirmed after. Our bridge knows
-prompts by id and takes each once, so a delivery cut short is simply made again; with somebody else's server
-nobody can tell, so it is reported as uncertain and never made again.
+The input is marked before anything of it leaves the server and confirmed after, by the answer or by its
+turning up in the transcript. Our bridge knows prompts by id and takes each once, so a delivery cut short is
+simply made again, if need be by the next start; with somebody else's server nobody can tell, so it is
+reported as uncertain and never made again.
 """
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
-from enum import StrEnum
 from uuid import UUID, uuid4
 
 import msgspec
 from asyncpg import UniqueViolationError
 
 from taskyard.control.actors import AgentActor
-from taskyard.control.appclient import AppAddress, app_request
+from taskyard.control.appclient import AppAddress, AppResponse, app_request
 from taskyard.control.services import Services
 from taskyard.control.transcript import append_server_item
 from taskyard.db import agents as agents_db
 from taskyard.db import transcript as db
 from taskyard.db.pool import ring
-from taskyard.errors import AppFailed
+from taskyard.errors import AppFailed, AppUnconnected, AppUrlEmpty, AppUrlScheme
+from taskyard.lifecycle.sanitize import STATUS_MESSAGE_BYTES, cut_to_bytes
 from taskyard.lifecycle.template_model import Template
 from taskyard.wire.enums import AgentLifecycle, AppHealth, AppStatusState
 from taskyard.wire.link import ItemKind
@@ -52,18 +54,19 @@ class _Error(msgspec.Struct):
     message: str
 
 
-class _Step(StrEnum):
-    WAIT = "wait"
-    NOTHING = "nothing"
-    DELIVER = "deliver"
-    GIVE_UP = "give up"
-
-
 @dataclass(frozen=True, slots=True)
-class _Plan:
-    step: _Step
-    prompt_id: UUID
+class _Delivery:
+    """An input on its way: the row that asked for it, the prompt that stands for it, and where it goes."""
+
     row: db.DeliveryRow
+    prompt_id: UUID
+    is_ours: bool
+    agent: AgentActor
+
+    @property
+    def address(self) -> AppAddress:
+        """The app that takes it."""
+        return AppAddress(self.agent.agent_id, self.row.url)
 
 
 async def deliver_input(services: Services, agent: AgentActor) -> None:
@@ -72,129 +75,174 @@ async def deliver_input(services: Services, agent: AgentActor) -> None:
     Called whenever the agent's or the app's state changed; waits for an app that is busy. Raises
     AgentUnreachable when the link breaks meanwhile: the next link tries again.
     """
-    plan = await _plan(services, agent)
-    match plan:
-        case None:
-            return
-        case _Plan(step=_Step.NOTHING):
-            await _report_idle(services, agent, plan.row)
-        case _Plan(step=_Step.GIVE_UP):
-            sentence = "The input may or may not have reached the coding agent: the server was cut off while sending."
-            await _settle(services, plan, "uncertain", sentence)
-        case _Plan(step=_Step.DELIVER):
-            await _deliver(services, agent, plan)
+    while (row := await _ready(services, agent)) is not None:
+        is_ours = msgspec.json.decode(row.definition, type=Template).bridge_slug == row.slug
+        delivery = _Delivery(row, row.prompt_id or uuid4(), is_ours, agent)
+        if row.prompt_id is None:
+            await _begin(services, delivery)
+        elif row.prompt_state != "sending":
+            pass  # this start has had its turn
+        elif is_ours and row.prompt_content == row.input:
+            await _repeat(services, delivery)
+        else:
+            await _give_up(services, delivery)
+            continue  # what an earlier start left open may hide something new
+        return
 
 
-async def _plan(services: Services, agent: AgentActor) -> _Plan | None:
-    """What to do now; None: not yet, or not through this agent."""
+async def _ready(services: Services, agent: AgentActor) -> db.DeliveryRow | None:
+    """What there is to know of the input; None: not yet, or not through this agent."""
     async with services.db.connection() as conn:
         row = await db.get_delivery_as_system(conn, agent.agent_id)
-    if row is None or row.generation != agent.generation:
+    if row is None or row.generation != agent.generation or row.lifecycle not in CALLED_READY:
         return None
-    if row.lifecycle not in CALLED_READY or row.health not in (
-        AppHealth.HEALTHY,
-        AppHealth.DISABLED,
-    ):
-        return None
-    if row.prompt_id is not None and row.prompt_state == "sending":
-        return _Plan(_Step.DELIVER if _is_ours(row) else _Step.GIVE_UP, row.prompt_id, row)
-    is_new = row.input.strip() != "" and row.input != row.last_delivered
-    step = _Step.DELIVER if row.prompt_id is None and is_new else _Step.NOTHING
-    return _Plan(step, row.prompt_id or uuid4(), row)
+    return row if row.health in (AppHealth.HEALTHY, AppHealth.DISABLED) else None
 
 
-async def _deliver(services: Services, agent: AgentActor, plan: _Plan) -> None:
-    address = AppAddress(agent.agent_id, plan.row.url)
-    await _until_stable(services, address)
-    if plan.row.prompt_id is None and not await _mark(services, plan):
+async def _begin(services: Services, delivery: _Delivery) -> None:
+    """Delivers an input that is new; where there is none, says that the coding agent waits."""
+    row = delivery.row
+    if not row.input.strip() or row.input == row.last_delivered:
+        if delivery.is_ours and not row.has_report:
+            await _report(services, delivery, AppStatusState.IDLE, "Waiting for input.")
         return
-    body = msgspec.json.encode(_Message(content=plan.row.input, type="user"))
-    pause_s = FIRST_POLL_S
+    try:
+        delivery.address.target("message")
+        if not delivery.is_ours:
+            await _until_stable(services, delivery.address)
+    except (AppFailed, AppUrlEmpty, AppUrlScheme) as error:
+        if await _mark(services, delivery):
+            await _refused(services, delivery, str(error))
+        return
+    if await _mark(services, delivery):
+        await _send(services, delivery)
+
+
+async def _repeat(services: Services, delivery: _Delivery) -> None:
+    """Delivers again, under the same id, what may have arrived already; our bridge takes it once."""
+    row = delivery.row
+    if not row.prompt_of_this_start:
+        async with services.db.transaction() as conn:
+            if not await db.adopt_prompt_as_system(conn, delivery.prompt_id, row.build_id):
+                return
+    await _send(services, delivery)
+
+
+async def _give_up(services: Services, delivery: _Delivery) -> None:
+    await _settle(
+        services,
+        delivery,
+        "uncertain",
+        "The input may or may not have reached the coding agent: the server was cut off while it sent. "
+        "See the conversation, and send it again if it is not there.",
+    )
+
+
+async def _send(services: Services, delivery: _Delivery) -> None:
+    """Sends until the app has taken the input or refused it for good."""
+    body = msgspec.json.encode(_Message(content=delivery.row.input, type="user"))
+    headers = {PROMPT_HEADER: str(delivery.prompt_id)}
+    pauses = _Pauses()
     while True:
         try:
             answer = await app_request(
-                services.links,
-                address,
-                "POST",
-                "message",
-                body=body,
-                headers={PROMPT_HEADER: str(plan.prompt_id)},
+                services.links, delivery.address, "POST", "message", body=body, headers=headers
             )
         except AppFailed as error:
-            await _settle(services, plan, "uncertain", f"The input may not have arrived: {error}")
-            return
-        if answer.status == 200:
-            await _settle(services, plan, "delivered", None)
-            return
-        if answer.code not in BUSY_CODES:
-            reason = f"The app refused the input with status {answer.status}."
-            await _settle(services, plan, "failed", reason)
-            return
-        await asyncio.sleep(pause_s)
-        pause_s = min(pause_s * 2, LAST_POLL_S)
+            if not delivery.is_ours and not isinstance(error, AppUnconnected):
+                sentence = f"The input may not have arrived: {error}."
+                await _settle(services, delivery, "uncertain", sentence)
+                return
+        else:
+            if answer.code not in BUSY_CODES:
+                await _conclude(services, delivery, answer)
+                return
+        await pauses.wait()
+
+
+async def _conclude(services: Services, delivery: _Delivery, answer: AppResponse) -> None:
+    if answer.status == 200:
+        await _settle(services, delivery, "delivered", None)
+        return
+    word = f" ({answer.code})" if answer.code else ""
+    await _refused(services, delivery, f"the app answered with status {answer.status}{word}")
 
 
 async def _until_stable(services: Services, address: AppAddress) -> None:
     """Returns once the app says that it takes input."""
-    pause_s = FIRST_POLL_S
+    pauses = _Pauses()
     while True:
-        try:
+        # It is healthy by its check, so one failed look is no news.
+        with contextlib.suppress(AppFailed):
             answer = await app_request(services.links, address, "GET", "status")
             if answer.status == 200 and _status(answer.body) == "stable":
                 return
-        except AppFailed:
-            pass  # it is healthy by its check; one failed look is no news
-        await asyncio.sleep(pause_s)
-        pause_s = min(pause_s * 2, LAST_POLL_S)
+        await pauses.wait()
+
+
+class _Pauses:
+    """Short at first, then a second each."""
+
+    def __init__(self) -> None:
+        self._next_s = FIRST_POLL_S
+
+    async def wait(self) -> None:
+        """Returns after the next pause."""
+        await asyncio.sleep(self._next_s)
+        self._next_s = min(self._next_s * 2, LAST_POLL_S)
 
 
 def _status(body: bytes) -> str:
     try:
         return msgspec.json.decode(body, type=_Status).status
-    except msgspec.DecodeError:
+    except ValueError:
         return ""
 
 
-async def _mark(services: Services, plan: _Plan) -> bool:
+async def _mark(services: Services, delivery: _Delivery) -> bool:
     """Notes that the input is on its way; False when it was noted by another."""
     now = services.now()
     try:
         async with services.db.transaction() as conn:
-            await db.insert_prompt_as_system(conn, plan.prompt_id, plan.row, now)
+            await db.insert_prompt_as_system(conn, delivery.prompt_id, delivery.row, now)
     except UniqueViolationError:
         return False
     return True
 
 
-async def _settle(services: Services, plan: _Plan, state: str, error: str | None) -> None:
-    now = services.now()
+async def _refused(services: Services, delivery: _Delivery, why: str) -> None:
+    """The input did not arrive, and nobody will bring it again by itself; clients that wait see a failure."""
+    sentence = f"The input was not taken: {why}. Pause and resume the task to try again."
+    if await _settle(services, delivery, "failed", sentence):
+        await _report(services, delivery, AppStatusState.FAILURE, sentence)
+
+
+async def _settle(services: Services, delivery: _Delivery, state: str, error: str | None) -> bool:
+    """Notes how the delivery ended; False when that was known already."""
+    row, now = delivery.row, services.now()
     async with services.db.transaction() as conn:
-        settled = await db.settle_prompt_as_system(conn, plan.prompt_id, state, error, now=now)
+        settled = await db.settle_prompt_as_system(conn, delivery.prompt_id, state, error, now=now)
         if settled and error is not None:
             level = "warning" if state == "uncertain" else "error"
             await append_server_item(
-                conn, plan.row.workspace_id, ItemKind.ERROR, _Error(level, error), now=now
+                conn, row.workspace_id, ItemKind.ERROR, _Error(level, error), now=now
             )
-        await ring(conn, "task", str(plan.row.task_id))
+        await ring(conn, "task", str(row.task_id))
+    return settled
 
 
-async def _report_idle(services: Services, agent: AgentActor, row: db.DeliveryRow) -> None:
-    """Says that the coding agent waits, where this start has said nothing yet and the bridge is ours."""
-    if row.has_report or not _is_ours(row):
-        return
-    app = agents_db.AppRefRow(row.app_id, row.workspace_id)
+async def _report(
+    services: Services, delivery: _Delivery, state: AppStatusState, message: str
+) -> None:
+    row = delivery.row
     async with services.db.transaction() as conn:
         await agents_db.insert_app_status_as_system(
             conn,
-            app,
-            agent.agent_id,
-            state=AppStatusState.IDLE,
-            message="Waiting for input.",
+            agents_db.AppRefRow(row.app_id, row.workspace_id),
+            delivery.agent.agent_id,
+            state=state,
+            message=cut_to_bytes(message, STATUS_MESSAGE_BYTES),
             uri="",
             now=services.now(),
         )
         await ring(conn, "task", str(row.task_id))
-
-
-def _is_ours(row: db.DeliveryRow) -> bool:
-    return msgspec.json.decode(row.definition, type=Template).bridge_slug == row.slug

@@ -58,7 +58,7 @@ class _NewTask:
 
 
 async def create_task(
-    services: Services, actor: Actor, owner: UserRow, request: CreateTaskRequest, now: datetime
+    services: Services, actor: Actor, owner: UserRow, request: CreateTaskRequest, *, now: datetime
 ) -> db.TaskRow:
     """The new task, its workspace and first build pending.
 
@@ -71,7 +71,7 @@ async def create_task(
             preset_id = request.template_version_preset_id
             preset = await preset_parameters(conn, new.version.id, preset_id)
             values = parameter_values(new.template, preset)
-            await _insert(conn, request, owner.id, new, now)
+            await _insert(conn, request, owner.id, new, now=now)
             await insert_build(
                 conn,
                 workspace=IdRow(new.workspace_id),
@@ -152,7 +152,7 @@ def _made_name(text: str) -> str:
 
 
 async def _insert(
-    conn: "Connection", request: CreateTaskRequest, owner_id: UUID, new: _NewTask, now: datetime
+    conn: "Connection", request: CreateTaskRequest, owner_id: UUID, new: _NewTask, *, now: datetime
 ) -> None:
     """The rows of the task and its workspace, which has no build yet."""
     await workspaces_db.insert_workspace(

@@ -90,7 +90,7 @@ async def pause_task(
     Raises NotFound, Forbidden, Refused, BuildActive.
     """
     _require_write(actor, task, "stop this workspace")
-    return await _build(services, actor, task, TaskVerb.PAUSE, now)
+    return await _build(services, actor, task, TaskVerb.PAUSE, now=now)
 
 
 async def resume_task(
@@ -101,7 +101,7 @@ async def resume_task(
     Raises NotFound, Forbidden, Refused, BuildActive.
     """
     _require_write(actor, task, "start this workspace")
-    return await _build(services, actor, task, TaskVerb.RESUME, now)
+    return await _build(services, actor, task, TaskVerb.RESUME, now=now)
 
 
 def refuse(verb: TaskVerb, task: db.TaskRow) -> None:
@@ -131,7 +131,7 @@ def input_missing() -> RequestRefused:
 
 
 async def _build(
-    services: Services, actor: Actor, task: db.TaskRow, verb: TaskVerb, now: datetime
+    services: Services, actor: Actor, task: db.TaskRow, verb: TaskVerb, *, now: datetime
 ) -> WorkspaceBuild:
     """The new build as the wire shows it right after it was made. Source: tasks-api 8.10."""
     async with services.db.transaction() as conn:

@@ -1,51 +1,57 @@
 """The transcript: items are stored as they come, before anybody sees them, and never rewritten."""
 
-from collections.abc import AsyncIterator, Iterable
+import contextlib
+import json
+import re
+from collections.abc import AsyncIterable, AsyncIterator
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from taskyard.control.actors import AgentActor
+from taskyard.control.agents import in_utc
 from taskyard.control.services import Services
 from taskyard.db import agents as agents_db
 from taskyard.db import transcript as db
 from taskyard.db.pool import ring
 from taskyard.errors import ItemsMissing, StaleGeneration
+from taskyard.lifecycle.sanitize import STATUS_MESSAGE_BYTES, cut_to_bytes, sanitize_message
 from taskyard.wire import link
 from taskyard.wire.enums import AppStatusState
+from taskyard_agent.bridge.messages import Conversation
+from taskyard_agent.snapshot import SnapshotMessage, fit
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
 
-SNAPSHOT_BYTES = 65536
-"""Largest snapshot, in bytes of JSON. Source: T141, N21."""
-
-CUT_MARKER = "[cut] "
-"""Stands before the only message of a snapshot when its beginning had to go."""
+T = TypeVar("T", bound=msgspec.Struct)
 
 PAGE = 1000
 """Items read at a time."""
 
+MAX_TURN = 2**31 - 1
+"""Highest turn that the column takes."""
 
-class _Text(msgspec.Struct):
-    text: str = ""
-    message_id: int | None = None
+SAID = (
+    link.ItemKind.USER_MESSAGE,
+    link.ItemKind.AGENT_TEXT,
+    link.ItemKind.AGENT_MESSAGE,
+    link.ItemKind.TOOL_CALL,
+)
+"""The kinds that a conversation is made of."""
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class _Prompt(msgspec.Struct):
+    prompt_id: UUID | None = None
 
 
 class _TurnEnd(msgspec.Struct):
     reason: str = ""
     error: str | None = None
-
-
-class SnapshotMessage(msgspec.Struct, kw_only=True):
-    """One message of a snapshot, in the AgentAPI's words."""
-
-    id: int
-    content: str
-    role: str
-    time: datetime
 
 
 async def store_items(
@@ -54,7 +60,7 @@ async def store_items(
     """How far the workspace's items are held now.
 
     Items held already are passed over, so sending twice is harmless. Raises ItemsMissing when there is a
-    gap, StaleGeneration when the agent was replaced, ValueError for data that is no JSON object.
+    gap, StaleGeneration when the agent was replaced, ValueError for an item that cannot be stored.
     """
     async with services.db.transaction() as conn:
         held = await db.lock_workspace_as_system(conn, actor.workspace_id)
@@ -66,10 +72,15 @@ async def store_items(
         expected = range(held.acked_seq + 1, held.acked_seq + 1 + len(fresh))
         if [item.seq for item in fresh] != list(expected):
             raise ItemsMissing(held.acked_seq)
-        _check(fresh)
-        if held.task_id is not None:
-            await _insert(conn, held, fresh, now)
-            await _observe(conn, actor, fresh, now)
+        taken = await db.take_numbers_as_system(conn, actor.workspace_id, len(fresh))
+        if taken is not None:
+            rows = [
+                _row(item, taken.before + place, held.generation)
+                for place, item in enumerate(fresh, 1)
+            ]
+            await db.insert_items_as_system(conn, taken.task_id, rows, now)
+            await _confirm_prompts(conn, taken.task_id, fresh, now)
+            await _observe(conn, actor.agent_id, taken.task_id, fresh, now=now)
         await db.set_acked_seq_as_system(conn, actor.workspace_id, fresh[-1].seq, now)
     return fresh[-1].seq
 
@@ -83,11 +94,11 @@ async def append_server_item(
     now: datetime,
 ) -> None:
     """Adds an item of the server's own to the task of a workspace; nothing when it has none."""
-    held = await db.lock_workspace_as_system(conn, workspace_id)
-    if held is None or held.task_id is None:
+    taken = await db.take_numbers_as_system(conn, workspace_id, 1)
+    if taken is None:
         return
     item = db.NewItem(
-        number=(held.last_number or 0) + 1,
+        number=taken.before + 1,
         seq=None,
         generation=None,
         kind=kind,
@@ -95,93 +106,50 @@ async def append_server_item(
         data=msgspec.json.encode(data),
         time=now,
     )
-    await db.insert_items_as_system(conn, held.task_id, [item], now)
+    await db.insert_items_as_system(conn, taken.task_id, [item], now)
 
 
 async def snapshot_from_items(conn: "Connection", task_id: UUID, now: datetime) -> None:
-    """Makes the snapshot of a task from its stored items, the newest messages that fit; nothing without any."""
-    messages = fit(messages_of([item async for item in _all_items(conn, task_id)]))
-    if messages:
-        await db.upsert_snapshot_as_system(conn, task_id, _envelope(messages), now)
+    """Makes the snapshot of a task from its stored items; nothing when nobody has said anything.
 
-
-def messages_of(items: Iterable[db.ItemRow]) -> list[SnapshotMessage]:
-    """The conversation as AgentAPI messages: a user message and the agent's answer to it for each prompt."""
-    messages: list[SnapshotMessage] = []
-    spoken = 0
-    for item in items:
-        if item.kind == link.ItemKind.USER_MESSAGE:
-            text = msgspec.json.decode(item.data, type=_Text).text
-            messages.append(_message(messages, text, "user", item.time))
-            messages.append(_message(messages, "", "agent", item.time))
-            spoken = 0
-        elif item.kind in (link.ItemKind.AGENT_TEXT, link.ItemKind.AGENT_MESSAGE):
-            if not messages:
-                messages.append(_message(messages, "", "agent", item.time))
-            spoken = _speak(messages[-1], item, spoken)
-    return messages
-
-
-def fit(messages: list[SnapshotMessage]) -> list[SnapshotMessage]:
-    """The newest messages whose JSON fits a snapshot; of a single too long one, its end. Source: N21."""
-    kept: list[SnapshotMessage] = []
-    size = len(_envelope([]))
-    for message in reversed(messages):
-        size += len(msgspec.json.encode(message)) + 1
-        if size > SNAPSHOT_BYTES:
-            break
-        kept.append(message)
-    if messages and not kept:
-        return [_cut(messages[-1])]
-    return kept[::-1]
-
-
-def _cut(message: SnapshotMessage) -> SnapshotMessage:
-    """The message with as much of its end as fits."""
-    empty = msgspec.structs.replace(message, content=CUT_MARKER)
-    room = SNAPSHOT_BYTES - len(_envelope([empty]))
-    low, high = 0, len(message.content)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if len(msgspec.json.encode(message.content[-middle:])) - 2 <= room:
-            low = middle
-        else:
-            high = middle - 1
-    text = message.content[-low:] if low else ""
-    return msgspec.structs.replace(message, content=CUT_MARKER + text)
-
-
-def _speak(message: SnapshotMessage, item: db.ItemRow, spoken: int) -> int:
-    """Adds text to the agent's message; returns where its current segment began.
-
-    Pieces come first, then the whole segment that they make: it takes their place.
+    The newest messages that fit; of a single one that is too long, its end. Source: N21.
     """
-    text = msgspec.json.decode(item.data, type=_Text).text
-    if item.kind == link.ItemKind.AGENT_TEXT:
-        message.content += text
-        message.time = item.time
-        return spoken
-    message.content = message.content[:spoken] + text + "\n\n"
-    message.time = item.time
-    return len(message.content)
+    messages = await messages_of(_items(conn, task_id))
+    if messages:
+        await db.upsert_snapshot_as_system(conn, task_id, fit(messages), now)
 
 
-def _message(
-    before: list[SnapshotMessage], text: str, role: str, time: datetime
-) -> SnapshotMessage:
-    return SnapshotMessage(id=len(before), content=text, role=role, time=time)
+async def messages_of(items: AsyncIterable[db.ItemRow]) -> list[SnapshotMessage]:
+    """The conversation as our bridge shows it: made from the items by the bridge's own rules."""
+    conversation = Conversation()
+    async for item in items:
+        # What the bridge could not have written says nothing that can be shown.
+        with contextlib.suppress(ValueError, RecursionError):
+            conversation.apply(_read(item))
+    return [
+        SnapshotMessage(m.id, m.content, m.role, str(msgspec.to_builtins(m.time)))
+        for m in conversation.messages
+    ]
 
 
-def _envelope(messages: list[SnapshotMessage]) -> bytes:
-    return msgspec.json.encode({"messages": messages})
+def _read(row: db.ItemRow) -> link.Item:
+    """The item as it was sent, with half characters replaced; raises ValueError when there is no reading it."""
+    value = json.loads(row.data)
+    text = _LONE_SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False))
+    return link.Item(
+        seq=row.number,
+        time=row.time,
+        turn=row.turn,
+        kind=link.ItemKind(row.kind),
+        data=msgspec.Raw(text.encode()),
+    )
 
 
-async def _all_items(conn: "Connection", task_id: UUID) -> AsyncIterator[db.ItemRow]:
+async def _items(conn: "Connection", task_id: UUID) -> AsyncIterator[db.ItemRow]:
     after = 0
-    kinds = [link.ItemKind.USER_MESSAGE, link.ItemKind.AGENT_TEXT, link.ItemKind.AGENT_MESSAGE]
     while True:
         page = await db.list_items_as_system(
-            conn, task_id, after=after, limit=PAGE, kinds=[k.value for k in kinds]
+            conn, task_id, after=after, limit=PAGE, kinds=[kind.value for kind in SAID]
         )
         for item in page:
             yield item
@@ -190,32 +158,46 @@ async def _all_items(conn: "Connection", task_id: UUID) -> AsyncIterator[db.Item
         after = page[-1].number
 
 
-async def _insert(
-    conn: "Connection",
-    held: db.LockedWorkspaceRow,
-    items: list[link.SentItem],
-    now: datetime,
+def _row(item: link.SentItem, number: int, generation: int) -> db.NewItem:
+    """The item as it is stored; raises ValueError when it cannot be: a workspace may send anything."""
+    if not 0 <= item.turn <= MAX_TURN:
+        raise ValueError(f"item {item.seq} has turn {item.turn}, which is none")
+    try:
+        text = item.data.decode()
+        _STRICT.decode(text)
+    except RecursionError as error:
+        raise ValueError(f"the data of item {item.seq} nests too deep") from error
+    if not text.lstrip().startswith("{"):
+        raise ValueError(f"the data of item {item.seq} is no JSON object")
+    return db.NewItem(
+        number=number,
+        seq=item.seq,
+        generation=generation,
+        kind=item.kind,
+        turn=item.turn,
+        data=item.data,
+        time=in_utc(item.time),
+    )
+
+
+async def _confirm_prompts(
+    conn: "Connection", task_id: UUID, items: list[link.SentItem], now: datetime
 ) -> None:
-    assert held.task_id is not None
-    first = (held.last_number or 0) + 1
-    rows = [
-        db.NewItem(
-            number=first + place,
-            seq=item.seq,
-            generation=held.generation,
-            kind=item.kind,
-            turn=item.turn,
-            data=item.data,
-            time=item.time,
-        )
-        for place, item in enumerate(items)
-    ]
-    await db.insert_items_as_system(conn, held.task_id, rows, now)
-    await ring(conn, "items", str(held.task_id))
+    """Prompts of ours that stand in the transcript have arrived, even if no answer ever came back."""
+    for item in items:
+        if item.kind is link.ItemKind.USER_MESSAGE:
+            prompt_id = _decoded(item, _Prompt()).prompt_id
+            if prompt_id is not None:
+                await db.confirm_prompt_as_system(conn, task_id, prompt_id, now)
 
 
 async def _observe(
-    conn: "Connection", actor: AgentActor, items: list[link.SentItem], now: datetime
+    conn: "Connection",
+    agent_id: UUID,
+    task_id: UUID,
+    items: list[link.SentItem],
+    *,
+    now: datetime,
 ) -> None:
     """What the newest turn says of the coding agent becomes its state, for clients that wait for it."""
     found: tuple[AppStatusState, str] | None = None
@@ -223,27 +205,37 @@ async def _observe(
         if item.kind is link.ItemKind.USER_MESSAGE:
             found = (AppStatusState.WORKING, "Working on the input.")
         elif item.kind is link.ItemKind.TURN_END:
-            found = _turn_state(msgspec.json.decode(item.data, type=_TurnEnd))
-    if found is None:
+            found = _turn_state(_decoded(item, _TurnEnd()))
+    app = await agents_db.get_task_app_as_system(conn, agent_id) if found else None
+    if found is None or app is None:
         return
-    app = await agents_db.get_task_app_as_system(conn, actor.agent_id)
-    if app is not None:
-        state, message = found
-        await agents_db.insert_app_status_as_system(
-            conn, app, actor.agent_id, state=state, message=message, uri="", now=now
-        )
-        await ring(conn, "task", str(actor.task_id))
+    state, message = found
+    await agents_db.insert_app_status_as_system(
+        conn, app, agent_id, state=state, message=message, uri="", now=now
+    )
+    await ring(conn, "task", str(task_id))
 
 
-def _check(items: list[link.SentItem]) -> None:
-    """Nothing when all data are JSON objects; a workspace may send anything."""
-    for item in items:
-        msgspec.json.decode(item.data, type=dict[str, msgspec.Raw])
+def _decoded(item: link.SentItem, otherwise: T) -> T:
+    """What the item says, or else what one says that has nothing of its kind."""
+    try:
+        return msgspec.json.decode(item.data, type=type(otherwise))
+    except (ValueError, RecursionError):
+        return otherwise
 
 
 def _turn_state(end: _TurnEnd) -> tuple[AppStatusState, str]:
     if end.error:
-        return AppStatusState.FAILURE, f"The turn failed: {end.error}"[:160]
+        sentence = sanitize_message(f"The turn failed: {end.error}")
+        return AppStatusState.FAILURE, cut_to_bytes(sentence, STATUS_MESSAGE_BYTES)
     if end.reason == "interrupted":
         return AppStatusState.IDLE, "The turn was interrupted."
     return AppStatusState.IDLE, "Waiting for input."
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+_STRICT = json.JSONDecoder(parse_int=float, parse_constant=_refuse)
+"""Takes what Postgres takes as json: half characters and U+0000 as escapes too, numbers of any length."""

@@ -60,7 +60,7 @@ class BuildRequest:
 
 
 async def create_build(
-    services: Services, actor: Actor, workspace_id: UUID, wanted: BuildRequest, now: datetime
+    services: Services, actor: Actor, workspace_id: UUID, wanted: BuildRequest, *, now: datetime
 ) -> wire.WorkspaceBuild:
     """The new build of a workspace. Source: supporting-api 9 row 68, U16, U21.
 
@@ -117,7 +117,7 @@ async def _values(
 
 
 async def list_builds(
-    services: Services, actor: Actor, workspace_id: UUID, page: BuildPage, now: datetime
+    services: Services, actor: Actor, workspace_id: UUID, page: BuildPage, *, now: datetime
 ) -> list[wire.WorkspaceBuild]:
     """Builds of a workspace, newest first. Raises NotFound, RequestRefused. Source: U15."""
     async with services.db.connection() as conn:
@@ -172,7 +172,7 @@ async def job_of_build(services: Services, actor: Actor, build_id: UUID) -> UUID
 
 
 async def cancel_build(
-    services: Services, actor: Actor, build_id: UUID, expected: JobStatus | None, now: datetime
+    services: Services, actor: Actor, build_id: UUID, expected: JobStatus | None, *, now: datetime
 ) -> None:
     """Cancels a build that nobody has begun, asks the worker of another. Source: U19, U20.
 

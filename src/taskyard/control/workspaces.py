@@ -58,6 +58,12 @@ async def workspace_views(
     return [workspace_view(row, views[row.build_id], newest.get(row.id)) for row in rows]
 
 
+async def require_visible(services: Services, actor: Actor, workspace_id: UUID) -> None:
+    """Nothing when the actor may see the workspace, deleted or not; raises NotFound."""
+    async with services.db.connection() as conn:
+        await visible_workspace(conn, actor, workspace_id)
+
+
 async def visible_workspace(
     conn: "Connection", actor: Actor, workspace_id: UUID
 ) -> db.WorkspaceRow:

@@ -33,10 +33,16 @@ class AppRefRow(msgspec.Struct, frozen=True):
     workspace_id: UUID
 
 
-class SourceRow(msgspec.Struct, frozen=True):
-    """A writer of an agent's log."""
+class IdRow(msgspec.Struct, frozen=True):
+    """The id of a row that is there."""
 
     id: UUID
+
+
+class FoundRow(msgspec.Struct, frozen=True):
+    """Whether there is such a thing."""
+
+    found: bool
 
 
 class AgentLogLine(msgspec.Struct, frozen=True):
@@ -48,13 +54,15 @@ class AgentLogLine(msgspec.Struct, frozen=True):
 
 
 _MANIFEST = statement("agents", "get_agent_manifest_as_system", ManifestRow)
+_IS_CURRENT = statement("agents", "is_current_agent_as_system", FoundRow)
 _CONNECT = statement("agents", "connect_agent_as_system", NoRow)
 _RENEW = statement("agents", "renew_agent_lease_as_system", NoRow)
+_LOCK = statement("agents", "lock_agent_as_system", IdRow)
 _DISCONNECT = statement("agents", "disconnect_agent_as_system", NoRow)
 _LIFECYCLE = statement("agents", "set_agent_lifecycle_as_system", NoRow)
 _APP_HEALTH = statement("agents", "set_app_health_as_system", NoRow)
 _LOG_SOURCE = statement("agents", "upsert_log_source_as_system", NoRow)
-_GET_SOURCE = statement("agents", "get_log_source_as_system", SourceRow)
+_GET_SOURCE = statement("agents", "get_log_source_as_system", IdRow)
 _GROW_LOGS = statement("agents", "grow_agent_logs_as_system", NoRow)
 _OVERFLOWED = statement("agents", "mark_agent_logs_overflowed_as_system", NoRow)
 _INSERT_LOG = statement("agents", "insert_agent_log_as_system", NoRow)
@@ -69,6 +77,12 @@ async def get_agent_manifest_as_system(
 ) -> ManifestRow | None:
     """What the manifest of this generation is made of; None when a newer one has taken over."""
     return await _MANIFEST.one(conn, agent_id=agent_id, generation=generation)
+
+
+async def is_current_agent_as_system(conn: "Connection", agent_id: UUID, generation: int) -> bool:
+    """Whether this generation of the agent is its workspace's newest."""
+    row = await _IS_CURRENT.one(conn, agent_id=agent_id, generation=generation)
+    return row is not None and row.found
 
 
 async def connect_agent_as_system(
@@ -107,6 +121,11 @@ async def renew_agent_lease_as_system(
         conn, agent_id=agent_id, generation=generation, lease_expires_at=lease_expires_at, now=now
     )
     return rows > 0
+
+
+async def lock_agent_as_system(conn: "Connection", agent_id: UUID) -> None:
+    """Nothing, once no other transaction changes the agent until this one ends."""
+    await _LOCK.one(conn, agent_id=agent_id)
 
 
 async def disconnect_agent_as_system(
@@ -214,7 +233,11 @@ async def insert_app_status_as_system(
     uri: str,
     now: datetime,
 ) -> None:
-    """Adds a report; the newest one of a workspace is what clients see. Activity pushes the deadline."""
+    """Adds a report; the newest one of a workspace is what clients see.
+
+    Work, and its end, push the deadline. Source: T161.
+    """
+    await _PUSH_DEADLINE.execute(conn, workspace_id=app.workspace_id, state=state, now=now)
     await _INSERT_STATUS.execute(
         conn,
         id=uuid4(),
@@ -226,4 +249,3 @@ async def insert_app_status_as_system(
         uri=uri,
         now=now,
     )
-    await _PUSH_DEADLINE.execute(conn, workspace_id=app.workspace_id, now=now)

@@ -14,12 +14,17 @@ if TYPE_CHECKING:
 
 
 class LockedWorkspaceRow(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a workspace's items are held; task_id null: it never had a task, and items are dropped."""
+    """How far a workspace's items are held, and by which generation they may be sent."""
 
     generation: int
     acked_seq: int
-    task_id: UUID | None
-    last_number: int | None
+
+
+class TakenRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The task that items belong to; the first of them gets the number after `before`."""
+
+    task_id: UUID
+    before: int
 
 
 class ItemRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +58,10 @@ class SnapshotRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What decides whether a task's input is delivered now. prompt_id null: not tried in this start."""
+    """What decides whether a task's input is delivered now.
+
+    prompt_* are null together: nothing was tried in this start, and nothing is open from an earlier one.
+    """
 
     task_id: UUID
     input: str
@@ -68,39 +76,50 @@ class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
     definition: bytes
     prompt_id: UUID | None
     prompt_state: str | None
+    prompt_content: str | None
+    prompt_of_this_start: bool | None
     last_delivered: str | None
     has_report: bool
 
 
 _LOCK = statement("transcript", "lock_workspace_as_system", LockedWorkspaceRow)
+_TAKE_NUMBERS = statement("transcript", "take_numbers_as_system", TakenRow)
 _INSERT_ITEM = statement("transcript", "insert_item_as_system", NoRow)
 _SET_ACKED = statement("transcript", "set_acked_seq_as_system", NoRow)
-_SET_NUMBER = statement("transcript", "set_last_number_as_system", NoRow)
 _LIST_ITEMS = statement("transcript", "list_items_as_system", ItemRow)
 _UPSERT_SNAPSHOT = statement("transcript", "upsert_snapshot_as_system", NoRow)
 _GET_SNAPSHOT = statement("transcript", "get_snapshot_as_system", SnapshotRow)
 _DELIVERY = statement("transcript", "get_delivery_as_system", DeliveryRow)
 _INSERT_PROMPT = statement("transcript", "insert_prompt_as_system", NoRow)
+_ADOPT_PROMPT = statement("transcript", "adopt_prompt_as_system", NoRow)
+_CONFIRM_PROMPT = statement("transcript", "confirm_prompt_as_system", NoRow)
 _SETTLE_PROMPT = statement("transcript", "settle_prompt_as_system", NoRow)
 
 
 async def lock_workspace_as_system(
     conn: "Connection", workspace_id: UUID
 ) -> LockedWorkspaceRow | None:
-    """The workspace, locked until the transaction ends, with its task, live or deleted."""
+    """The workspace, locked until the transaction ends."""
     return await _LOCK.one(conn, workspace_id=workspace_id)
+
+
+async def take_numbers_as_system(
+    conn: "Connection", workspace_id: UUID, count: int
+) -> TakenRow | None:
+    """The next numbers of the workspace's task, live or deleted; None when it has no task.
+
+    Whoever takes numbers stores that many items in the same transaction.
+    """
+    return await _TAKE_NUMBERS.one(conn, workspace_id=workspace_id, count=count)
 
 
 async def insert_items_as_system(
     conn: "Connection", task_id: UUID, items: list[NewItem], now: datetime
 ) -> None:
-    """Stores items whose numbers follow the task's newest, and moves that number on."""
-    if not items:
-        return
+    """Stores items under numbers that were taken for them."""
     await _INSERT_ITEM.execute_many(
         conn, [msgspec.structs.asdict(item) | {"task_id": task_id, "now": now} for item in items]
     )
-    await _SET_NUMBER.execute(conn, task_id=task_id, last_number=items[-1].number)
 
 
 async def set_acked_seq_as_system(
@@ -141,6 +160,18 @@ async def insert_prompt_as_system(
     await _INSERT_PROMPT.execute(
         conn, id=prompt_id, task_id=row.task_id, build_id=row.build_id, content=row.input, now=now
     )
+
+
+async def adopt_prompt_as_system(conn: "Connection", prompt_id: UUID, build_id: UUID) -> bool:
+    """The open delivery belongs to that start from now on; False when it was settled."""
+    return await _ADOPT_PROMPT.execute(conn, id=prompt_id, build_id=build_id) > 0
+
+
+async def confirm_prompt_as_system(
+    conn: "Connection", task_id: UUID, prompt_id: UUID, now: datetime
+) -> None:
+    """The prompt stands in the task's transcript; nothing when it is no prompt of that task."""
+    await _CONFIRM_PROMPT.execute(conn, id=prompt_id, task_id=task_id, now=now)
 
 
 async def settle_prompt_as_system(

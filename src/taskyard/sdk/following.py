@@ -13,7 +13,7 @@ T = TypeVar("T")
 NORMAL_CLOSE: Final = 1000
 """The close code that says: the log is whole."""
 
-TAKE_UP_PAUSES_S: Final = (0.1, 0.5, 1.0, 2.0, 4.0)
+TAKE_UP_PAUSES_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 4.0)
 """Pauses before a broken connection is taken up; a server that restarts is back within their sum."""
 
 

@@ -1,5 +1,6 @@
 """Handlers: what programs in a workspace report over HTTP, with the agent's token."""
 
+import re
 from uuid import UUID
 
 from taskyard.control import agent_requests
@@ -16,16 +17,20 @@ from taskyard.wire.workspaces import (
 SNAPSHOT_BYTES = 65536
 """Largest body of a snapshot upload. Source: T141."""
 
+_ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
+"""U+0000 as JSON writes it; a backslash that is itself escaped begins nothing."""
+
 
 async def upload_task_log_snapshot(call: Call) -> object:
     """Keeps the end of a task's conversation; the order of checks is the contract's. Source: T140."""
-    task_id = _task_id(call.path("task"))
+    task_id = _task_id(str(call.connection.path_params["task"]))
     _check_query(call.query_map())
     if task_id != call.agent.task_id:
         raise NotFound
     try:
         raw = await call.raw(SNAPSHOT_BYTES)
-        body = read_json(raw, SnapshotUpload)
+        # What programs print may hold U+0000, and a whole conversation is not refused for that.
+        body = read_json(_ESCAPED_NUL.sub(rb"\1\\ufffd", raw), SnapshotUpload)
     except BodyInvalid as error:
         raise SnapshotRefused(
             "snapshot_undecodable", "The snapshot cannot be read.", str(error)

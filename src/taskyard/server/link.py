@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
 import structlog
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from taskyard.control import agents, prompts, transcript
@@ -28,7 +29,11 @@ RETRY_S = 2.0
 class Session:
     """One agent's connection: its calls, and the courier that brings it the task's input."""
 
-    def __init__(self, services: Services, actor: AgentActor) -> None:
+    def __init__(
+        self, services: Services, actor: AgentActor, hold: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Calls `hold` once the agent has said hello: by this connection it is reached from then on."""
+        self._hold = hold
         self._services = services
         self._actor = actor
         self._changed = asyncio.Event()
@@ -64,6 +69,9 @@ class Session:
                 link.PROTOCOL_MISMATCH,
                 f"the server speaks protocol {link.PROTOCOL}, the agent {hello.protocol}: use one release for both",
             )
+        # Held before the welcome is written: see agents.disconnected. A connection that cannot even say
+        # hello takes the place of none.
+        await self._hold()
         now = self._services.now()
         with _refusing_stale():
             welcome = await agents.welcome(self._services, self._actor, hello.agent_version, now)
@@ -103,28 +111,34 @@ class Session:
 async def agent_link(call: Call, socket: WebSocket) -> None:
     """Serves one agent until either side hangs up."""
     await socket.accept()
-    session = Session(call.services, call.agent)
-    mux: Mux | None = None
-    with contextlib.suppress(BaseExceptionGroup):
+    try:
         async with asyncio.TaskGroup() as group:
-            mux = Mux(partial(_send, socket), group, session.handlers())
-            await _hold(call, mux)
-            courier = group.create_task(session.courier())
-            try:
-                await _feed(socket, mux)
-            finally:
-                mux.end("the agent hung up")
-                courier.cancel()
-    if mux is not None and call.services.links.drop(call.agent.agent_id, mux):
-        await agents.disconnected(call.services, call.agent, call.services.now())
+            await _serve(call, socket, group)
+    except* Exception as errors:  # the edge of one link: the agent dials again
+        log.warning("link.failed", agent_id=str(call.agent.agent_id), exc_info=errors)
     with contextlib.suppress(RuntimeError, WebSocketDisconnect):
         await socket.close()
 
 
-async def _hold(call: Call, mux: Mux) -> None:
-    older = await call.services.links.put(call.agent.agent_id, mux)
-    if older is not None:
-        older.end("the agent connected again")
+async def _serve(call: Call, socket: WebSocket, group: asyncio.TaskGroup) -> None:
+    """Returns when the link is over, which is then noted."""
+    services, agent = call.services, call.agent
+
+    async def hold() -> None:
+        await services.links.put(agent.agent_id, mux, feeding.cancel)
+
+    session = Session(services, agent, hold)
+    mux = Mux(partial(_send, socket), group, session.handlers())
+    feeding = group.create_task(_feed(socket, mux, services.settings.agent_lease_s))
+    courier = group.create_task(session.courier())
+    try:
+        await asyncio.wait([feeding])
+    finally:
+        feeding.cancel()
+        courier.cancel()
+        mux.end("the agent hung up")
+        if services.links.drop(agent.agent_id, mux):
+            await agents.disconnected(services, agent, services.now())
 
 
 async def _send(socket: WebSocket, frame: bytes) -> None:
@@ -134,14 +148,28 @@ async def _send(socket: WebSocket, frame: bytes) -> None:
         raise LinkLost("the agent is gone") from error
 
 
-async def _feed(socket: WebSocket, mux: Mux) -> None:
+async def _feed(socket: WebSocket, mux: Mux, silence_s: float) -> None:
+    """Returns when the agent hung up, broke the rules, or said nothing for as long as its lease."""
+    clock = asyncio.get_running_loop().time
     try:
-        async for frame in socket.iter_bytes():
-            await mux.feed(frame)
+        async with asyncio.timeout(silence_s) as silence:
+            while (message := await socket.receive())["type"] != "websocket.disconnect":
+                await mux.feed(_frame(message))
+                silence.reschedule(clock() + silence_s)
+    except TimeoutError:
+        log.warning("link.silent", silence_s=silence_s)
     except ProtocolError as error:
         log.warning("link.protocol_error", cause=str(error))
     except LinkError:
         return
+
+
+def _frame(message: Message) -> bytes:
+    """The bytes of a message; raises ProtocolError for a text."""
+    frame: bytes | None = message.get("bytes")
+    if frame is None:
+        raise ProtocolError("the agent sent a text message; frames are binary")
+    return frame
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ async def create_task(call: Call) -> object:
     """A new task. Source: T20-T37."""
     owner = await user_param(call)
     body = await call.body(wire.CreateTaskRequest)
-    row = await create(call.services, call.actor, owner, body, call.now)
+    row = await create(call.services, call.actor, owner, body, now=call.now)
     return task_view(row, call.now)
 
 

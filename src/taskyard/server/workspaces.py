@@ -70,18 +70,17 @@ async def list_workspace_builds(call: Call) -> object:
     limit, offset = _page(call)
     page = BuildPage(_since(call), _after_id(call), limit, offset)
     return await workspace_builds.list_builds(
-        call.services, call.actor, workspace_id, page, call.now
+        call.services, call.actor, workspace_id, page, now=call.now
     )
 
 
 async def create_workspace_build(call: Call) -> object:
     """Starts, stops or deletes a workspace. Source: U16, U21."""
     workspace_id = call.uuid("workspace")
-    async with call.services.db.connection() as conn:
-        await workspaces.visible_workspace(conn, call.actor, workspace_id)
+    await workspaces.require_visible(call.services, call.actor, workspace_id)
     body = await call.body(wire.CreateWorkspaceBuildRequest)
     return await workspace_builds.create_build(
-        call.services, call.actor, workspace_id, _wanted(body), call.now
+        call.services, call.actor, workspace_id, _wanted(body), now=call.now
     )
 
 
@@ -94,7 +93,7 @@ async def cancel_workspace_build(call: Call) -> object:
     """Cancels a build. Source: U19, U20."""
     build_id = call.uuid("build")
     expected = _expected(call)
-    await workspace_builds.cancel_build(call.services, call.actor, build_id, expected, call.now)
+    await workspace_builds.cancel_build(call.services, call.actor, build_id, expected, now=call.now)
     return Response(message="The build is canceled, or will be as soon as its worker lets go.")
 
 

@@ -303,6 +303,6 @@ def _errors(shapes: _Shapes) -> dict[str, Answer]:
 def _polished(schema: Schema) -> Schema:
     """The schema with its docstring as flowing paragraphs, without the sources, which are for our code."""
     text = inspect.cleandoc(str(schema.get("description", "")))
-    text = re.sub(r"\s*Source: [^.\n]*\.", "", text)
+    text = re.sub(r"\s*Source: .*?\.(?=\s|$)", "", text)
     text = re.sub(r"(?<!\n)\n(?!\n)", " ", text)
     return schema | {"description": text} if text else schema

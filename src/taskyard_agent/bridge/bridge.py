@@ -24,9 +24,6 @@ BUSY_S = 10.0
 BUSY_POLL_S = 0.1
 """Seconds that the last run of this workspace may take to let go of the transcript, and how often to look."""
 
-CLOSE_S = 0.5
-"""Seconds that answers under way have when the bridge closes."""
-
 
 @dataclass(frozen=True, slots=True)
 class BridgeOrder:
@@ -92,29 +89,23 @@ class Bridge:
             self._closed.set()
 
     async def _serve(self, session: Session) -> None:
-        # Imported here: it takes 70 ms, in which the coding agent starts.
-        from taskyard_agent.bridge.http import make_app
-        from taskyard_agent.bridge.listener import Listener, bind
-        from taskyard_agent.bridge.upload import Uploads
+        # Imported here: that takes 70 ms, in which the coding agent starts.
+        from taskyard_agent.bridge.serving import Serving
 
-        uploads = Uploads()
         wanted = urlsplit(self._order.url).port or DEFAULT_PORT
-        listening = bind(wanted)
-        port = self._order.ports[wanted] = listening.getsockname()[1]
-        if port != wanted:
-            told = f"Port {wanted} is taken; the bridge listens on {port}."
-            self._order.log("warn", told)
-        listener = Listener(make_app(session, self._order.place.agent.type, uploads), listening)
+        serving = Serving(session, self._order.place.agent.type, wanted)
         try:
-            await listener.start()
+            await serving.start()
+            self._order.ports[wanted] = serving.port
+            if serving.port != wanted:
+                told = f"Port {wanted} is taken; the bridge listens on {serving.port}."
+                self._order.log("warn", told)
             self._listening = True
             if self._health is not None:
                 self._order.on_health(self._health)
             await self._closing.wait()
         finally:
-            session.record.close()
-            await listener.close(CLOSE_S)
-            uploads.close()
+            await serving.close()
 
     def _on_health(self, health: str) -> None:
         """Passes the agent's health on, once whoever hears of it can also reach it."""

@@ -27,6 +27,9 @@ from taskyard_agent.bridge.upload import Uploads
 PROMPT_HEADER = "X-Taskyard-Prompt-Id"
 """Names a prompt, so that the same one sent again is not worked on again."""
 
+PROMPT_ID_CHARS = 128
+"""Characters of the longest prompt id: a thousand of them are kept, and a UUID has 36."""
+
 INTERRUPTS = frozenset({"\x1b", "\x03"})
 """Raw input that means something without a terminal: Escape and Ctrl-C. Source: N10."""
 
@@ -96,11 +99,18 @@ class Routes:
         if asked.type == "raw":
             await self._raw(asked.content)
         else:
-            try:
-                await self._session.prompt(asked.content, request.headers.get(PROMPT_HEADER))
-            except Refused as refused:
-                raise refused_problem(refused) from refused
+            await self._prompt(asked.content, request.headers.get(PROMPT_HEADER))
         return _json("MessageResponse", _Taken(schema_url(request, "MessageResponse"), ok=True))
+
+    async def _prompt(self, content: str, prompt_id: str | None) -> None:
+        if prompt_id is not None and len(prompt_id) > PROMPT_ID_CHARS:
+            raise Problem(
+                422, "invalid", f"A prompt's id has {PROMPT_ID_CHARS} characters at most."
+            )
+        try:
+            await self._session.prompt(content, prompt_id)
+        except Refused as refused:
+            raise refused_problem(refused) from refused
 
     async def _raw(self, keys: str) -> None:
         if keys not in INTERRUPTS:

@@ -128,7 +128,7 @@ class Keeper:
                     handlers=self._session.updates,
                     policy=Policy(self._place.agent.permissions),
                 )
-            except (ProcessError, OSError) as error:
+            except (ProcessError, OSError, ValueError) as error:
                 failed: _StartFailed | None = _StartFailed(str(error), final=True)
             else:
                 failed = await self._serve(client)

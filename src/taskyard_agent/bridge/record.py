@@ -50,6 +50,7 @@ class Record:
         self.closed = False
         self._clock = clock
         self._lost_bytes = 0
+        self._warned = False
         self._waiters: set[asyncio.Future[None]] = set()
 
     def put(self, kind: ItemKind, data: Data) -> bool:
@@ -99,8 +100,9 @@ class Record:
         try:
             return self.journal.append(kind, self.turn, data, self._clock())
         except OSError as error:
-            if not self._lost_bytes:
+            if not self._warned:
                 log.warning("the transcript cannot be written: %s", error)
+            self._warned = True
             self._lost_bytes += len(msgspec.json.encode(data))
             return None
 

@@ -126,7 +126,7 @@ class Session:
         if self.stopping:
             self._finish(turn, "interrupted", None)
             raise Refused("shutting_down", "The workspace is stopping. Resume the task first.")
-        self.updates.heard.clear()
+        self.updates.begin_turn()
         try:
             turn.acp = await client.send_prompt(session_id, [text_block(text)])
         except AgentExited as error:

@@ -89,9 +89,12 @@ class ToolCalls:
         left = [state for state in self._states.values() if state.status not in OVER]
         for state in left:
             state.status = "failed"
-        self._states.clear()
         self._unsaid.clear()
         return left
+
+    def forget(self) -> None:
+        """A new turn has begun: late news of an older one's calls make no sense any more."""
+        self._states.clear()
 
 
 def _merge(state: ToolState, news: _News) -> None:

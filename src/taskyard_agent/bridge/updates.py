@@ -167,6 +167,11 @@ class Updates:
         if self._malformed >= MALFORMED_MAX:
             self.babbling.set()
 
+    def begin_turn(self) -> None:
+        """A prompt is about to be sent: what is heard from now on is an answer to it."""
+        self.heard.clear()
+        self._tools.forget()
+
     def end_segment(self) -> None:
         """Stores what was said so far, and the segment as a whole: the next text is another one."""
         self._say()

@@ -15,18 +15,34 @@ join template_versions v on v.id = b.template_version_id
 left join tasks t on t.workspace_id = w.id and t.deleted_at is null
 where a.id = :agent_id and a.generation = :generation;
 
+-- name: is_current_agent_as_system
+-- Whether the agent is of its workspace's newest generation.
+select exists (
+    select 1 from workspace_agents a
+    join workspaces w on w.id = a.workspace_id
+    where a.id = :agent_id and a.generation = :generation and w.generation = :generation
+) as found;
+
 -- name: connect_agent_as_system
 -- The agent has an open link to this server; nothing when a newer generation has taken over.
-update workspace_agents
-set server_id = :server_id, first_connected_at = coalesce(first_connected_at, :now), last_connected_at = :now,
+update workspace_agents a
+set server_id = :server_id, first_connected_at = coalesce(a.first_connected_at, :now), last_connected_at = :now,
     disconnected_at = null, lease_expires_at = :lease_expires_at, version = :version, updated_at = :now
-where id = :agent_id and generation = :generation;
+from workspaces w
+where a.id = :agent_id and a.generation = :generation and w.id = a.workspace_id and w.generation = :generation;
 
 -- name: renew_agent_lease_as_system
 -- The agent was heard; nothing when a newer generation has taken over.
-update workspace_agents
+update workspace_agents a
 set last_connected_at = :now, disconnected_at = null, lease_expires_at = :lease_expires_at
-where id = :agent_id and generation = :generation;
+from workspaces w
+where a.id = :agent_id and a.generation = :generation and w.id = a.workspace_id and w.generation = :generation;
+
+-- name: lock_agent_as_system
+-- The agent, locked until the transaction ends.
+select id from workspace_agents
+where id = :agent_id
+for update;
 
 -- name: disconnect_agent_as_system
 -- The link to this server is gone; nothing when the agent has connected elsewhere since.
@@ -36,18 +52,20 @@ where id = :agent_id and generation = :generation and server_id = :server_id;
 
 -- name: set_agent_lifecycle_as_system
 -- What the agent says of its own life.
-update workspace_agents
+update workspace_agents a
 set lifecycle = :lifecycle, updated_at = :now,
-    started_at = case when :lifecycle = 'starting' then :at else started_at end,
-    ready_at = case when :lifecycle in ('ready', 'start_error', 'start_timeout') then :at else ready_at end
-where id = :agent_id and generation = :generation;
+    started_at = case when :lifecycle = 'starting' then :at else a.started_at end,
+    ready_at = case when :lifecycle in ('ready', 'start_error', 'start_timeout') then :at else a.ready_at end
+from workspaces w
+where a.id = :agent_id and a.generation = :generation and w.id = a.workspace_id and w.generation = :generation;
 
 -- name: set_app_health_as_system
 -- The health of an app that has a health check.
 update workspace_apps app
 set health = :health
 from workspace_agents a
-where a.id = app.agent_id and a.id = :agent_id and a.generation = :generation
+join workspaces w on w.id = a.workspace_id
+where a.id = app.agent_id and a.id = :agent_id and a.generation = :generation and w.generation = :generation
     and app.slug = :slug and app.health <> 'disabled';
 
 -- name: upsert_log_source_as_system
@@ -62,10 +80,10 @@ select id from workspace_agent_log_sources
 where agent_id = :agent_id and id = :source_id;
 
 -- name: grow_agent_logs_as_system
--- Room for more bytes of log, up to a limit; nothing when it is full.
+-- Room for more bytes of log, up to a limit; nothing when it is full, or was once: a log has no holes.
 update workspace_agents
 set logs_length = logs_length + :size
-where id = :agent_id and logs_length + :size <= :limit;
+where id = :agent_id and not logs_overflowed and logs_length + :size <= :limit;
 
 -- name: mark_agent_logs_overflowed_as_system
 -- The log is full; what came after is lost.
@@ -98,7 +116,8 @@ insert into workspace_app_statuses (id, workspace_id, agent_id, app_id, state, m
 values (:id, :workspace_id, :agent_id, :app_id, :state, :message, :uri, :now);
 
 -- name: push_deadline_as_system
--- Activity moves the deadline of the newest build to at least the given bump from now.
+-- Activity moves the deadline of the newest build to at least the template's bump from now. Activity is a report
+-- of work, or the first that says something else. Before the report itself is stored.
 update workspace_builds b
 set deadline = least(
         greatest(b.deadline, :now::timestamptz + make_interval(secs => t.activity_bump_ms / 1000.0)),
@@ -108,4 +127,8 @@ set deadline = least(
 from workspaces w
 join templates t on t.id = w.template_id
 where w.id = :workspace_id and b.workspace_id = w.id and b.deadline is not null
+    and 'working' in (
+        :state,
+        (select s.state from workspace_app_statuses s where s.workspace_id = w.id order by s.place desc limit 1)
+    )
     and b.build_number = (select max(n.build_number) from workspace_builds n where n.workspace_id = w.id);

@@ -1,0 +1,72 @@
+"""A whole server as a process of its own, with an owner, for tests that ask it as people do."""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import asyncpg
+
+from taskyard.sdk import Client
+from taskyard.sdk.local import LocalServer
+from taskyard.wire.identity import CreateFirstUserRequest, LoginRequest
+
+T = TypeVar("T")
+
+OWNER = "ada"
+EMAIL = "ada@example.com"
+PASSWORD = "a throw-away password"
+DEADLINE_S = 30.0
+LOOK_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Yard:
+    """A running server and its owner's token."""
+
+    url: str
+    token: str
+
+
+@asynccontextmanager
+async def running(postgres_url: str, *options: str) -> AsyncIterator[Yard]:
+    """A server on a database of its own; stopped, and its data taken away, at the end."""
+    name = f"yard_{uuid4().hex}"
+    admin = await asyncpg.connect(postgres_url)
+    home = Path(tempfile.mkdtemp(prefix="taskyard-yard-"))
+    home.chmod(0o711)
+    try:
+        await admin.execute(f'create database "{name}"')
+        url = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
+        server = LocalServer(home / "data", options=["--postgres-url", url, *options])
+        with server:
+            yield Yard(server.url, _first_user(server.url))
+    finally:
+        await admin.execute(f'drop database if exists "{name}" with (force)')
+        await admin.close()
+        shutil.rmtree(home, ignore_errors=os.geteuid() != 0)
+
+
+def until(what: str, look: Callable[[], T | None]) -> T:
+    """What a look gives, as soon as it gives something."""
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        found = look()
+        if found is not None:
+            return found
+        time.sleep(LOOK_S)
+    raise AssertionError(f"waited {DEADLINE_S:g} s in vain for {what}")
+
+
+def _first_user(url: str) -> str:
+    request = CreateFirstUserRequest(username=OWNER, email=EMAIL, password=PASSWORD)
+    with Client(url) as nobody:
+        nobody.create_first_user(request)
+        return nobody.login(LoginRequest(email=EMAIL, password=PASSWORD)).session_token
