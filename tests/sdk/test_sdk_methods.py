@@ -64,7 +64,7 @@ def test_both_clients_have_the_same_methods(name: str) -> None:
     assert str(ours.parameters) == str(theirs.parameters)
     if get_origin(ours.return_annotation) is Iterator:
         assert get_origin(theirs.return_annotation) is AsyncIterator
-        assert get_args(ours.return_annotation) == get_args(theirs.return_annotation)
+        assert str(get_args(ours.return_annotation)) == str(get_args(theirs.return_annotation))
     else:
         assert str(ours.return_annotation) == str(theirs.return_annotation)
 

@@ -37,6 +37,7 @@ def test_a_server_says_what_it_is(ask: Ask, yard: Yard) -> None:
     assert ask(lambda c: c.health(), yard.url) == b"OK"
     assert ask(lambda c: c.get_build_info(), yard.url).version.startswith("v2.")
     assert ask(lambda c: c.get_first_user(), yard.url).message
+    assert ask(lambda c: c.get_openapi(), yard.url)["paths"]
     assert ask(lambda c: c.list_experiments(), yard.url, yard.token) == []
 
 

@@ -22,6 +22,7 @@ from taskyard.drivers.base import Driver, Limits, WorkspaceSpec
 from taskyard.errors import DriverError, JobFailed
 from taskyard.lifecycle.template_model import Template
 from taskyard.wire.enums import JobStatus, LogLevel, LogSource, Transition
+from taskyard_agent.settings import STOP_GRACE
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
@@ -232,7 +233,13 @@ async def _ensure(run: JobRun, plan: _Plan, stage: str) -> tuple[int, UUID]:
             generation = await _raise_generation(run, plan)
             run.log(LogLevel.INFO, stage, f"Generation {generation} in driver {plan.driver.name}.")
             await plan.driver.ensure(
-                _spec(plan, generation, token, files),
+                _spec(
+                    plan,
+                    generation,
+                    token,
+                    files,
+                    stop_grace_s=run.services.settings.stop_grace_s,
+                ),
                 partial(_driver_line, run, stage),
             )
     except (DriverError, TimeoutError) as error:
@@ -257,7 +264,9 @@ async def _raise_generation(run: JobRun, plan: _Plan) -> int:
     return generation
 
 
-def _spec(plan: _Plan, generation: int, token: UUID, files: bytes) -> WorkspaceSpec:
+def _spec(
+    plan: _Plan, generation: int, token: UUID, files: bytes, *, stop_grace_s: float
+) -> WorkspaceSpec:
     """The workspace for its driver. The template's environment travels to scripts in the manifest."""
     wanted = plan.template.workspace
     return WorkspaceSpec(
@@ -266,7 +275,7 @@ def _spec(plan: _Plan, generation: int, token: UUID, files: bytes) -> WorkspaceS
         hostname=plan.row.workspace_name.lower(),
         agent_token=str(token),
         template_tar=files,
-        env={},
+        env={STOP_GRACE: f"{stop_grace_s:g}"},
         limits=Limits(
             cpu=wanted.cpu,
             memory_bytes=wanted.memory_bytes,

@@ -21,6 +21,10 @@ class IdentityCalls(Caller):
         """Say which version the server speaks."""
         return self.request(identity.BuildInfo, "get_build_info")
 
+    def get_openapi(self) -> dict[str, object]:
+        """Describe this API as an OpenAPI document."""
+        return self.request(dict[str, object], "get_openapi")
+
     def list_experiments(self) -> list[str]:
         """List the experiments that are on."""
         return self.request(list[str], "list_experiments")

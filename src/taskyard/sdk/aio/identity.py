@@ -21,6 +21,10 @@ class AsyncIdentityCalls(AsyncCaller):
         """Say which version the server speaks."""
         return await self.request(identity.BuildInfo, "get_build_info")
 
+    async def get_openapi(self) -> dict[str, object]:
+        """Describe this API as an OpenAPI document."""
+        return await self.request(dict[str, object], "get_openapi")
+
     async def list_experiments(self) -> list[str]:
         """List the experiments that are on."""
         return await self.request(list[str], "list_experiments")
