@@ -35,8 +35,8 @@ JOB = """\
 cd "$TASKYARD_TEMPLATE_DIR/words"
 echo "The ten most frequent words of $(find . -name '*.txt' | wc -l) files:"
 find . -name '*.txt' -exec cat {} + | tr 'A-Z' 'a-z' | tr -cs 'a-z' '\\n' \
-  | grep -E '.{4,}' | sort | uniq -c | sort -rn | head -10 > ~/ranking.txt
-while read -r line; do echo "  $line"; done < ~/ranking.txt
+  | grep -E '.{5,}' | sort | uniq -c | sort -rn | head -10 > ~/ranking.txt
+while read -r line; do echo "  $line"; sleep 0.1; done < ~/ranking.txt
 """
 FOLLOW_UP = "echo \"The winner is: $(awk 'NR==1 {print $2}' ~/ranking.txt)\""
 CHANGED = 'echo "Still here after the pause: $(wc -l < ~/ranking.txt) lines in ranking.txt"'

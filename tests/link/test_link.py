@@ -15,6 +15,8 @@ from websockets.asyncio.server import Server, ServerConnection, serve, unix_serv
 from websockets.http11 import Request, Response
 
 from taskyard_agent.link import (
+    FIRST_LEASE_S,
+    REFUSED_AFTER_S,
     LeaseLapsed,
     Link,
     LinkTarget,
@@ -207,8 +209,20 @@ async def ends(link: Link, error: type[LinkError], message: str) -> None:
         await link.run()
 
 
-def link_to(server: LinkServer, **options: float) -> Link:
-    return Link(LinkTarget(server.url, TOKEN), "1.2.3", Handlers(), ignore, **options)
+def link_to(
+    server: LinkServer,
+    *,
+    refused_after_s: float = REFUSED_AFTER_S,
+    first_lease_s: float = FIRST_LEASE_S,
+) -> Link:
+    return Link(
+        LinkTarget(server.url, TOKEN),
+        "1.2.3",
+        Handlers(),
+        ignore,
+        refused_after_s=refused_after_s,
+        first_lease_s=first_lease_s,
+    )
 
 
 class Journal:
