@@ -24,6 +24,12 @@ from taskyard.db.pool import Database, Doorbell
 ZONE = "Asia/Kolkata"
 """A zone with a half-hour offset: code that forgets UTC is off by what no test overlooks."""
 
+MEMORY = Path("/dev/shm")
+"""Where most Linux machines have a file system in memory; a clone there takes a quarter of the time."""
+
+ROOM_BYTES = 2**30
+"""Free space that makes it enough: two runs of some clones of 9 MB, and Postgres's own log of changes."""
+
 
 def pytest_configure() -> None:
     """Every process of the run lives in the odd zone."""
@@ -43,7 +49,7 @@ def postgres_url() -> Iterator[str]:
     It has loops of its own, so that a test's loop that ends badly does not wait for it.
     """
     # pytest's own folders are 0700, which a database that gave up root cannot cross.
-    home = Path(tempfile.mkdtemp(prefix="taskyard-test-"))
+    home = Path(tempfile.mkdtemp(prefix="taskyard-test-", dir=_quick_folder()))
     home.chmod(0o711)
     postgres = EmbeddedPostgres(home, durable=False)
     asyncio.run(postgres.start())
@@ -61,7 +67,8 @@ async def database_url(postgres_url: str) -> AsyncIterator[str]:
     name = f"t_{uuid4().hex}"
     admin = await asyncpg.connect(postgres_url)
     try:
-        await admin.execute(f'create database "{name}" template "{template}"')
+        # Files are copied as they are: the other strategy writes each page to the log as well.
+        await admin.execute(f'create database "{name}" template "{template}" strategy file_copy')
         yield _with_database(postgres_url, name)
     finally:
         await admin.execute(f'drop database "{name}" with (force)')
@@ -91,6 +98,15 @@ def services(database: Database, database_url: str, tmp_path: Path) -> Services:
         deployment_id=uuid4(),
         now=lambda: datetime.now(UTC),
     )
+
+
+def _quick_folder() -> str | None:
+    """Memory where there is enough of it, for a clone is some 450 files; None for the usual place."""
+    try:
+        free = shutil.disk_usage(MEMORY).free
+    except OSError:
+        return None
+    return str(MEMORY) if free >= ROOM_BYTES and os.access(MEMORY, os.W_OK) else None
 
 
 async def _template(url: str) -> str:

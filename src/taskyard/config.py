@@ -7,6 +7,8 @@ setting is described in docs/reference/settings.md; a test holds that.
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 
@@ -16,6 +18,10 @@ from taskyard.errors import StartupError
 
 DEFAULT_PORT = 7080
 """TCP port of a server that was told none."""
+
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+"""What log_level takes, the most talkative first."""
 
 
 class Role(StrEnum):
@@ -36,8 +42,14 @@ def default_data_dir() -> Path:
     """Where a server keeps everything when it was told nothing: a service folder for root, else XDG's."""
     if os.geteuid() == 0:
         return Path("/var/lib/taskyard")
-    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-    return Path(base) / "taskyard"
+    if base := os.environ.get("XDG_DATA_HOME"):
+        return Path(base) / "taskyard"
+    try:
+        return Path.home() / ".local" / "share" / "taskyard"
+    except RuntimeError as error:
+        raise StartupError(
+            "this user has no home to keep data in: choose a folder with --data-dir"
+        ) from error
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -67,6 +79,27 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         return values
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The value of a setting and where it was given, as a person would say it."""
+
+    value: object
+    where: str
+
+
+_TAKES: Mapping[object, str] = {
+    bool: "true or false",
+    int: "a whole number",
+    int | None: "a whole number",
+    float: "a number of seconds",
+    str: "text",
+    str | None: "text",
+    frozenset[Role]: "api, worker, or both",
+    LogFormat: "text or json",
+}
+"""What a setting takes, in words, by its type."""
+
+
 def load_settings(
     flags: Mapping[str, object], environ: Mapping[str, str], file: Path | None
 ) -> Settings:
@@ -74,44 +107,70 @@ def load_settings(
 
     Raises StartupError naming the setting, where it was given, and what it takes.
     """
-    values: dict[str, object] = {"data_dir": str(default_data_dir())}
-    values |= _from_file(file) if file else {}
-    values |= _from_environ(environ)
-    values |= {key: value for key, value in flags.items() if value is not None}
+    given = _from_file(file) if file else {}
+    given |= _from_environ(environ)
+    given |= {
+        name: Given(value, "--" + name.replace("_", "-"))
+        for name, value in flags.items()
+        if value is not None
+    }
+    values = {name: _converted(name, one) for name, one in given.items()}
+    if "data_dir" not in values:
+        values["data_dir"] = str(default_data_dir())
+    return _checked(msgspec.convert(values, Settings))
+
+
+def _converted(name: str, given: Given) -> object:
+    """The value as its setting's type. Raises StartupError."""
+    kind = {field.name: field.type for field in msgspec.structs.fields(Settings)}.get(name)
+    if kind is None:
+        near = get_close_matches(name, Settings.__struct_fields__, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "docs/reference/settings.md lists all."
+        raise StartupError(f"{given.where}: there is no setting {name!r}; {hint}")
+    value = given.value
+    if name == "data_dir" and isinstance(value, str) and value.startswith("~/"):
+        value = str(Path(value).expanduser())  # files and `--data-dir=~/x` come unexpanded
     try:
-        settings = msgspec.convert(values, Settings, strict=False)
+        return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise StartupError(f"a setting is not right: {error}") from error
-    return _checked(settings)
+        shown = "(hidden)" if name == "postgres_url" else repr(given.value)
+        raise StartupError(f"{given.where} is {shown}, but takes {_TAKES[kind]}") from error
 
 
-def _from_file(file: Path) -> dict[str, object]:
+def _from_file(file: Path) -> dict[str, Given]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise StartupError(f"cannot read the settings file {file}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise StartupError(f"the settings file {file} is not TOML: {error}") from error
+    return {name: Given(value, f"{name} in {file}") for name, value in values.items()}
 
 
-def _from_environ(environ: Mapping[str, str]) -> dict[str, object]:
-    found: dict[str, object] = {}
+def _from_environ(environ: Mapping[str, str]) -> dict[str, Given]:
+    found: dict[str, Given] = {}
     for name in Settings.__struct_fields__:
-        text = environ.get(f"TASKYARD_{name.upper()}")
-        if text:
-            found[name] = text.split(",") if name == "roles" else text
+        variable = f"TASKYARD_{name.upper()}"
+        if text := environ.get(variable):
+            found[name] = Given(text.split(",") if name == "roles" else text, variable)
     return found
 
 
 def _checked(settings: Settings) -> Settings:
+    if not settings.data_dir:
+        raise StartupError("the data directory has an empty name: choose a folder with --data-dir")
     if not 0 <= settings.port <= 65535:
         raise StartupError(
             f"port {settings.port} is not a TCP port: give 1 to 65535, or 0 for any free one"
         )
+    if settings.log_level not in LOG_LEVELS:
+        raise StartupError(
+            f"log_level is {settings.log_level!r}, but must be one of {', '.join(LOG_LEVELS)}"
+        )
     if not settings.roles:
         raise StartupError("no role is left to run: give api, worker or both")
     if settings.max_running is not None and settings.max_running < 1:
-        raise StartupError("max_running must be at least 1")
+        raise StartupError(f"max_running is {settings.max_running}, but must be at least 1")
     for name in ("stop_grace_s", "job_lease_s", "agent_lease_s", "reconcile_s"):
         if getattr(settings, name) <= 0:
             raise StartupError(f"{name} must be more than 0 seconds")

@@ -1,7 +1,7 @@
 """A worker in a process of its own that is killed with -9 in the middle of a driver's verb.
 
-Run by the tests: `dying_worker.py DATABASE_URL FOLDER VERB before|after`. It kills itself, so it
-never returns.
+Run by the tests: `dying_worker.py DATABASE_URL FOLDER VERB before|after LEASE_S WORKER_ID`. It kills
+itself, so it never returns.
 """
 
 import asyncio
@@ -49,11 +49,12 @@ class DyingDriver(EchoDriver):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def main(url: str, folder: str, verb: str, when: str) -> None:
+async def main(arguments: list[str]) -> None:
+    url, folder, verb, when, lease_s, worker_id = arguments
     database = Database(url, size=4)
     await database.open()
     services = Services(
-        settings=Settings(data_dir=folder, job_lease_s=0.5),
+        settings=Settings(data_dir=folder, job_lease_s=float(lease_s)),
         db=database,
         doorbell=Doorbell(url),
         links=Links(),
@@ -62,8 +63,9 @@ async def main(url: str, folder: str, verb: str, when: str) -> None:
         now=lambda: datetime.now(UTC),
     )
     driver = DyingDriver(Path(folder), verb, when)
-    await Worker(services, {"echo": driver}, EXECUTORS, "dying").run()
+    drivers = {"echo": driver}
+    await Worker(services, drivers, EXECUTORS, "dying", worker_id=UUID(worker_id)).run()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:5]))
+    asyncio.run(main(sys.argv[1:]))

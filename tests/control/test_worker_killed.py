@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -18,8 +19,9 @@ PROGRAM = Path(__file__).with_name("dying_worker.py")
 ROOT = Path(__file__).parents[2]
 
 
-async def die(world: World, verb: str, when: str) -> None:
-    """Lets a worker process take the pending job and die at that moment."""
+async def die(world: World, verb: str, when: str, lease_s: float = 0.5) -> UUID:
+    """Lets a worker process take the pending job and die at that moment; the worker's id."""
+    worker_id = uuid4()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(PROGRAM),
@@ -27,10 +29,13 @@ async def die(world: World, verb: str, when: str) -> None:
         str(world.folder),
         verb,
         when,
+        str(lease_s),
+        str(worker_id),
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     async with asyncio.timeout(20):
         assert await process.wait() == -signal.SIGKILL
+    return worker_id
 
 
 async def begun(world: World, place: Place) -> None:
@@ -94,3 +99,23 @@ async def test_two_workers_that_race_for_a_dead_ones_job_do_it_once(world: World
     async with background(world.services.doorbell.run(), *(w.run() for w in others)):
         build = await world.settled(place)
     assert (build.job_status, build.job_attempt) == (JobStatus.SUCCEEDED, 2)
+
+
+async def test_a_server_that_starts_again_waits_for_no_lease_of_its_own(world: World) -> None:
+    """The same worker in its next life goes on with its job at once, long before the lease lapses."""
+    place = await world.workspace({})
+    worker_id = await die(world, "ensure", "after", lease_s=3600)
+    await begun(world, place)
+    async with world.working(world.worker(worker_id=worker_id)):
+        build = await world.settled(place)
+    assert (build.job_status, build.job_attempt) == (JobStatus.SUCCEEDED, 2)
+
+
+async def test_a_worker_leaves_the_leases_of_others_alone(world: World) -> None:
+    """Another worker that starts does not touch what a killed one held under a long lease."""
+    place = await world.workspace({})
+    await die(world, "ensure", "after", lease_s=3600)
+    other = await world.workspace({})
+    async with world.working():
+        await world.settled(other)
+    await begun(world, place)

@@ -126,8 +126,11 @@ class World:
         self.services = replace(self.services, settings=changed)
         return self
 
-    def worker(self, executors: dict[str, Executor] | None = None) -> Worker:
-        return Worker(self.services, self.drivers, executors or EXECUTORS, "test")
+    def worker(
+        self, executors: dict[str, Executor] | None = None, worker_id: UUID | None = None
+    ) -> Worker:
+        chosen = executors or EXECUTORS
+        return Worker(self.services, self.drivers, chosen, "test", worker_id=worker_id)
 
     async def found(self) -> None:
         async with self.services.db.transaction() as conn:

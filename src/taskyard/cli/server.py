@@ -26,7 +26,7 @@ def _split_roles(
 @click.option(
     "--data-dir",
     metavar="FOLDER",
-    type=click.Path(file_okay=False),
+    type=click.Path(file_okay=False, readable=False),
     help="Where everything is kept. Default: /var/lib/taskyard for root, else ~/.local/share/taskyard.",
 )
 @click.option("--port", type=int, help="TCP port; 0 takes any free one. Default: 7080.")

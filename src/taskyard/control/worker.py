@@ -61,7 +61,11 @@ DATABASE_TROUBLE = (
 
 
 class Worker:
-    """Runs jobs of the kinds it has executors for, until cancelled."""
+    """Runs jobs of the kinds it has executors for, until cancelled.
+
+    worker_id is for a worker of which there is certainly one at a time: what it held when it was killed
+    it takes over as soon as it runs again. Others get an id of their own, and their leases lapse.
+    """
 
     def __init__(
         self,
@@ -71,8 +75,9 @@ class Worker:
         name: str,
         *,
         jobs_at_once: int = JOBS_AT_ONCE,
+        worker_id: UUID | None = None,
     ) -> None:
-        self.id = uuid4()
+        self.id = worker_id or uuid4()
         self._services = services
         self._drivers = drivers
         self._executors = {JobKind(kind): executor for kind, executor in executors.items()}
@@ -86,6 +91,7 @@ class Worker:
     async def run(self) -> None:
         """Works until cancelled; jobs in hand are then given back, for others to take at once."""
         async with asyncio.TaskGroup() as group, self._services.doorbell.on(jobs.JOBS, self._rung):
+            await self._release()
             while True:
                 self._wake.clear()
                 wait_s = await self._fill(group)
@@ -99,6 +105,17 @@ class Worker:
         for run in self._runs.values():
             if subject in ("", str(run.job.id)):
                 run.poked.set()
+
+    async def _release(self) -> None:
+        """Lets go of what this worker held before it was killed."""
+        try:
+            async with self._services.db.connection() as conn:
+                count = await jobs.release_leases(conn, self.id, self._services.now())
+        except DATABASE_TROUBLE as error:
+            log.warning("worker.no_database", exc_info=error)  # then those leases lapse
+            return
+        if count:
+            log.warning("worker.took_over", jobs=count)
 
     async def _fill(self, group: asyncio.TaskGroup) -> float:
         """Claims what there is and room for; returns the seconds until the next look."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
+from taskyard.daemon.guard import GuardedHttp, GuardedWebSocket
 from taskyard.errors import StartupError
 from taskyard_agent.protocol import MAX_FRAME_BYTES
 
@@ -27,8 +28,8 @@ class Listener(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
-                ws="websockets-sansio",
+                http=GuardedHttp,
+                ws=GuardedWebSocket,
                 ws_max_size=MAX_FRAME_BYTES,
                 ws_per_message_deflate=False,
                 ws_ping_interval=None,  # agents send heartbeats of their own

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
 import asyncpg
 import structlog
@@ -141,7 +141,13 @@ class Running:
             if services.settings.starter_templates:
                 self._loop(keep_starters(services))
         if Role.WORKER in services.settings.roles:
-            worker = Worker(services, self._drivers, EXECUTORS, os.uname().nodename)
+            worker = Worker(
+                services,
+                self._drivers,
+                EXECUTORS,
+                os.uname().nodename,
+                worker_id=_worker_id(services),
+            )
             self._loop(worker.run())
             for driver in self._drivers.values():
                 if isinstance(driver, EchoDriver):
@@ -263,6 +269,13 @@ async def _drivers(settings: Settings, data: DataDir) -> dict[str, Driver]:
     log.info("driver.ready", driver=sandbox.name, mode=sandbox.mode)
     echo = EchoDriver(data.path / "echo", f"unix:{data.link_socket}")
     return {sandbox.name: sandbox, echo.name: echo}
+
+
+def _worker_id(services: Services) -> UUID | None:
+    """The same at every start, for the server that has its directory to itself; None for others."""
+    if Role.API not in services.settings.roles:
+        return None
+    return uuid5(services.deployment_id, "worker")
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

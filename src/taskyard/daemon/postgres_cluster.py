@@ -41,8 +41,9 @@ def begin_cluster(path: Path, identity: Identity) -> tuple[Path, str]:
     # Nobody ever logs in as the superuser: its password is thrown away with this file.
     _write_secret(making / "superuser", secrets.token_urlsafe(32))
     (making / "data").mkdir(mode=0o700)
-    for name in ("superuser", "data"):
-        os.chown(making / name, identity.uid, identity.gid)
+    if identity.uid != os.geteuid():
+        for name in ("superuser", "data"):
+            os.chown(making / name, identity.uid, identity.gid)
     return making, password
 
 

@@ -161,6 +161,7 @@ _NEXT_DUE = statement("jobs", "get_next_due", DueRow)
 _DROP_REPAIRS = statement("jobs", "drop_waiting_repairs", NoRow)
 _HOLD = statement("jobs", "hold_job", HeldRow)
 _RENEW = statement("jobs", "renew_lease", HeldRow)
+_RELEASE = statement("jobs", "release_leases", NoRow)
 _FINISH = statement("jobs", "finish_job", FinishedRow)
 _SETTLE = statement("jobs", "settle_build", NoRow)
 _TASK = statement("jobs", "get_task_of_workspace_as_system", IdRow)
@@ -254,6 +255,11 @@ async def renew_lease(conn: "Connection", lease: Lease, lease_expires_at: dateti
     if row is None:
         raise LeaseLost(lease.job_id, lease.attempt)
     return row
+
+
+async def release_leases(conn: "Connection", worker_id: UUID, now: datetime) -> int:
+    """Ends every lease of a worker that begins its life, for others to claim; how many there were."""
+    return await _RELEASE.execute(conn, worker_id=worker_id, now=now)
 
 
 async def finish_job(

@@ -45,14 +45,36 @@ def load_migrations() -> list[Migration]:
 async def migrate(url: str) -> int:
     """Brings the database to this release; returns how many migrations ran.
 
-    Raises DatabaseNewer when a newer release was here, StartupError when a file that ran has changed.
+    Raises DatabaseNewer when a newer release was here, StartupError when a file that ran has changed,
+    or when the database holds tables of something else.
     """
-    conn = await asyncpg.connect(url)
+    conn = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
     try:
         await conn.execute("select pg_advisory_lock($1)", ADVISORY_LOCK)
+        await _refuse_foreign(conn)
         return await _run(conn, load_migrations())
     finally:
         await conn.close()
+
+
+async def _refuse_foreign(conn: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Nothing for a database that is new or ours; tables of extensions are nobody's."""
+    if await conn.fetchval(
+        "select exists (select from information_schema.columns where table_schema = current_schema() "
+        "and table_name = 'schema_migrations' and column_name = 'checksum')"
+    ):
+        return
+    table = await conn.fetchval(
+        "select c.relname from pg_class c where c.relnamespace = current_schema()::regnamespace "
+        "and c.relkind in ('r', 'p', 'v', 'm', 'f') and not exists (select from pg_depend d "
+        "where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e') "
+        "order by c.relname limit 1"
+    )
+    if table is not None:
+        raise StartupError(
+            f"the database {await conn.fetchval('select current_database()')} holds tables of something "
+            f"else, such as {table}: make an empty one for this server, and give that"
+        )
 
 
 async def _run(conn: "asyncpg.Connection[asyncpg.Record]", migrations: list[Migration]) -> int:

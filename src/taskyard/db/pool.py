@@ -92,8 +92,14 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> "AsyncIterator[Connection]":
         """A connection inside one transaction: commits at the end, rolls back on any error."""
-        async with self.connection() as conn, conn.transaction():
-            yield conn
+        async with self.connection() as conn:
+            try:
+                async with conn.transaction():
+                    yield conn
+            finally:
+                # Cancelled in the middle of COMMIT or ROLLBACK: nobody may get this connection again.
+                if not conn.is_closed() and conn.is_in_transaction():
+                    conn.terminate()
 
 
 class Doorbell:

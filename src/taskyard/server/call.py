@@ -1,6 +1,7 @@
 """One request on its way through the edge: what a handler gets and what it may answer with."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -13,12 +14,22 @@ from taskyard.control.actors import Actor, AgentActor
 from taskyard.control.services import Services
 from taskyard.errors import BodyInvalid, NotFound
 from taskyard.wire.base import read_json
-from taskyard.wire.routes import Route
+from taskyard.wire.routes import Auth, Route
 
 T = TypeVar("T")
 
-MAX_JSON_BYTES = 64 * 1024 * 1024
-"""Largest JSON body; a task's input has no limit of its own on the wire, memory has."""
+MAX_JSON_BYTES = 8 * 1024 * 1024
+"""Largest JSON body. A task's input has no limit of its own, but everybody waits while a body is parsed: one of
+this size takes a tenth of a second."""
+
+OPEN_JSON_BYTES = 64 * 1024
+"""Largest JSON body from somebody who has shown no token: a sign-in takes some hundred bytes."""
+
+BODY_PAUSE_S = 30.0
+"""Seconds until the next piece of a body must come."""
+
+BODY_S = 600.0
+"""Seconds a whole body may take: ten minutes for the largest archive over the slowest line worth serving."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +89,31 @@ class Call:
         return dict(self.connection.query_params)
 
     async def raw(self, limit: int) -> bytes:
-        """The whole body; raises BodyInvalid once it is longer than limit bytes."""
-        assert isinstance(self.connection, Request)
-        parts: list[bytes] = []
-        size = 0
-        async for part in self.connection.stream():
-            size += len(part)
-            if size > limit:
-                raise BodyInvalid(f"the body is larger than the {limit} bytes that are taken here")
-            parts.append(part)
-        return b"".join(parts)
+        """The whole body; raises BodyInvalid once it is longer than limit bytes, or does not come."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + BODY_S
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_PAUSE_S) as pause:
+                async for part in self._parts():
+                    body += part
+                    if len(body) > limit:
+                        raise BodyInvalid(
+                            f"the body is larger than the {limit} bytes that are taken here"
+                        )
+                    pause.reschedule(min(clock() + BODY_PAUSE_S, end))
+        except TimeoutError as error:
+            raise BodyInvalid("the rest of the body did not come in time") from error
+        return bytes(body)
 
     async def body(self, kind: type[T]) -> T:
         """The body as `kind`; raises BodyInvalid."""
-        return read_json(await self.raw(MAX_JSON_BYTES), kind)
+        is_open = self.route.auth is Auth.NONE
+        return read_json(await self.raw(OPEN_JSON_BYTES if is_open else MAX_JSON_BYTES), kind)
+
+    def _parts(self) -> AsyncIterator[bytes]:
+        assert isinstance(self.connection, Request)
+        return self.connection.stream()
 
     def uuid(self, name: str) -> UUID:
         """A path segment that must be a UUID; raises UuidInvalid."""

@@ -26,6 +26,10 @@ ZERO_TIME = datetime(1, 1, 1, tzinfo=UTC)
 MAX_DEPTH = 64
 """Arrays and objects a body may nest; our deepest request has four, 64 leaves room for ignored keys."""
 
+MAX_VALUES = 20_000
+"""Values in the arrays and objects of a body: our largest requests have some thousand lines of a log, and more
+take longer to look through than everybody else should wait."""
+
 MAX_INTEGER_DIGITS = 20
 """Characters of an integer that are read exactly: a signed 64-bit one has at most 19 and a sign."""
 
@@ -41,6 +45,8 @@ _Container = dict[str, object] | list[object]
 
 _ENCODER = msgspec.json.Encoder()
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+"""A JSON string, to the end of the text where it has none: so it always takes what it looked at."""
 
 
 class ValidationItem(msgspec.Struct, frozen=True):
@@ -103,6 +109,8 @@ def _first_value(raw: bytes) -> object:
         raise BodyInvalid(f"The body is not UTF-8 at byte {error.start}.") from error
     if not text:
         raise BodyInvalid("The body is empty; send a JSON value.")
+    if _count_values(text) > MAX_VALUES and _count_values(_STRING.sub("", text)) > MAX_VALUES:
+        raise BodyInvalid(f"The body holds more than {MAX_VALUES} values; send it in parts.")
     try:
         value: object = _DECODER.raw_decode(text)[0]
     except json.JSONDecodeError as error:
@@ -110,6 +118,11 @@ def _first_value(raw: bytes) -> object:
     except RecursionError as error:
         raise BodyInvalid(_TOO_DEEP) from error
     return value
+
+
+def _count_values(text: str) -> int:
+    """At least as many as there are values in the arrays and objects of the text, if it is JSON."""
+    return text.count(",") + text.count("[") + text.count("{")
 
 
 def _check_depth(value: object) -> None:

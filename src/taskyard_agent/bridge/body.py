@@ -2,21 +2,22 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import AsyncIterator
+from typing import get_args
 
 from starlette.requests import ClientDisconnect, Request
 
-from taskyard_agent.bridge.errors import ErrorDetail, Problem
+from taskyard_agent.bridge.errors import Problem
+from taskyard_agent.bridge.shapes import ErrorDetail, MessageRequest, MessageType
 
 BODY_BYTES = 1024 * 1024
 """A JSON body of so many bytes is too large already."""
 
 BODY_S = 5.0
-"""Seconds within which a body must have arrived."""
+"""Seconds within which a message must have arrived; of an upload, the next bytes. Source: agentapi 1.2."""
 
 FIELDS = ("content", "type")
-TYPES = ("user", "raw")
+TYPES = get_args(MessageType)
 
 INVALID = "invalid"
 """Code of a request that is not of the documented shape."""
@@ -24,30 +25,36 @@ INVALID = "invalid"
 _DETAIL = "The request is not valid."
 
 
-@dataclass(frozen=True, slots=True)
-class MessageRequest:
-    """What POST /message was given."""
-
-    content: str
-    type: Literal["user", "raw"]
-
-
 async def message_request(request: Request) -> MessageRequest:
     """The body, checked. Raises Problem with everything that is wrong with it."""
     raw = await _read(request)
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not raw:
+        raise Problem(400, INVALID, "A request body is needed.")
     if media and media != "application/json" and not media.endswith("+json"):
         sentence = f"The content type {media} is not JSON."
         raise Problem(415, INVALID, _DETAIL, ErrorDetail(sentence, "body"))
-    if not raw.strip():
-        raise Problem(400, INVALID, "A request body is needed.")
     try:
-        body = json.loads(raw)
+        body = json.loads(raw.decode(), parse_constant=_not_json)
     except (ValueError, RecursionError) as error:
         shown = raw.decode(errors="replace")
         detail = ErrorDetail(f"The body is not JSON: {error}", "body", shown)
         raise Problem(400, INVALID, _DETAIL, detail) from error
     return _checked(body)
+
+
+async def arriving(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes, which may take long in all. Raises Problem when nothing comes for BODY_S."""
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(BODY_S):
+                part = await anext(stream, None)
+        except TimeoutError:
+            raise _late() from None
+        if part is None:
+            return
+        yield part
 
 
 async def _read(request: Request) -> bytes:
@@ -60,11 +67,19 @@ async def _read(request: Request) -> bytes:
                     raise Problem(413, "too_large", f"The limit of a body is {BODY_BYTES} bytes.")
                 parts.append(part)
     except TimeoutError:
-        detail = f"The body did not arrive within {BODY_S:g} s."
-        raise Problem(408, "timeout", detail) from None
+        raise _late() from None
     except ClientDisconnect as error:
         raise Problem(400, INVALID, "The caller hung up before the body was complete.") from error
     return b"".join(parts)
+
+
+def _late() -> Problem:
+    return Problem(408, "timeout", f"The body did not arrive within {BODY_S:g} s. Send it again.")
+
+
+def _not_json(word: str) -> None:
+    """Python reads NaN and Infinity, which are not JSON."""
+    raise ValueError(f"There is no number {word}.")
 
 
 def _checked(body: object) -> MessageRequest:

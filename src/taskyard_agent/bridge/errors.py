@@ -3,23 +3,17 @@
 from http import HTTPStatus
 
 import msgspec
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import Response
 
 from taskyard_agent.bridge.session import Refused
+from taskyard_agent.bridge.shapes import ErrorDetail, ErrorModel
 
 CODE_HEADER = "X-Agentapi-Code"
 """Names the reason of a refusal, so that nobody has to read its text. Source: N40."""
 
 PROBLEM = "application/problem+json"
-
-
-class ErrorDetail(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing wrong; location is like `body.type`, value what was found there."""
-
-    message: str
-    location: str | None = None
-    value: object = None
 
 
 class Problem(Exception):
@@ -35,14 +29,6 @@ class Problem(Exception):
 
 REFUSED_STATUS = {"shutting_down": HTTPStatus.SERVICE_UNAVAILABLE}
 """Refusals of a prompt that are not a plain 500 on the compat route. Source: N20, N40."""
-
-
-class _ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
-    schema: str = msgspec.field(name="$schema")
-    title: str
-    status: int
-    detail: str
-    errors: list[ErrorDetail] | None = None
 
 
 def refused_problem(refused: Refused) -> Problem:
@@ -66,12 +52,24 @@ def schema_link(name: str) -> dict[str, str]:
 
 def problem_response(request: Request, problem: Problem) -> Response:
     """The answer to a refused request."""
-    document = _ProblemDocument(
+    document = ErrorModel(
         schema=schema_url(request, "ErrorModel"),
         title=HTTPStatus(problem.status).phrase,
         status=problem.status,
         detail=problem.detail,
-        errors=list(problem.errors) or None,
+        errors=[_encodable(error) for error in problem.errors] or UNSET,
     )
     headers = schema_link("ErrorModel") | {CODE_HEADER: problem.code}
     return Response(msgspec.json.encode(document), problem.status, headers, PROBLEM)
+
+
+def _encodable(error: ErrorDetail) -> ErrorDetail:
+    """The same, without what JSON can carry to us but not back: half a surrogate pair, too deep a nesting."""
+    location = error.location
+    if location is not UNSET:
+        location = location.encode(errors="replace").decode()
+    try:
+        value = None if error.value is None else msgspec.Raw(msgspec.json.encode(error.value))
+    except (ValueError, RecursionError):
+        value = None
+    return ErrorDetail(error.message, location, value)

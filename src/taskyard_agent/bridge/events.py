@@ -1,12 +1,21 @@
 """Server-sent events: each stream is a place in what is known, and is never behind a queue. Source: A6-A11, N39."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import TypeVar
 
 import msgspec
 from starlette.types import Receive, Send
 
-from taskyard_agent.bridge.record import Record
+from taskyard_agent.bridge.record import AgentFault, Record, Status
+from taskyard_agent.bridge.shapes import (
+    AgentError,
+    MessageUpdate,
+    ScreenUpdate,
+    Shape,
+    StatusChange,
+)
 
 COALESCE_S = 0.1
 """Least seconds between two revisions of a message on one stream. Source: N39."""
@@ -24,11 +33,18 @@ HEADERS = [
     (b"connection", b"keep-alive"),
 ]
 
+T = TypeVar("T")
+
 BLANK = " \t\r\n\f\v"
 """What is cut off the end of a screen. Source: A7."""
 
 
-def frame(event: str, data: dict[str, object]) -> bytes:
+def newest(log: Sequence[T], count: int) -> list[T]:
+    """The last so many of a log; all that it still holds when they are more."""
+    return list(log)[-count:] if count else []
+
+
+def frame(event: str, data: Shape) -> bytes:
     """One event as it goes over the wire."""
     return b"event: " + event.encode() + b"\ndata: " + msgspec.json.encode(data) + b"\n\n"
 
@@ -39,51 +55,39 @@ class Messages:
     def __init__(self, record: Record, agent_type: str) -> None:
         self._record = record
         self._agent_type = agent_type
-        self._revision = 0
-        self._flips = record.flips_seen
-        self._faults = record.faults_seen
+        self._sent: dict[int, int] = {}
+        self._flips = 0
+        self._faults = 0
 
     def replay(self) -> Iterator[bytes]:
         """What everybody gets who connects: messages, one status, the errors so far. Source: A6."""
-        yield from self._messages()
-        yield self._status(self._record.status)
-        yield from map(self._fault, range(-len(self._record.faults), 0))
+        record = self._record
+        self._flips, self._faults = record.flips_seen, record.faults_seen
+        known = [self._status(record.status), *map(self._fault, record.faults)]
+        return chain(self._messages(), known)
 
     def news(self) -> Iterator[bytes]:
         """What happened since, in the order of A10."""
-        faults = self._record.faults_seen - self._faults
-        flips = self._record.flips_seen - self._flips
-        self._faults, self._flips = self._record.faults_seen, self._record.flips_seen
-        yield from map(self._fault, range(-min(faults, len(self._record.faults)), 0))
-        yield from map(self._status, list(self._record.flips)[-flips:] if flips else [])
-        yield from self._messages()
+        record = self._record
+        faults = newest(record.faults, record.faults_seen - self._faults)
+        flips = newest(record.flips, record.flips_seen - self._flips)
+        self._flips, self._faults = record.flips_seen, record.faults_seen
+        known = [*map(self._fault, faults), *map(self._status, flips)]
+        return chain(known, self._messages())
 
     def _messages(self) -> Iterator[bytes]:
-        conversation = self._record.conversation
-        seen, self._revision = self._revision, conversation.revision
-        for message in conversation.messages:
-            if message.revision > seen:
-                yield frame(
-                    "message_update",
-                    {
-                        "id": message.id,
-                        "role": message.role,
-                        "message": message.content,
-                        "time": message.time,
-                    },
-                )
+        """Each message that is not as it was sent last; made one by one, since all together may be large."""
+        for message in list(self._record.conversation.messages):
+            if self._sent.get(message.id) != message.revision:
+                self._sent[message.id] = message.revision
+                update = MessageUpdate(message.id, message.role, message.content, message.time)
+                yield frame("message_update", update)
 
-    def _status(self, status: str) -> bytes:
-        return frame("status_change", {"status": status, "agent_type": self._agent_type})
+    def _status(self, status: Status) -> bytes:
+        return frame("status_change", StatusChange(status, self._agent_type))
 
-    def _fault(self, place: int) -> bytes:
-        fault = self._record.faults[place]
-        data: dict[str, object] = {
-            "message": fault.message,
-            "level": fault.level,
-            "time": fault.time,
-        }
-        return frame("agent_error", data)
+    def _fault(self, fault: AgentFault) -> bytes:
+        return frame("agent_error", AgentError(fault.message, fault.level, fault.time))
 
 
 class Screen:
@@ -103,7 +107,7 @@ class Screen:
         text = messages[-1].content.rstrip(BLANK) if messages else ""
         if text != self._shown:
             self._shown = text
-            yield frame("screen", {"screen": text})
+            yield frame("screen", ScreenUpdate(text))
 
 
 class EventStream:
@@ -125,13 +129,16 @@ class EventStream:
 
     async def _feed(self, send: Send) -> None:
         try:
+            # Taken before each look: what changes while a slow reader is served is looked at next.
+            seen = self._record.changes
             await _write(send, self._source.replay())
             while not self._record.closed:
-                await self._record.changed()
+                await self._record.changed(seen)
+                seen = self._record.changes
                 await _write(send, self._source.news())
                 if not self._record.closed:
                     await asyncio.sleep(COALESCE_S)
-                    await _write(send, self._source.news())
+            await _write(send, self._source.news())
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except TimeoutError:
             return

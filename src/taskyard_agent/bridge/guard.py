@@ -1,5 +1,8 @@
 """Who may call the bridge from a browser: allowed host names and origins. Source: A1-A5."""
 
+import re
+from collections.abc import Sequence
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -17,37 +20,101 @@ PREFLIGHT_S = 300
 _PREFLIGHT_VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 
 
+ANY = "*"
+"""Allows every host, or every origin; inside an origin it stands for any text."""
+
+_HOST = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]*))(?::\d*)?")
+_ORIGIN = re.compile(r"([^:/]+://[^/?#]+)")
+
+
+class BadEntry(ValueError):
+    """A list of allowed hosts or origins cannot be used; str() says why."""
+
+
 def bare_host(header: str) -> str:
-    """A Host header without its port and brackets, in lower case. Source: A1."""
-    host = header.strip().lower()
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if host.count(":") == 1 else host
+    """A Host header without its port and brackets, in lower case; empty when it is none. Source: A1."""
+    found = _HOST.fullmatch(header.strip().lower())
+    return "" if found is None else found[1] or found[2] or ""
+
+
+def host_names(entries: Sequence[str]) -> frozenset[str] | None:
+    """The allowed names as bare_host() has them; null allows all. Raises BadEntry. Source: A2."""
+    if ANY in _filled(entries):
+        return None
+    for entry in entries:
+        _check_text(entry)
+        if entry.startswith(("http://", "https://")):
+            raise BadEntry(f"The allowed host {entry!r} is a URL; write its host name only.")
+        if not bare_host(entry) or (":" in entry and not entry.endswith("]")):
+            raise BadEntry(f"The allowed host {entry!r} must be a name without a port.")
+    return frozenset(map(bare_host, entries))
+
+
+def origin_patterns(entries: Sequence[str]) -> tuple[str, ...] | None:
+    """The allowed origins in lower case, with `*` for any text; null allows all. Raises BadEntry.
+
+    An entry is cut after its host and port; one without a scheme could never match. Source: A3, D13.
+    """
+    if ANY in _filled(entries):
+        return None
+    return tuple(map(_origin_pattern, entries))
+
+
+def _origin_pattern(entry: str) -> str:
+    _check_text(entry)
+    found = _ORIGIN.match(entry.lower())
+    if found is None:
+        raise BadEntry(f"The allowed origin {entry!r} needs a scheme and a host: http://{entry}")
+    if found[0].count(ANY) > 1:
+        raise BadEntry(f"The allowed origin {entry!r} has more than one {ANY}.")
+    return found[0]
+
+
+def _filled(entries: Sequence[str]) -> Sequence[str]:
+    if not entries:
+        raise BadEntry(f"A list of allowed hosts or origins is empty; {ANY} would allow all.")
+    return entries
+
+
+def _check_text(entry: str) -> None:
+    if not entry or any(letter.isspace() or letter == "," for letter in entry):
+        raise BadEntry(
+            f"{entry!r} is no allowed host or origin: it is empty, or has a blank or comma."
+        )
+
+
+def _matches(origin: str, pattern: str) -> bool:
+    start, star, end = pattern.partition(ANY)
+    if not star:
+        return origin == pattern
+    fits = len(origin) >= len(start) + len(end)
+    return fits and origin.startswith(start) and origin.endswith(end)
 
 
 class Guard:
-    """Middleware: refuses foreign Host headers, answers preflights, adds CORS headers."""
+    """Middleware: refuses foreign Host headers, answers preflights, adds CORS headers. Raises BadEntry."""
 
     def __init__(
         self,
         app: ASGIApp,
-        hosts: tuple[str, ...] = ALLOWED_HOSTS,
-        origins: tuple[str, ...] = ALLOWED_ORIGINS,
+        hosts: Sequence[str] = ALLOWED_HOSTS,
+        origins: Sequence[str] = ALLOWED_ORIGINS,
     ) -> None:
         self._app = app
         self._shown = ", ".join(host.strip("[]") for host in hosts)
-        self._hosts = frozenset(host.strip("[]").lower() for host in hosts)
-        self._origins = frozenset(origin.lower() for origin in origins)
+        self._hosts = host_names(hosts)
+        self._origins = origin_patterns(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on when its host is allowed."""
         headers = Headers(scope=scope)
-        if bare_host(headers.get("host", "")) not in self._hosts:
-            text = f"Invalid host header. Allowed hosts: {self._shown}"
+        host = bare_host(headers.get("host", ""))
+        if not host or (self._hosts is not None and host not in self._hosts):
+            text = f"The Host header names none of the allowed hosts. Allowed hosts: {self._shown}"
             await PlainTextResponse(text, 400)(scope, receive, send)
             return
         asked = headers.get("access-control-request-method")
-        if scope["method"] == "OPTIONS" and asked is not None:
+        if scope["method"] == "OPTIONS" and asked:
             await self._preflight(headers, asked)(scope, receive, send)
             return
 
@@ -58,26 +125,29 @@ class Guard:
 
         await self._app(scope, receive, send_with_headers)
 
-    def _is_allowed(self, origin: str | None) -> bool:
-        return origin is not None and origin.lower() in self._origins
+    def _allowed(self, origin: str | None) -> str | None:
+        """What Access-Control-Allow-Origin is to say; null: nothing. Source: A4."""
+        if not origin:
+            return None
+        if self._origins is None:
+            return ANY
+        known = any(_matches(origin.lower(), pattern) for pattern in self._origins)
+        return origin if known else None
 
     def _add_cors(self, origin: str | None, answer: MutableHeaders) -> None:
         answer.add_vary_header("Origin")
-        if self._is_allowed(origin):
-            assert origin is not None
-            answer["Access-Control-Allow-Origin"] = origin
+        if allowed := self._allowed(origin):
+            answer["Access-Control-Allow-Origin"] = allowed
             answer["Access-Control-Allow-Credentials"] = "true"
             answer["Access-Control-Expose-Headers"] = "Link"
 
     def _preflight(self, headers: Headers, method: str) -> Response:
-        origin = headers.get("origin")
         asked = headers.get("access-control-request-headers", "")
         names = {name.strip().lower() for name in asked.split(",") if name.strip()}
         answer = Response(headers={"Vary": _PREFLIGHT_VARY})
         fine = method.upper() in ALLOWED_METHODS and names <= ALLOWED_HEADERS
-        if fine and self._is_allowed(origin):
-            assert origin is not None
-            answer.headers["Access-Control-Allow-Origin"] = origin
+        if fine and (allowed := self._allowed(headers.get("origin"))):
+            answer.headers["Access-Control-Allow-Origin"] = allowed
             answer.headers["Access-Control-Allow-Methods"] = method.upper()
             if asked:
                 answer.headers["Access-Control-Allow-Headers"] = asked

@@ -1,6 +1,7 @@
 """The AgentAPI routes of the bridge. Source: agentapi 1."""
 
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 import msgspec
 from starlette.applications import Starlette
@@ -12,7 +13,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from taskyard_agent.bridge.body import message_request
 from taskyard_agent.bridge.errors import (
-    ErrorDetail,
     Problem,
     problem_response,
     refused_problem,
@@ -22,6 +22,15 @@ from taskyard_agent.bridge.errors import (
 from taskyard_agent.bridge.events import EventStream, Messages, Screen
 from taskyard_agent.bridge.guard import Guard
 from taskyard_agent.bridge.session import Refused, Session
+from taskyard_agent.bridge.shapes import (
+    ErrorDetail,
+    Message,
+    MessageResponse,
+    MessagesResponse,
+    Shape,
+    StatusResponse,
+    UploadResponse,
+)
 from taskyard_agent.bridge.upload import Uploads
 
 PROMPT_HEADER = "X-Taskyard-Prompt-Id"
@@ -36,37 +45,10 @@ INTERRUPTS = frozenset({"\x1b", "\x03"})
 MAX_STREAMS = 256
 """Event streams open at once. Source: N41."""
 
-TRANSPORT = "acp"
+TRANSPORT: Final = "acp"
 
-
-class _Status(msgspec.Struct, frozen=True):
-    schema: str = msgspec.field(name="$schema")
-    status: str
-    agent_type: str
-    transport: str
-
-
-class _Message(msgspec.Struct, frozen=True):
-    id: int
-    content: str
-    role: str
-    time: datetime
-
-
-class _Messages(msgspec.Struct, frozen=True):
-    schema: str = msgspec.field(name="$schema")
-    messages: list[_Message]
-
-
-class _Taken(msgspec.Struct, frozen=True):
-    schema: str = msgspec.field(name="$schema")
-    ok: bool
-
-
-class _Uploaded(msgspec.Struct, frozen=True):
-    schema: str = msgspec.field(name="$schema")
-    ok: bool
-    file_path: str = msgspec.field(name="filePath")
+DOCUMENTS = ("openapi.json", "openapi.yaml", "openapi-3.0.json", "openapi-3.0.yaml")
+"""The OpenAPI document in its two versions and two notations."""
 
 
 class Routes:
@@ -82,16 +64,16 @@ class Routes:
         """Whether the agent takes a message."""
         url = schema_url(request, "StatusResponse")
         status = self._session.record.status
-        return _json("StatusResponse", _Status(url, status, self._agent_type, TRANSPORT))
+        return _json("StatusResponse", StatusResponse(url, status, self._agent_type, TRANSPORT))
 
     async def messages(self, request: Request) -> Response:
         """The whole conversation."""
         shown = [
-            _Message(message.id, message.content, message.role, message.time)
+            Message(message.id, message.content, message.role, message.time)
             for message in self._session.record.conversation.messages
         ]
         url = schema_url(request, "MessagesResponse")
-        return _json("MessagesResponse", _Messages(url, shown))
+        return _json("MessagesResponse", MessagesResponse(url, shown))
 
     async def message(self, request: Request) -> Response:
         """Takes a prompt, or interrupts the agent."""
@@ -100,7 +82,8 @@ class Routes:
             await self._raw(asked.content)
         else:
             await self._prompt(asked.content, request.headers.get(PROMPT_HEADER))
-        return _json("MessageResponse", _Taken(schema_url(request, "MessageResponse"), ok=True))
+        url = schema_url(request, "MessageResponse")
+        return _json("MessageResponse", MessageResponse(url, ok=True))
 
     async def _prompt(self, content: str, prompt_id: str | None) -> None:
         if prompt_id is not None and len(prompt_id) > PROMPT_ID_CHARS:
@@ -123,7 +106,7 @@ class Routes:
         """Stores a file where the agent can read it."""
         path = await self._uploads.store(request)
         url = schema_url(request, "UploadResponse")
-        return _json("UploadResponse", _Uploaded(url, ok=True, file_path=str(path)))
+        return _json("UploadResponse", UploadResponse(url, ok=True, file_path=str(path)))
 
     async def events(self, _: Request) -> Response:
         """Messages, status and errors as they come."""
@@ -157,12 +140,30 @@ class _Counted(Response):
             self._routes.count(-1)
 
 
-def _json(name: str, body: msgspec.Struct) -> Response:
+def _json(name: str, body: Shape) -> Response:
     return Response(msgspec.json.encode(body), 200, schema_link(name), "application/json")
 
 
 async def _root(_: Request) -> Response:
     return RedirectResponse("/chat/embed", 307)
+
+
+async def _document(request: Request) -> Response:
+    # Imported here: it is asked for seldom, and an idle bridge need not hold it.
+    from taskyard_agent.bridge.openapi import file_of, media_type_of
+
+    name = request.url.path.removeprefix("/")
+    return Response(file_of(name), media_type=media_type_of(name))
+
+
+async def _schema(request: Request) -> Response:
+    # Imported here: as above.
+    from taskyard_agent.bridge.openapi import schema_file_of
+
+    found = schema_file_of(request.path_params["name"])
+    if found is None:
+        raise HTTPException(404)
+    return Response(found, media_type="application/json")
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:
@@ -177,20 +178,38 @@ async def _on_http_error(_: Request, error: Exception) -> Response:
     return Response(status_code=error.status_code, headers=error.headers)
 
 
+async def _on_bug(request: Request, _: Exception) -> Response:
+    problem = Problem(500, "internal", "The bridge could not do this. Its log says why.")
+    return problem_response(request, problem)
+
+
+def _route(method: str, path: str, handler: Callable[[Request], Awaitable[Response]]) -> Route:
+    """A route for that verb alone: HEAD is not answered for GET, and would never end on a stream."""
+    route = Route(path, handler, methods=[method])
+    route.methods = {method}
+    return route
+
+
 def make_app(session: Session, agent_type: str, uploads: Uploads) -> ASGIApp:
     """The app; who may call it is checked before anything else."""
     routes = Routes(session, agent_type, uploads)
     app = Starlette(
         routes=[
-            Route("/status", routes.status, methods=["GET"]),
-            Route("/messages", routes.messages, methods=["GET"]),
-            Route("/message", routes.message, methods=["POST"]),
-            Route("/upload", routes.upload, methods=["POST"]),
-            Route("/events", routes.events, methods=["GET"]),
-            Route("/internal/screen", routes.screen, methods=["GET"]),
-            Route("/", _root, methods=["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]),
+            _route("GET", "/status", routes.status),
+            _route("GET", "/messages", routes.messages),
+            _route("POST", "/message", routes.message),
+            _route("POST", "/upload", routes.upload),
+            _route("GET", "/events", routes.events),
+            _route("GET", "/internal/screen", routes.screen),
+            *(_route("GET", f"/{name}", _document) for name in DOCUMENTS),
+            _route("GET", "/schemas/{name}.json", _schema),
+            Route("/", _root, methods=[]),  # none named: any will do
         ],
-        exception_handlers={Problem: _on_problem, HTTPException: _on_http_error},
+        exception_handlers={
+            Problem: _on_problem,
+            HTTPException: _on_http_error,
+            Exception: _on_bug,
+        },
     )
     app.router.redirect_slashes = False
     return Guard(app)

@@ -1,13 +1,16 @@
 """The conversation as AgentAPI shows it: user and agent messages, made from transcript items alone."""
 
 from datetime import datetime
+from typing import Final, Literal
 
 import msgspec
 
 from taskyard_agent.protocol import Item, ItemKind
 
-USER = "user"
-AGENT = "agent"
+Role = Literal["user", "agent"]
+
+USER: Final = "user"
+AGENT: Final = "agent"
 
 
 class Message:
@@ -15,9 +18,9 @@ class Message:
 
     __slots__ = ("_parts", "id", "revision", "role", "time")
 
-    def __init__(self, number: int, role: str, text: str, time: datetime) -> None:
+    def __init__(self, number: int, role: Role, text: str, time: datetime) -> None:
         self.id = number
-        self.role = role
+        self.role: Role = role
         self.time = time
         self.revision = 0
         self._parts = [text]
@@ -112,7 +115,7 @@ class Conversation:
         """The message that the agent is writing; there is always one, even before any prompt."""
         return self.messages[-1] if self.messages else self._append(AGENT, "", time)
 
-    def _append(self, role: str, text: str, time: datetime) -> Message:
+    def _append(self, role: Role, text: str, time: datetime) -> Message:
         message = Message(len(self.messages), role, text, time)
         self.messages.append(message)
         self._touch(message)

@@ -5,6 +5,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
+from typing import Literal
 
 import msgspec
 
@@ -18,6 +19,9 @@ ERRORS_KEPT = 100
 FLIPS_KEPT = 1_000
 """Changes of the status kept for listeners that lag; behind those, only the newest counts."""
 
+Status = Literal["running", "stable"]
+Level = Literal["warning", "error"]
+
 Log = Callable[[str, str], None]
 """Takes the level and the text of a line for the logs."""
 
@@ -25,29 +29,31 @@ log = logging.getLogger("taskyard.bridge")
 
 
 class AgentFault(msgspec.Struct, frozen=True):
-    """Something went wrong that clients should show; level is warning or error."""
+    """Something went wrong that clients should show."""
 
     message: str
-    level: str
+    level: Level
     time: datetime
 
 
 class Record:
     """Journal, conversation and status of one session, and the bell that tells of every change.
 
-    faults and flips are logs with running numbers, so that each listener can be a mere place in them.
+    faults and flips are logs with running numbers, so that each listener can be a mere place in them;
+    changes counts everything that a listener may want to know.
     """
 
     def __init__(self, journal: Journal, clock: Callable[[], datetime]) -> None:
         self.journal = journal
         self.conversation = Conversation()
         self.turn = 0
-        self.status = "running"
+        self.status: Status = "running"
         self.faults: deque[AgentFault] = deque(maxlen=ERRORS_KEPT)
         self.faults_seen = 0
-        self.flips: deque[str] = deque(maxlen=FLIPS_KEPT)
+        self.flips: deque[Status] = deque(maxlen=FLIPS_KEPT)
         self.flips_seen = 0
         self.closed = False
+        self.changes = 0
         self._clock = clock
         self._lost_bytes = 0
         self._warned = False
@@ -62,14 +68,14 @@ class Record:
             self._ring()
         return True
 
-    def fault(self, message: str, *, level: str = "error") -> None:
+    def fault(self, message: str, *, level: Level = "error") -> None:
         """Stores an error or warning and tells all listeners, even when it cannot be stored."""
         self.put(ItemKind.ERROR, {"level": level, "message": message})
         self.faults.append(AgentFault(message, level, self._clock()))
         self.faults_seen += 1
         self._ring()
 
-    def set_status(self, status: str) -> None:
+    def set_status(self, status: Status) -> None:
         """The status that AgentAPI shows: running or stable. Source: A9."""
         if status != self.status:
             self.status = status
@@ -82,8 +88,10 @@ class Record:
         self.closed = True
         self._ring()
 
-    async def changed(self) -> None:
-        """Returns at the next change."""
+    async def changed(self, since: int) -> None:
+        """Returns once `changes` is not what it was, at once when that is so already."""
+        if self.changes != since:
+            return
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiters.add(waiter)
         try:
@@ -92,6 +100,7 @@ class Record:
             self._waiters.discard(waiter)
 
     def _ring(self) -> None:
+        self.changes += 1
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)

@@ -9,8 +9,10 @@ from typing import IO
 
 from starlette.requests import ClientDisconnect, Request
 
-from taskyard_agent.bridge.errors import ErrorDetail, Problem
+from taskyard_agent.bridge.body import arriving
+from taskyard_agent.bridge.errors import Problem
 from taskyard_agent.bridge.multipart import BadForm, PartBegins, PartData, boundary_of, parts
+from taskyard_agent.bridge.shapes import ErrorDetail
 
 FILE_BYTES = 10 * 1024 * 1024
 """Bytes of the largest file; one more is refused, and not read."""
@@ -44,7 +46,7 @@ class Uploads:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".new-") as file:
             try:
                 boundary = boundary_of(request.headers.get("content-type", ""))
-                name, digest = await _receive(parts(request.stream(), boundary), file)
+                name, digest = await _receive(parts(arriving(request), boundary), file)
             except BadForm as error:
                 raise Problem(422, "invalid", _INVALID, ErrorDetail(str(error), "body")) from error
             except ClientDisconnect as error:

@@ -1,6 +1,13 @@
 -- Everything a first server stores. Facts only: statuses are derived (see the functions at the end).
 -- Words in check constraints are the wire's; lifecycle/ and wire/enums.py hold the same lists.
 
+-- Whose database this is: that of the data directory with this id, and of no other.
+create table deployment (
+    only_row boolean primary key default true check (only_row),
+    id uuid not null,
+    claimed_at timestamptz not null
+);
+
 create table organizations (
     id uuid primary key,
     name text not null check (name ~ '^[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*$' and length(name) <= 36),

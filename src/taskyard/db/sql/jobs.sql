@@ -87,6 +87,12 @@ where id = :job_id and attempt = :attempt and worker_id = :worker_id and complet
     and lease_expires_at > run_at
 returning canceled_at;
 
+-- name: release_leases
+-- What this worker held in an earlier life is free at once.
+update provisioner_jobs
+set lease_expires_at = :now, updated_at = :now
+where worker_id = :worker_id and completed_at is null and lease_expires_at > :now;
+
 -- name: finish_job
 -- The job is over; error null means that it was done. No row when the lease was lost.
 update provisioner_jobs

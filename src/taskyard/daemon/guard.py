@@ -1,0 +1,239 @@
+"""What a connection may cost before anybody knows who is at its other end.
+
+uvicorn's protocols trust their peers: they keep headers of any length, wait for them for ever, answer
+pings without looking whether the answers are read, and take connections until no descriptor is left.
+Programs in a workspace reach these sockets too, so each of these has a bound here.
+"""
+
+import asyncio
+import os
+import resource
+import socket
+import struct
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from uvicorn.server import ServerState
+from websockets.frames import Frame
+
+HEAD_BYTES = 64 * 1024
+"""Most bytes of a request's line and headers, of its trailers, and of a chunk's header: what others take too."""
+
+HEAD_S = 20.0
+"""Seconds a request's line and headers may take; a new connection gets as long to begin."""
+
+PEER_CONNECTIONS = 32
+"""Connections of one workspace at once: its agent needs one or two, a program that reports one more."""
+
+SPARE_FILES = 256
+"""Descriptors kept back from connections: for the database, for workspaces being started, for files."""
+
+FEWEST_CONNECTIONS = 64
+"""Connections of one listener where hardly any descriptors are to be had."""
+
+MAX_FILES = 65536
+"""Descriptors that a server asks for; more would only make programs slow that close all they might have."""
+
+UNREAD_BYTES = 1024 * 1024
+"""Most bytes of unread answers to pings; who lets more pile up is not listening."""
+
+MAX_FRAGMENTS = 4096
+"""Frames one message may come in; its size has a bound already, but empty frames have none."""
+
+_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
+
+
+class Peers:
+    """How many connections each workspace has, by what the kernel says of the other end of a Unix socket."""
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+
+    def enter(self, transport: asyncio.BaseTransport) -> str | None:
+        """Whose connection this is, empty for one that is not counted; None when its peer has too many."""
+        name = _peer(transport)
+        if name and self._open[name] >= PEER_CONNECTIONS:
+            return None
+        self._open[name] += 1
+        return name
+
+    def leave(self, name: str) -> None:
+        """One connection less of the one that `enter` named."""
+        self._open[name] -= 1
+        if self._open[name] <= 0:
+            del self._open[name]
+
+
+_PEERS: WeakKeyDictionary[ServerState, Peers] = WeakKeyDictionary()
+"""The peers of each listener, whose connections share one state."""
+
+
+class GuardedHttp(HttpToolsProtocol):
+    """uvicorn's HTTP with bounds on heads and on connections."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._peers = _PEERS.setdefault(server_state, Peers())
+        self._peer: str | None = None
+        self._unparsed = 0
+        self._moved = False
+        self._in_head = True
+        self._slow: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Takes the connection, or hangs up at once where there are too many."""
+        super().connection_made(transport)
+        is_full = len(self.connections) > max_connections()
+        self._peer = None if is_full else self._peers.enter(transport)
+        if self._peer is None:
+            transport.abort()
+            return
+        self._wait_for_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gives the place free."""
+        super().connection_lost(exc)
+        self._head_came()
+        self._leave()
+
+    def data_received(self, data: bytes) -> None:
+        """Parses; ends a connection whose bytes have led to nothing for too long."""
+        self._moved = False
+        super().data_received(data)
+        self._unparsed = 0 if self._moved else self._unparsed + len(data)
+        if self._unparsed > HEAD_BYTES and not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hands the connection over, with its place among those of its peer."""
+        self._head_came()
+        peer, self._peer = self._peer, None
+        super().handle_websocket_upgrade()
+        protocol = self.transport.get_protocol()
+        if peer is not None and isinstance(protocol, GuardedWebSocket):
+            protocol.take_place(self._peers, peer)
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        super().on_message_begin()
+        self._moved = self._in_head = True
+        self._wait_for_head()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keeps a header; a trailer is dropped, as nobody here reads one."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is here."""
+        self._moved, self._in_head = True, False
+        self._head_came()
+        super().on_headers_complete()
+
+    def on_chunk_header(self) -> None:
+        """A chunk begins."""
+        self._moved = True
+
+    def on_body(self, body: bytes) -> None:
+        """Takes a piece of the body."""
+        self._moved = True
+        super().on_body(body)
+
+    def _wait_for_head(self) -> None:
+        if self._slow is None:
+            self._slow = self.loop.call_later(HEAD_S, self._hang_up)
+
+    def _head_came(self) -> None:
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
+
+    def _hang_up(self) -> None:
+        self._slow = None
+        self.transport.abort()
+
+    def _leave(self) -> None:
+        if self._peer is not None:
+            self._peers.leave(self._peer)
+            self._peer = None
+
+
+class GuardedWebSocket(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket with bounds on what control frames and fragments may cost."""
+
+    _peers: Peers | None = None
+    _peer = ""
+
+    def take_place(self, peers: Peers, peer: str) -> None:
+        """Keeps the connection's place among those of its peer until it is lost."""
+        self._peers, self._peer = peers, peer
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gives the place free."""
+        super().connection_lost(exc)
+        if self._peers is not None:
+            self._peers.leave(self._peer)
+            self._peers = None
+
+    def handle_ping(self) -> None:
+        """Answers, unless the answers are not read."""
+        super().handle_ping()
+        if self.transport.get_write_buffer_size() > UNREAD_BYTES:
+            self.transport.abort()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Adds a fragment, unless the message comes in absurdly many."""
+        if len(self.frames) >= MAX_FRAGMENTS:
+            self.transport.abort()
+            return
+        super().handle_cont(event)
+
+
+def max_connections() -> int:
+    """Connections of one listener at once: two listeners then leave descriptors for the rest."""
+    return max(
+        FEWEST_CONNECTIONS, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES) // 2
+    )
+
+
+def raise_file_limit() -> None:
+    """Nothing; this process may open as many files as it is allowed to ask for, within reason."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _peer(transport: asyncio.BaseTransport) -> str:
+    """The workspace at the other end of a Unix socket; empty for TCP and for what runs beside the server.
+
+    As root each workspace has a user id of its own; otherwise it is known by its pid namespace. A peer that
+    ended already is counted with all others that did.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family != socket.AF_UNIX:
+        return ""
+    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, _ = struct.unpack("3i", raw)
+    if uid != os.geteuid():
+        return f"uid {uid}"
+    try:
+        namespace = Path(f"/proc/{pid}/ns/pid").readlink()
+        return "" if namespace == Path("/proc/self/ns/pid").readlink() else str(namespace)
+    except OSError:
+        return "gone"

@@ -1,0 +1,67 @@
+"""A running bridge with a scripted coding agent, and how tests talk to it."""
+
+@asynccontextmanager
+async def bridge(home: Path) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client of a running bridge with a scripted coding agent, ready for a prompt."""
+    port = free_port()
+    health: list[str] = []
+    order = BridgeOrder(
+        home=home,
+        url=f"http://127.0.0.1:{port}",
+        place=Place(CodingAgent("custom", "acp", PUPPET, "allow"), str(home), dict(os.environ)),
+        floor=0,
+        ports={},
+        log=lambda _level, _text: None,
+        on_health=health.append,
+    )
+    serving = Bridge(order)
+    await serving.open()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(serving.run())
+        await until(lambda: health == ["healthy"])
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client:
+            try:
+                yield client
+            finally:
+                await serving.stop(0.5)
+                await serving.end_agent(1)
+                await serving.close()
+
+
+async def stable(client: aiohttp.ClientSession) -> None:
+    async with asyncio.timeout(10):
+        while (await (await client.get("/status")).json())["status"] != "stable":
+            await asyncio.sleep(0.005)
+
+
+async def say(client: aiohttp.ClientSession, text: str) -> None:
+    answer = await client.post("/message", json={"content": text, "type": "user"})
+    assert answer.status == 200, await answer.text()
+
+
+async def event(stream: aiohttp.ClientResponse) -> tuple[str, dict[str, object]]:
+    """The next event of a stream."""
+    async with asyncio.timeout(10):
+        name = (await stream.content.readline()).decode().removeprefix("event: ").strip()
+        data = (await stream.content.readline()).decode().removeprefix("data: ")
+        await stream.content.readline()
+    return name, json.loads(data)
+
+
+FORM = {"Content-Type": "multipart/form-data; boundary=B"}
+
+
+def form(*files: tuple[str, str, bytes]) -> io.BytesIO:
+    """A body with a plain field and these files: field, file name, bytes."""
+    body = b'--B\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello'
+    for field, name, data in files:
+        head = f'Content-Disposition: form-data; name="{field}"; filename="{name}"\r\nX-Y: z'
+        body += b"\r\n--B\r\n" + head.encode() + b"\r\n\r\n" + data
+    return io.BytesIO(body + b"\r\n--B--\r\n")
+
+
+async def upload(client: aiohttp.ClientSession, *files: tuple[str, str, bytes]) -> tuple[int, str]:
+    answer = await client.post("/upload", data=form(*files), headers=FORM)
+    return answer.status, str((await answer.json(content_type=None)).get("filePath"))
+
+

@@ -1,0 +1,125 @@
+"""Input that no honest client sends, for every route: paths, queries, bodies, tokens."""
+
+import re
+
+from taskyard.server.handlers import HANDLERS
+from taskyard.wire.routes import ROUTES, Body, Route
+
+SEGMENTS = (
+    "%00",
+    "a%00b",
+    "%ff%fe",
+    "%ed%a0%80",
+    "%F0%9F%99%82",
+    "%2e%2e%2f%2e%2e",
+    "me%0d%0aX-Bad:%201",
+    "'%3B--",
+    "%25",
+    "99999999999999999999999999",
+    "00000000-0000-0000-0000-000000000000",
+    "{00000000-0000-0000-0000-000000000000}",
+    "urn:uuid:zz",
+    "x" * 5000,
+)
+"""Segments of a path, encoded."""
+
+VALUES = (
+    "%00",
+    "%ff",
+    "%ed%a0%80",
+    "x" * 5000,
+    "-1",
+    "99999999999999999999999999",
+    "1e400",
+    "NaN",
+    "%D9%A1",
+    "0001-01-01T00:00:00-23:59",
+    "9999-12-31T23:59:59-23:59",
+    "owner:%00",
+    "owner:me status:active name:%25 organization:%ff",
+    "last_used_after:9999-12-31T23:59:59-23:59",
+    "%22:::%22%22",
+    "search:%25%25 name:_ author:%00 author_id:x",
+    "github_com_user_id:999999999999999999",
+)
+"""Values of a query, encoded."""
+
+QUERIES = (
+    *("q", "limit", "offset", "after", "before", "after_id", "since", "format", "include_deleted"),
+    *("include_archived", "include_all", "include_expired", "expect_status", "page_token"),
+)
+"""Keys that some route reads."""
+
+DEEP = 100_000
+
+BODIES = (
+    b"",
+    b"\x00",
+    b"\xff\xfe\x00",
+    b"null",
+    b"[]",
+    b"1e999",
+    b'"\\ud800"',
+    b"[" * DEEP,
+    b'{"a":' * DEEP,
+    b'{"input":' + b"9" * 5000 + b"}",
+    b'{"input":NaN}',
+    b'{"input":"\\u0000"}',
+)
+"""Bodies that fit no request."""
+
+TEXTS = (
+    b'"\\ud800"',
+    b'"\\u0000"',
+    b'"' + b"y" * 70_000 + b'"',
+    b'"  \\u202e\\ufeff  "',
+    b"99999999999999999999999999999",
+    b"-9223372036854775808",
+    b"9223372036854775807",
+    b"1e308",
+    b"true",
+    b"null",
+    b"{}",
+    b"[null]",
+    b"[[]]",
+    b'"9999-12-31T23:59:59-23:59"',
+    b'"00000000-0000-0000-0000-000000000000"',
+)
+"""JSON values for each field of a request in turn."""
+
+TOKENS = (
+    "%00aaaaaaaaa-" + "b" * 22,
+    "%ed%a0%80",
+    "%ff" * 33,
+    "-",
+    "aaaaaaaaaa-" + "%00" * 22,
+    "%F0%9F%99%82" * 10 + "-" + "b" * 22,
+    "00000000-0000-0000-0000-000000000000",
+    "x" * 5000,
+)
+"""Tokens as they stand in a query, encoded."""
+
+ANSWERING = [route for route in ROUTES if route.operation in HANDLERS]
+"""Routes that take plain requests."""
+
+
+def targets(route: Route) -> list[str]:
+    """The route's paths with a hostile segment for each parameter, the others being `me`."""
+    names = re.findall(r"\{(\w+)\}", route.path)
+    found = []
+    for nasty in names:
+        for segment in SEGMENTS:
+            path = route.path
+            for name in names:
+                path = path.replace(f"{{{name}}}", segment if name == nasty else "me")
+            found.append(path)
+    return found
+
+
+def bodies(route: Route) -> list[bytes]:
+    """Hostile bodies for a route that takes one."""
+    if route.request is None or route.request in set(Body):
+        return []
+    assert isinstance(route.request, type)
+    names = [f.encode() for f in getattr(route.request, "__struct_encode_fields__", ())]
+    return [*BODIES, *(b'{"%s":%s}' % (name, text) for name in names for text in TEXTS)]

@@ -1,0 +1,116 @@
+"""Connections come back clean, whenever whoever had them is cancelled."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+
+from taskyard.db.pool import Database
+
+pytestmark = pytest.mark.anyio
+
+SLOW_COMMIT = """
+create table slow (n integer);
+create function wait_a_while() returns trigger language plpgsql as
+    $$ begin perform pg_sleep(60); return null; end $$;
+create constraint trigger slow_commit after insert on slow deferrable initially deferred
+    for each row execute function wait_a_while();
+"""
+"""A table of which each commit takes a minute."""
+
+
+@pytest.fixture
+async def single(database_url: str) -> AsyncIterator[Database]:
+    """A pool with one connection, so that whoever comes next gets it; nothing may be complained of."""
+    complaints: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    pool = Database(database_url, size=1)
+    await pool.open()
+    try:
+        yield pool
+    finally:
+        await pool.close()
+        loop.set_exception_handler(None)
+    assert complaints == []
+
+
+@asynccontextmanager
+async def looking(url: str) -> AsyncIterator[Callable[[str], Any]]:
+    """A function that returns once another connection runs a statement that begins so."""
+    conn = await asyncpg.connect(url)
+
+    async def running(words: str) -> None:
+        async with asyncio.timeout(10):
+            while not await conn.fetchval(
+                "select count(*) from pg_stat_activity where datname = current_database()"
+                " and state = 'active' and pid <> pg_backend_pid() and query like $1",
+                f"{words}%",
+            ):
+                await asyncio.sleep(0.005)
+
+    try:
+        yield running
+    finally:
+        await conn.close()
+
+
+async def is_usable(pool: Database) -> bool:
+    """Whether a transaction begins and ends on the pool's connection, at once."""
+    async with asyncio.timeout(10), pool.transaction() as conn:
+        return bool(await conn.fetchval("select pg_current_xact_id_if_assigned() is null"))
+
+
+async def test_cancelled_in_a_commit(single: Database) -> None:
+    """A commit that is cut short takes its connection with it; the next one gets a new one."""
+    async with single.connection() as conn:
+        await conn.execute(SLOW_COMMIT)
+
+    async def insert() -> None:
+        async with single.transaction() as conn:
+            await conn.execute("insert into slow values (1)")
+
+    async with looking(single.url) as running, asyncio.TaskGroup() as group:
+        work = group.create_task(insert())
+        await running("COMMIT")
+        work.cancel()
+    assert await is_usable(single)
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+async def test_cancelled_in_a_statement(single: Database, times: int) -> None:
+    """However often it is cancelled, a transaction that is cut short leaves nothing open."""
+
+    async def wait() -> None:
+        async with single.transaction() as conn:
+            await conn.execute("create table half_made ()")
+            await conn.execute("select pg_sleep(60)")
+
+    async with looking(single.url) as running, asyncio.TaskGroup() as group:
+        work = group.create_task(wait())
+        await running("select pg_sleep")
+        for _ in range(times):
+            work.cancel()
+            await asyncio.sleep(0)
+    assert await is_usable(single)
+    async with single.connection() as conn:
+        assert await conn.fetchval("select to_regclass('half_made')") is None
+
+
+async def test_cancelled_at_the_begin(single: Database) -> None:
+    """A transaction that is cancelled at any of its first awaits leaves nothing open."""
+
+    async def begin() -> None:
+        async with single.transaction():
+            await asyncio.Event().wait()
+
+    for awaits in range(12):
+        async with asyncio.TaskGroup() as group:
+            work = group.create_task(begin())
+            for _ in range(awaits):
+                await asyncio.sleep(0)
+            work.cancel()
+        assert await is_usable(single)
