@@ -5,8 +5,9 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -24,6 +25,9 @@ from taskyard.db.pool import Database, Doorbell
 ZONE = "Asia/Kolkata"
 """A zone with a half-hour offset: code that forgets UTC is off by what no test overlooks."""
 
+FIGURE = "figure"
+"""The name under which reports carry lines for people."""
+
 MEMORY = Path("/dev/shm")
 """Where most Linux machines have a file system in memory; a clone there takes a quarter of the time."""
 
@@ -34,6 +38,27 @@ ROOM_BYTES = 2**30
 def pytest_configure() -> None:
     """Every process of the run lives in the odd zone."""
     os.environ["TZ"] = ZONE
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests measured or counted without judging it, whichever process of the run it was in."""
+    reports = [r for group in terminalreporter.stats.values() for r in group]
+    figures = [
+        value
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == FIGURE and report.when == "call"
+    ]
+    if figures:
+        terminalreporter.section("figures")
+        for line in figures:
+            terminalreporter.line(line)
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Takes a line for the end of the run."""
+    return partial(record_property, FIGURE)
 
 
 @pytest.fixture(scope="session")

@@ -86,6 +86,12 @@ class Given:
     value: object
     where: str
 
+    def shown(self) -> object:
+        """The value as it was written."""
+        if isinstance(self.value, list):
+            return ",".join(str(part) for part in self.value)
+        return self.value
+
 
 _TAKES: Mapping[object, str] = {
     bool: "true or false",
@@ -125,16 +131,18 @@ def _converted(name: str, given: Given) -> object:
     kind = {field.name: field.type for field in msgspec.structs.fields(Settings)}.get(name)
     if kind is None:
         near = get_close_matches(name, Settings.__struct_fields__, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "docs/reference/settings.md lists all."
-        raise StartupError(f"{given.where}: there is no setting {name!r}; {hint}")
+        hint = f"did you mean {near[0]!r}?" if near else "see docs/reference/settings.md"
+        raise StartupError(f"there is no setting {name!r} ({given.where}); {hint}")
     value = given.value
     if name == "data_dir" and isinstance(value, str) and value.startswith("~/"):
         value = str(Path(value).expanduser())  # files and `--data-dir=~/x` come unexpanded
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
-        shown = "(hidden)" if name == "postgres_url" else repr(given.value)
-        raise StartupError(f"{given.where} is {shown}, but takes {_TAKES[kind]}") from error
+        shown = "(hidden)" if name == "postgres_url" else repr(given.shown())
+        raise StartupError(
+            f"the setting {name} ({given.where}) is {shown}, but takes {_TAKES[kind]}"
+        ) from error
 
 
 def _from_file(file: Path) -> dict[str, Given]:
@@ -144,7 +152,7 @@ def _from_file(file: Path) -> dict[str, Given]:
         raise StartupError(f"cannot read the settings file {file}: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise StartupError(f"the settings file {file} is not TOML: {error}") from error
-    return {name: Given(value, f"{name} in {file}") for name, value in values.items()}
+    return {name: Given(value, f"in {file}") for name, value in values.items()}
 
 
 def _from_environ(environ: Mapping[str, str]) -> dict[str, Given]:

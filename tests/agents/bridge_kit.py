@@ -1,5 +1,23 @@
 """A running bridge with a scripted coding agent, and how tests talk to it."""
 
+import asyncio
+import io
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from taskyard_agent.bridge.bridge import Bridge, BridgeOrder
+from taskyard_agent.bridge.keeper import Place
+from taskyard_agent.protocol import CodingAgent
+from tests.agents.fake_server import DEADLINE_S, PUPPET, free_port, until
+
+FORM = {"Content-Type": "multipart/form-data; boundary=B"}
+
+
 @asynccontextmanager
 async def bridge(home: Path) -> AsyncIterator[aiohttp.ClientSession]:
     """A client of a running bridge with a scripted coding agent, ready for a prompt."""
@@ -28,27 +46,44 @@ async def bridge(home: Path) -> AsyncIterator[aiohttp.ClientSession]:
                 await serving.close()
 
 
+def port_of(client: aiohttp.ClientSession) -> int:
+    """The port that the bridge listens on."""
+    port = client._base_url.port if client._base_url else None
+    assert port is not None
+    return port
+
+
 async def stable(client: aiohttp.ClientSession) -> None:
-    async with asyncio.timeout(10):
+    """Returns once the coding agent takes a message."""
+    async with asyncio.timeout(DEADLINE_S):
         while (await (await client.get("/status")).json())["status"] != "stable":
             await asyncio.sleep(0.005)
 
 
 async def say(client: aiohttp.ClientSession, text: str) -> None:
+    """Sends a message, which is taken."""
     answer = await client.post("/message", json={"content": text, "type": "user"})
     assert answer.status == 200, await answer.text()
 
 
 async def event(stream: aiohttp.ClientResponse) -> tuple[str, dict[str, object]]:
     """The next event of a stream."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         name = (await stream.content.readline()).decode().removeprefix("event: ").strip()
         data = (await stream.content.readline()).decode().removeprefix("data: ")
         await stream.content.readline()
     return name, json.loads(data)
 
 
-FORM = {"Content-Type": "multipart/form-data; boundary=B"}
+async def exchange(client: aiohttp.ClientSession, request: bytes) -> bytes:
+    """All that the bridge answers to these bytes until it hangs up."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(client))
+    try:
+        writer.write(request)
+        async with asyncio.timeout(DEADLINE_S):
+            return await reader.read()
+    finally:
+        writer.close()
 
 
 def form(*files: tuple[str, str, bytes]) -> io.BytesIO:
@@ -61,7 +96,6 @@ def form(*files: tuple[str, str, bytes]) -> io.BytesIO:
 
 
 async def upload(client: aiohttp.ClientSession, *files: tuple[str, str, bytes]) -> tuple[int, str]:
+    """Status and path of an upload of these files."""
     answer = await client.post("/upload", data=form(*files), headers=FORM)
     return answer.status, str((await answer.json(content_type=None)).get("filePath"))
-
-

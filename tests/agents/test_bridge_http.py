@@ -1,20 +1,11 @@
-"""The bridge's AgentAPI over real HTTP: shapes, refusals, hosts and origins, events, uploads."""
+"""The bridge's routes over real HTTP: shapes, verbs, uploads."""
 
-import asyncio
-import io
-import json
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiohttp
 import pytest
 
-from taskyard_agent.bridge.bridge import Bridge, BridgeOrder
-from taskyard_agent.bridge.keeper import Place
-from taskyard_agent.protocol import CodingAgent
-from tests.agents.fake_server import PUPPET, free_port, until
+from tests.agents.bridge_kit import bridge, stable, upload
 
 pytestmark = pytest.mark.anyio
 
@@ -46,16 +37,46 @@ async def test_shapes(tmp_path: Path) -> None:
         assert (agent["id"], agent["role"], agent["content"]) == (1, "agent", "01")
 
 
-async def test_other_routes(tmp_path: Path) -> None:
-    """The root leads to the chat; unknown paths and wrong verbs are answered as upstream does."""
+async def test_root(tmp_path: Path) -> None:
+    """With any verb the root leads to the chat page."""
     async with bridge(tmp_path) as client:
-        answer = await client.get("/", allow_redirects=False)
-        assert (answer.status, answer.headers["Location"]) == (307, "/chat/embed")
-        for path in ("/chat/embed", "/nothing", "/status/"):
+        for verb in (
+            "GET",
+            "HEAD",
+            "POST",
+            "PUT",
+            "PATCH",
+            "DELETE",
+            "OPTIONS",
+            "TRACE",
+            "PROPFIND",
+        ):
+            answer = await client.request(verb, "/", allow_redirects=False)
+            assert (answer.status, answer.headers["Location"]) == (307, "/chat/embed"), verb
+
+
+async def test_unknown_paths(tmp_path: Path) -> None:
+    """A path that leads nowhere, the chat page that is not built in included, is a text with 404."""
+    async with bridge(tmp_path) as client:
+        for path in ("/chat", "/chat/embed", "/nothing", "/status/", "/docs", "/schemas/No.json"):
             answer = await client.get(path)
+            assert (answer.status, await answer.text()) == (404, "404 page not found"), path
+            assert answer.content_type == "text/plain"
+            answer = await client.post("/chat")
             assert (answer.status, await answer.text()) == (404, "404 page not found")
-        answer = await client.post("/status")
-        assert (answer.status, await answer.text()) == (405, "")
+
+
+async def test_wrong_verbs(tmp_path: Path) -> None:
+    """A known path with another verb is 405 without a body; HEAD is another verb than GET."""
+    gets = ["/status", "/messages", "/events", "/internal/screen", "/openapi.json"]
+    gets += ["/openapi-3.0.yaml", "/schemas/Message.json"]
+    wrong = [(path, verb) for path in gets for verb in ("HEAD", "POST", "OPTIONS", "DELETE")]
+    wrong += [(path, verb) for path in ("/message", "/upload") for verb in ("GET", "HEAD", "PUT")]
+    async with bridge(tmp_path) as client:
+        for path, verb in wrong:
+            answer = await client.request(verb, path)
+            assert (answer.status, await answer.read()) == (405, b""), (verb, path)
+            assert "X-Agentapi-Code" not in answer.headers
 
 
 @pytest.mark.parametrize("size", [0, 1, 100_000, 10 * 1024 * 1024])
@@ -76,14 +97,11 @@ async def test_upload(tmp_path: Path, size: int) -> None:
     assert not paths[0].parent.parent.exists()
 
 
-async def test_refused_uploads(tmp_path: Path) -> None:
-    """Too large, no file, two files, no form, no end: each is refused with its status."""
+async def test_upload_names(tmp_path: Path) -> None:
+    """The name of a file is kept as it is, whatever letters it has; only folders are cut off."""
     async with bridge(tmp_path) as client:
-        large = bytes(10 * 1024 * 1024 + 1)
-        assert (await upload(client, ("file", "a", large)))[0] == 400
-        assert (await upload(client, ("other", "a", b"x")))[0] == 422
-        assert (await upload(client, ("file", "a", b"x"), ("file", "b", b"y")))[0] == 422
-        assert (await upload(client, ("file", "..", b"x")))[0] == 422
-        assert (await client.post("/upload", json={})).status == 422
-        torn = form(("file", "a", b"abc")).read()[:-9]
-        assert (await client.post("/upload", data=torn, headers=FORM)).status == 422
+        for sent, kept in (("/etc/ü x.txt", "ü x.txt"), ("a\\b", "a\\b"), ("日本", "日本")):
+            _, path = await upload(client, ("file", sent, b"x"))
+            assert Path(path).name == kept
+            assert Path(path).parent.name == "2d711642b726b044"  # the digest of an x
+            assert Path(path).parent.parent.name.startswith("agentapi-uploads-")

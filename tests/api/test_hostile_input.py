@@ -2,13 +2,14 @@
 
 import asyncio
 import re
+from collections.abc import Sequence
 
 import pytest
 
 from taskyard.wire.base import NIL_UUID
 from taskyard.wire.routes import BY_OPERATION, Auth, Route
 from tests.api.agent_seat import AgentSeat, started
-from tests.api.hostile_kit import ANSWERING, QUERIES, TOKENS, VALUES, bodies, targets
+from tests.api.hostile_kit import ANSWERING, TOKENS, bodies, queries, targets
 from tests.api.seed import Api
 
 pytestmark = pytest.mark.anyio
@@ -22,7 +23,7 @@ async def tried(api: Api, token: str, method: str, target: str, body: bytes | No
         headers = {"Coder-Session-Token": token} if token else {}
         response = await api.client.request(method, target, content=body, headers=headers)
         status, answer = response.status_code, response.content
-    fine = 200 <= status < 500 and b"Traceback" not in answer
+    fine = (200 <= status < 500 or status == 502) and b"Traceback" not in answer
     return None if fine else f"{method} {target[:120]} {(body or b'')[:60]!r}: {answer[:300]!r}"
 
 
@@ -38,14 +39,14 @@ async def asked(api: Api, token: str, method: str, target: str) -> tuple[int, by
     return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else 0, answer
 
 
-async def check(api: Api, token: str, requests: list[tuple[str, str, bytes | None]]) -> None:
+async def check(api: Api, token: str, requests: Sequence[tuple[str, str, bytes | None]]) -> None:
     """Nothing when every request gets a proper answer."""
     wrong = [
         w
         for method, target, body in requests
         if (w := await tried(api, token, method, target, body))
     ]
-    assert wrong == []
+    assert not wrong, "\n".join(wrong)
 
 
 def filled(route: Route, seat: AgentSeat) -> str:
@@ -74,18 +75,7 @@ async def test_paths(api: Api) -> None:
 async def test_queries(api: Api) -> None:
     """A value of a query may be anything, for every key that any route reads."""
     seat = await started(api)
-    requests: list[tuple[str, str, bytes | None]] = [
-        ("GET", f"{filled(route, seat)}?{key}={value.replace(' ', '+')}", None)
-        for route in ANSWERING
-        for key in QUERIES
-        for value in VALUES
-        if route.method == "GET"
-        and route.auth is Auth.SESSION
-        and (
-            key in ("q", "limit")
-            or route.operation.startswith(("list", "get_workspace", "get_file"))
-        )
-    ]
+    requests = [("GET", f"{filled(route, seat)}?{query}", None) for route, query in queries()]
     await check(api, api.owner.token, requests)
 
 

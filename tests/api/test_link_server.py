@@ -1,55 +1,42 @@
-"""The server's end of the agent link: a real agent link against the served application, over TCP and a Unix socket."""
+"""The server's end of the agent link: what agents say reaches people, over TCP and a Unix socket."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 
-from taskyard.control.agents import in_utc
 from taskyard.control.services import Services
 from taskyard.daemon.listen import Listener, listen_unix
 from taskyard.errors import AgentUnreachable
 from taskyard.server.app import build_app
 from taskyard.server.handlers import HANDLERS, SOCKETS
 from taskyard.wire.routes import ROUTES, Auth
-from taskyard_agent.link import Link, LinkTarget, TokenRefused
-from taskyard_agent.mux import CallFailed, Handlers, LinkError, Mux
+from taskyard_agent.link import LinkTarget, TokenRefused
+from taskyard_agent.mux import CallFailed
 from taskyard_agent.protocol import (
-    MAX_FRAME_BYTES,
     PROTOCOL,
     AppHealthReport,
-    Data,
     Hello,
     ItemKind,
     Items,
-    ItemsStored,
     LifecycleReport,
     LogLine,
     LogLines,
     Nothing,
-    Open,
-    Opened,
-    SentItem,
     Welcome,
 )
-from tests.api.agent_seat import AgentSeat, started
-from tests.api.conftest import serving
-from tests.api.seed import Api, connected
-from tests.link.pair import attend, sender
+from tests.api.agent_seat import started
+from tests.api.link_kit import Agent, dialed, gone, item, row, running, until
+from tests.api.seed import Api
 
 pytestmark = pytest.mark.anyio
-
-DEADLINE_S = 10.0
 
 TEMPLATE = """
 [template]
@@ -81,110 +68,6 @@ name = "size"
 type = "number"
 default = 7
 """
-
-
-async def until(check: Callable[[], Awaitable[object]]) -> None:
-    """Returns once the check holds."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not await check():
-            await asyncio.sleep(0.005)
-
-
-class Agent:
-    """A workspace agent reduced to its link."""
-
-    def __init__(self, seat: AgentSeat, url: str, ports: dict[int, int]) -> None:
-        self.seat = seat
-        self.welcomes: list[Welcome] = []
-        self.link = Link(
-            LinkTarget(url, seat.token),
-            "1.2.3",
-            Handlers(),
-            self._connected,
-            refused_after_s=0.2,
-            moved_ports=ports,
-        )
-
-    async def _connected(self, welcome: Welcome) -> None:
-        self.welcomes.append(welcome)
-
-    async def tell(self, method: str, params: msgspec.Struct) -> None:
-        """Returns once the server has answered. Raises CallFailed, LinkLost."""
-        await self.link.call(method, params, Nothing)
-
-    async def lifecycle(self, state: str) -> None:
-        """The agent is in that state."""
-        await self.tell("lifecycle", LifecycleReport(state, self.seat.api.now))
-
-    async def health(self, health: str, slug: str = "shell") -> None:
-        """The app is in that health."""
-        await self.tell("app_health", AppHealthReport(slug, health))
-
-    async def items(self, *items: SentItem) -> int:
-        """How far the server holds the items."""
-        return (await self.link.call("items", Items(list(items)), ItemsStored)).acked_seq
-
-
-@asynccontextmanager
-async def running(
-    seat: AgentSeat, *, url: str | None = None, ports: dict[int, int] | None = None
-) -> AsyncIterator[Agent]:
-    """A linked agent, until the block ends."""
-    agent = Agent(seat, url or seat.api.url, ports or {})
-    async with asyncio.TaskGroup() as group:
-        group.create_task(agent.link.run())
-        try:
-            await until(lambda: _linked(agent))
-            yield agent
-        finally:
-            await agent.link.close()
-
-
-async def _linked(agent: Agent) -> bool:
-    return bool(agent.welcomes)
-
-
-@asynccontextmanager
-async def dialed(
-    seat: AgentSeat, *, hello: bool = True
-) -> AsyncIterator[tuple[ClientConnection, Mux]]:
-    """A bare connection that nothing makes again, after its hello unless told."""
-    async with LinkTarget(seat.api.url, seat.token).dial() as socket:
-        try:
-            async with asyncio.TaskGroup() as group:
-                mux = Mux(sender(socket), group, Handlers(), accept=_hold_open)
-                group.create_task(attend(socket, mux))
-                if hello:
-                    await mux.call("hello", Hello(PROTOCOL, "1"), Welcome)
-                try:
-                    yield socket, mux
-                finally:
-                    mux.end("the test is over")
-                    await socket.close()
-        except* LinkError:
-            pass
-
-
-async def _hold_open(stream: Any) -> None:
-    await stream.accept()
-    await stream.wait_closed()
-
-
-def item(seq: int, kind: ItemKind = ItemKind.LOG, data: bytes = b"{}") -> SentItem:
-    """An item sent just now."""
-    return SentItem(seq, datetime.fromisoformat("2026-01-31T12:00:00Z"), 1, kind, data)
-
-
-async def row(seat: AgentSeat) -> Any:
-    """The stored agent."""
-    async with seat.api.services.db.connection() as conn:
-        return await conn.fetchrow("select * from workspace_agents where id = $1", seat.agent_id)
-
-
-async def gone(seat: AgentSeat) -> bool:
-    """Whether the server has noted that the agent is not connected."""
-    found = await row(seat)
-    return found["server_id"] is None and found["disconnected_at"] is not None
 
 
 @asynccontextmanager
@@ -350,7 +233,7 @@ async def test_health_of_apps_without_check(api: Api) -> None:
 async def test_logs_reach_their_readers(api: Api) -> None:
     """Lines of each source come in order, whatever characters programs print."""
     seat = await started(api)
-    at = in_utc(datetime.fromisoformat("2026-01-31T13:00:00+01:00"))
+    at = datetime.fromisoformat("2026-01-31T13:00:00+01:00")
     async with running(seat) as agent:
         lines = [LogLine(at, "error", "one\n"), LogLine(at, "loud", "t\0wo")]
         await agent.tell("logs", LogLines("start", lines))
@@ -431,119 +314,6 @@ async def test_the_end_of_a_link_is_noted(api: Api) -> None:
     shown = (await api.get(f"/api/v2/workspaceagents/{seat.agent_id}")).json()
     assert shown["status"] == "disconnected"
     assert shown["disconnected_at"]
-
-
-async def test_the_newest_connection_wins(api: Api) -> None:
-    """A second connection of an agent takes the place of the first, which is closed and changes nothing."""
-    seat = await started(api)
-    async with dialed(seat) as (first, _):
-        older = await api.services.links.get(seat.agent_id)
-        async with dialed(seat) as (_, mux):
-            async with asyncio.timeout(DEADLINE_S):
-                await first.wait_closed()
-            newest = await api.services.links.get(seat.agent_id)
-            assert newest is not older
-            assert older.lost
-            async with await newest.open_stream(1):
-                pass
-            await mux.call("heartbeat", Nothing(), Nothing)
-            assert not await gone(seat)
-    await until(partial(gone, seat))
-
-
-async def test_connecting_again_and_again(api: Api) -> None:
-    """However connections of one agent overlap and end, the last one that stays is the one that is stored."""
-    seat = await started(api)
-
-    async def brief() -> None:
-        async with dialed(seat):
-            pass
-
-    for _ in range(5):
-        async with dialed(seat) as (_, mux):
-            async with asyncio.TaskGroup() as group:
-                for _ in range(3):
-                    group.create_task(brief())
-            await until(partial(_settled, api, seat))
-        async with dialed(seat) as (_, mux):
-            assert not await gone(seat)
-            await mux.call("heartbeat", Nothing(), Nothing)
-            assert (await row(seat))["server_id"] == api.services.server_id
-
-
-async def _settled(api: Api, seat: AgentSeat) -> bool:
-    """Whether links and store agree."""
-    return api.services.links.holds(seat.agent_id) != await gone(seat)
-
-
-GARBAGE: dict[str, bytes | str] = {
-    "text": "hello",
-    "noise": b"\xc1\xff\x00garbage",
-    "empty": b"",
-    "stream": msgspec.msgpack.encode(Data(9, b"x")),
-    "open": msgspec.msgpack.encode(Open(1, 22)),
-    "opened": msgspec.msgpack.encode(Opened(1)),
-    "deep": b"\x91" * 5000,
-    "large": b"x" * (MAX_FRAME_BYTES + 1),
-}
-
-
-@pytest.mark.parametrize("name", GARBAGE)
-async def test_garbage_ends_only_its_own_link(api: Api, name: str) -> None:
-    """A frame that breaks the rules closes that connection; it takes nobody's place and nobody else notices."""
-    seat, other = await started(api), await started(api)
-    async with dialed(seat) as (_, mux), dialed(other) as (_, neighbour):
-        async with LinkTarget(api.url, seat.token).dial() as socket:
-            await socket.send(GARBAGE[name])
-            with pytest.raises(ConnectionClosed):
-                async with asyncio.timeout(DEADLINE_S):
-                    await socket.recv()
-        await mux.call("heartbeat", Nothing(), Nothing)
-        await neighbour.call("heartbeat", Nothing(), Nothing)
-    async with dialed(seat) as (socket, _), dialed(other) as (_, neighbour):
-        await socket.send(GARBAGE[name])
-        async with asyncio.timeout(DEADLINE_S):
-            await socket.wait_closed()
-        await until(partial(gone, seat))
-        await neighbour.call("heartbeat", Nothing(), Nothing)
-
-
-async def test_a_failure_of_ours_ends_one_link(api: Api) -> None:
-    """What the server cannot store for a reason of its own is not taken for stored: the agent connects again."""
-    seat = await started(api)
-    async with running(seat) as agent:
-        await api.execute("alter table workspace_agent_logs rename to away")
-        with pytest.raises(LinkError):
-            await agent.tell("logs", LogLines("start", [LogLine(api.now, "info", "x")]))
-        await api.execute("alter table away rename to workspace_agent_logs")
-        await until(partial(_welcomed, agent, 2))
-        await agent.tell("logs", LogLines("start", [LogLine(api.now, "info", "x")]))
-    assert await api.value("select count(*) from workspace_agent_logs") == 1
-
-
-async def _welcomed(agent: Agent, times: int) -> bool:
-    return len(agent.welcomes) >= times and agent.link.connected
-
-
-async def test_a_silent_link_is_closed(services: Services) -> None:
-    """Who says nothing for as long as a lease is gone, even if nobody hung up."""
-    settings = msgspec.structs.replace(services.settings, agent_lease_s=0.6)
-    changed = replace(services, settings=settings)
-    async with serving(changed) as url, connected(changed, url) as api:
-        seat = await started(api)
-        async with dialed(seat) as (socket, _):
-            async with asyncio.timeout(DEADLINE_S):
-                await socket.wait_closed()
-            await until(partial(gone, seat))
-        async with running(seat) as agent:
-            until_ = api.now + timedelta(seconds=1.4)
-            await until(partial(_leased, seat, until_))
-            assert len(agent.welcomes) == 1
-
-
-async def _leased(seat: AgentSeat, until_: datetime) -> bool:
-    expires: datetime = (await row(seat))["lease_expires_at"]
-    return expires > until_
 
 
 async def test_a_message_goes_all_the_way(api: Api) -> None:

@@ -13,7 +13,18 @@ from tests.house.tree import ROOT
 
 VERBS = ("demo", "server", "setup", "test", "check", "fmt", "build", "bench", "docs", "lock")
 
-PROGRAMS = ("bash", "cat", "dirname", "find", "flock", "readlink", "rm", "sha256sum", "sleep")
+PROGRAMS = (
+    "bash",
+    "cat",
+    "chmod",
+    "dirname",
+    "find",
+    "flock",
+    "readlink",
+    "rm",
+    "sha256sum",
+    "sleep",
+)
 """All that ./yard calls, beside Python, uv and just."""
 
 FAKE_UV = """\
@@ -145,6 +156,21 @@ def test_demo_installs_less(checkout: Path, with_uv: dict[str, str]) -> None:
     yard(checkout, "setup", env=with_uv)
     yard(checkout, "demo", env=with_uv)
     assert calls(with_uv)[2:] == ["requirements/dev.txt"]
+
+
+def test_the_command_line_is_at_hand(
+    checkout: Path, with_uv: dict[str, str], tmp_path: Path
+) -> None:
+    """`.venv/bin/taskyard` is the command line of the checkout, through a link from elsewhere too."""
+    package = checkout / "src" / "taskyard" / "cli"
+    package.mkdir(parents=True)
+    (package / "main.py").write_text("import sys; print(sys.argv[1:])\n")
+    yard(checkout, "setup", env=with_uv)
+    link = tmp_path / "taskyard"
+    link.symlink_to(checkout / ".venv" / "bin" / "taskyard")
+    env = with_uv | {"PYTHONPATH": str(checkout / "src")}  # the fake .venv reads no .pth
+    done = subprocess.run([link, "a b"], capture_output=True, text=True, check=True, env=env)
+    assert done.stdout == "['a b']\n"
 
 
 def test_a_moved_checkout_keeps_working(checkout: Path, with_uv: dict[str, str]) -> None:

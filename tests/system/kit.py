@@ -1,8 +1,11 @@
 """A real server as a real process, used as people use it, and a look at what it leaves behind."""
 
+import io
 import os
+import tarfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -10,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from taskyard.daemon.postgres import EmbeddedPostgres
-from taskyard.sdk import Client
+from taskyard.sdk import ApiError, Client
 from taskyard.sdk.local import LocalServer
 from taskyard.wire.enums import JobStatus, TaskState, TaskStatus
 from taskyard.wire.identity import (
@@ -20,10 +23,18 @@ from taskyard.wire.identity import (
     LoginRequest,
 )
 from taskyard.wire.tasks import CreateTaskRequest, Task
+from taskyard.wire.templates import (
+    CreateTemplateRequest,
+    CreateTemplateVersionRequest,
+    TemplateVersion,
+)
 
 T = TypeVar("T")
 
 PASSWORD = "a throw-away password"
+LASTING = {"TASKYARD_RECONCILE_S": "0.2", "TASKYARD_STOP_GRACE_S": "2"}
+"""Settings of the server that many tests share: its reconciler looks often, its grace is not the default."""
+
 DEADLINE_S = 60.0
 LOOK_S = 0.02
 
@@ -79,6 +90,18 @@ class World:
         token = signed_in(self.server.url, f"{name}@example.com")
         return self._keep(Client(self.server.url, token))
 
+    def tidy(self) -> None:
+        """Deletes every task, whoever made it."""
+
+        def none_left() -> bool | None:
+            left = self.owner.list_tasks().tasks
+            for task in left:
+                with suppress(ApiError):  # a build is at work, or somebody was faster: asked again
+                    self.owner.delete_task("me", task.id)
+            return None if left else True
+
+        until("the tasks to be gone", none_left)
+
     def restart(self) -> None:
         """Starts the server again on its directory, after it ended in whatever way."""
         self.server.start()
@@ -128,15 +151,41 @@ def shell_version(client: Client) -> UUID | None:
     return None
 
 
-def until(what: str, look: Callable[[], T | None]) -> T:
+def pushed(world: World, name: str, files: dict[str, str]) -> TemplateVersion:
+    """A version of a new template made of these files, once its import is over."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, text in files.items():
+            info = tarfile.TarInfo(path)
+            info.size = len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+    file_id = world.owner.upload_file(buffer.getvalue(), "application/x-tar").hash
+    request = CreateTemplateVersionRequest(
+        file_id=file_id, storage_method="file", provisioner="echo"
+    )
+    version = world.owner.create_template_version("default", request)
+
+    def over() -> TemplateVersion | None:
+        found = world.owner.get_template_version(version.id)
+        return found if found.job.status in (JobStatus.SUCCEEDED, JobStatus.FAILED) else None
+
+    found = until("the import to be over", over)
+    if found.job.status is JobStatus.SUCCEEDED:
+        world.owner.create_template(
+            "default", CreateTemplateRequest(name=name, template_version_id=version.id)
+        )
+    return found
+
+
+def until(what: str, look: Callable[[], T | None], *, within_s: float = DEADLINE_S) -> T:
     """What the look finds, once it is not None; fails after a deadline."""
-    deadline = time.monotonic() + DEADLINE_S
+    deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         found = look()
         if found is not None:
             return found
         time.sleep(LOOK_S)
-    raise AssertionError(f"waited {DEADLINE_S:g} s in vain for {what}")
+    raise AssertionError(f"waited {within_s:g} s in vain for {what}")
 
 
 def processes_of(data_dir: Path) -> dict[int, str]:

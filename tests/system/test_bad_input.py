@@ -1,25 +1,19 @@
 """What bad input gets: a clear error that names the thing and the way out, and nothing half-made."""
 
-import io
 import os
 import shutil
 import socket
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from taskyard.sdk.local import LocalServer
 from taskyard.wire.enums import JobStatus, TaskStatus
 from taskyard.wire.tasks import CreateTaskRequest, Task
-from taskyard.wire.templates import (
-    CreateTemplateRequest,
-    CreateTemplateVersionRequest,
-    TemplateVersion,
-)
-from tests.system.kit import World, until
+from tests.system.kit import World, pushed, until
 
 COMMAND = [sys.executable, "-P", "-m", "taskyard.cli.main", "server"]
 
@@ -49,12 +43,12 @@ def test_a_port_in_use(data_dir: Path) -> None:
     assert "--port" in said
 
 
-def test_a_data_directory_in_use(world: World) -> None:
+def test_a_data_directory_in_use(shared: World) -> None:
     """The directory and the server that holds it are named; that server is not disturbed."""
-    said = refusal("--data-dir", str(world.server.data_dir), "--port", "0")
-    assert str(world.server.data_dir) in said
-    assert str(world.server.process.pid) in said
-    assert world.owner.get_user("me").username == "ada"
+    said = refusal("--data-dir", str(shared.server.data_dir), "--port", "0")
+    assert str(shared.server.data_dir) in said
+    assert str(shared.server.process.pid) in said
+    assert shared.owner.get_user("me").username == "ada"
 
 
 def test_a_data_directory_of_a_newer_release(data_dir: Path) -> None:
@@ -82,32 +76,6 @@ def test_an_unknown_setting_value(data_dir: Path) -> None:
     assert "port" in said
 
 
-def pushed(world: World, name: str, files: dict[str, str]) -> TemplateVersion:
-    """A version of a new template made of these files, once its import is over."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path, text in files.items():
-            info = tarfile.TarInfo(path)
-            info.size = len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
-    file_id = world.owner.upload_file(buffer.getvalue(), "application/x-tar").hash
-    request = CreateTemplateVersionRequest(
-        file_id=file_id, storage_method="file", provisioner="echo"
-    )
-    version = world.owner.create_template_version("default", request)
-
-    def over() -> TemplateVersion | None:
-        found = world.owner.get_template_version(version.id)
-        return found if found.job.status in (JobStatus.SUCCEEDED, JobStatus.FAILED) else None
-
-    found = until("the import to be over", over)
-    if found.job.status is JobStatus.SUCCEEDED:
-        world.owner.create_template(
-            "default", CreateTemplateRequest(name=name, template_version_id=version.id)
-        )
-    return found
-
-
 BAD_TEMPLATES = [
     ("unknown key", {"taskyard.toml": "[workspace]\nmemroy = '1GiB'\n"}, "memory"),
     ("script missing", {"taskyard.toml": "[scripts]\nstart = 'setup.sh'\n"}, "setup.sh"),
@@ -117,12 +85,12 @@ BAD_TEMPLATES = [
 
 
 @pytest.mark.parametrize(("_name", "files", "named"), BAD_TEMPLATES)
-def test_bad_templates(world: World, _name: str, files: dict[str, str], named: str) -> None:
+def test_bad_templates(shared: World, _name: str, files: dict[str, str], named: str) -> None:
     """An import that fails says which file and key, in the job's error and its log."""
-    version = pushed(world, "bad", files)
+    version = pushed(shared, "bad", files)
     assert version.job.status is JobStatus.FAILED
     assert named in str(version.job.error)
-    log = world.owner.get_template_version_logs(version.id)
+    log = shared.owner.get_template_version_logs(version.id)
     assert any(named in line.output for line in log)
 
 
@@ -141,29 +109,29 @@ BAD_AGENTS = [
 
 
 @pytest.mark.parametrize(("name", "command", "named"), BAD_AGENTS)
-def test_bad_coding_agents(world: World, name: str, command: str, named: str) -> None:
+def test_bad_coding_agents(shared: World, name: str, command: str, named: str) -> None:
     """A coding agent that cannot run makes the task an error, and the agent's log says why."""
-    version = pushed(world, "bad-agent", agent_template(command))
+    version = pushed(shared, f"bad-agent-{uuid4().hex[:8]}", agent_template(command))
     assert version.job.status is JobStatus.SUCCEEDED, version.job.error
     request = CreateTaskRequest(template_version_id=version.id, input="hello")
-    task = world.owner.create_task("me", request)
+    task = shared.owner.create_task("me", request)
 
     def failed() -> Task | None:
-        found = world.owner.get_task("me", task.id)
+        found = shared.owner.get_task("me", task.id)
         return found if found.status is TaskStatus.ERROR else None
 
     found = until(f"an error of an agent that {name}", failed)
     assert found.workspace_agent_id is not None
-    log = world.owner.get_workspace_agent_logs(found.workspace_agent_id)
+    log = shared.owner.get_workspace_agent_logs(found.workspace_agent_id)
     assert any(named in line.output for line in log), [line.output for line in log]
-    world.owner.delete_task("me", task.id)
+    shared.owner.delete_task("me", task.id)
 
 
-def test_a_coding_agent_that_floods(world: World) -> None:
+def test_a_coding_agent_that_floods(shared: World) -> None:
     """A turn of 30 MB of output passes; the server stays small and the task usable."""
-    task = world.create("head -c 30000000 /dev/zero | tr '\\0' 'x' | fold -w 1000; echo flooded")
-    text = world.says(task.id, "flooded")
+    task = shared.create("head -c 30000000 /dev/zero | tr '\\0' 'x' | fold -w 1000; echo flooded")
+    text = shared.says(task.id, "flooded")
     assert text.count("x") >= 30_000_000
-    status = Path(f"/proc/{world.server.process.pid}/status").read_text()
+    status = Path(f"/proc/{shared.server.process.pid}/status").read_text()
     print([line for line in status.splitlines() if line.startswith(("VmHWM", "VmRSS"))])
-    assert shutil.disk_usage(world.server.data_dir).free > 0
+    assert shutil.disk_usage(shared.server.data_dir).free > 0

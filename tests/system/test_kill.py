@@ -12,8 +12,11 @@ from taskyard.wire.enums import TaskStatus
 from taskyard.wire.tasks import Task, TaskSendRequest
 from tests.system.kit import World, agents_of, processes_of, until
 
-SLOW = "for i in $(seq 1 600); do echo line $i of the turn; sleep 0.05; done; echo the turn is over"
-"""A turn of half a minute that says something all the time."""
+LINES = 240
+SLOW = (
+    f"for i in $(seq {LINES}); do echo line $i of the turn; sleep 0.05; done; echo the turn is over"
+)
+"""A turn of twelve seconds that says something all the time: longer than any restart takes."""
 
 
 @pytest.fixture
@@ -85,6 +88,7 @@ async def test_kill_of_the_agent(world: World, working: Task) -> None:
     await transcript_is_whole(world, working, seen)
 
 
+@pytest.mark.all_tier
 @pytest.mark.anyio
 async def test_kill_of_the_server(world: World, working: Task) -> None:
     """The workspace works on; the next server on the directory finds it, and nothing said meanwhile is lost."""
@@ -94,11 +98,12 @@ async def test_kill_of_the_server(world: World, working: Task) -> None:
     world.restart()
     text = world.says(working.id, "the turn is over")
     assert agents_of(world.server.data_dir, "-m taskyard_agent run") == [agent]
-    assert all(f"line {number} of" in text for number in range(1, 601))
+    assert all(f"line {number} of" in text for number in range(1, LINES + 1))
     usable(world, working)
     await transcript_is_whole(world, working, seen)
 
 
+@pytest.mark.all_tier
 @pytest.mark.anyio
 async def test_kill_of_postgres(world: World, working: Task) -> None:
     """The server starts it again under itself; the workspace does not notice."""
@@ -124,6 +129,7 @@ def answers(world: World, task: Task) -> str | None:
         return None
 
 
+@pytest.mark.all_tier
 def test_kill_of_a_worker(data_dir: Path, tmp_path: Path) -> None:
     """Another worker takes its jobs over within the lease; the task becomes usable once, not twice."""
     options = ["--roles", "api"]

@@ -4,12 +4,14 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from taskyard.daemon.postgres import EmbeddedPostgres
 from taskyard.sdk.local import LocalServer
 
 SERVER = [sys.executable, "-P", "-m", "taskyard.cli.main", "server", "--port", "0"]
@@ -17,7 +19,9 @@ AS_A_ROOT_OF_NOTHING = ["unshare", "--user", "--map-root-user"]
 """A root without the user ids that workspaces get, as in a container without them."""
 
 
-def refusal(*options: str, prefix: tuple[str, ...] = (), **environment: str) -> str:
+def refusal(
+    *options: str, prefix: tuple[str, ...] = (), environment: Mapping[str, str] | None = None
+) -> str:
     """What a server that does not start says: one line, no traceback."""
     ended = subprocess.run(
         [*prefix, *SERVER, *options],
@@ -25,7 +29,7 @@ def refusal(*options: str, prefix: tuple[str, ...] = (), **environment: str) -> 
         text=True,
         timeout=60,
         check=False,
-        env={**os.environ, **environment},
+        env={**os.environ, **(environment or {})},
     )
     assert ended.returncode == 1, ended.stderr
     assert ended.stdout == ""
@@ -43,6 +47,15 @@ def user_namespaces() -> bool:
         return False
 
 
+@pytest.fixture
+def empty_database(postgres_url: str) -> Iterator[str]:
+    """The address of a database that nobody has used."""
+    name = f"empty_{uuid4().hex}"
+    run_sql(postgres_url, f'create database "{name}"', "select 1")
+    try:
+        yield urlsplit(postgres_url)._replace(path=f"/{name}").geturl()
+    finally:
+        run_sql(postgres_url, f'drop database "{name}" with (force)', "select 1")
 
 
 def run_sql(url: str, *statements: str) -> list[asyncpg.Record]:
@@ -62,7 +75,7 @@ def run_sql(url: str, *statements: str) -> list[asyncpg.Record]:
 
 @pytest.mark.skipif(not user_namespaces(), reason="needs user namespaces")
 def test_no_walls_for_workspaces(data_dir: Path) -> None:
-    """Where workspaces cannot be confined the server says why and how to go without; a demo ends likewise."""
+    """Where workspaces cannot be confined the server says why, and how to go without walls."""
     said = refusal("--data-dir", str(data_dir), prefix=tuple(AS_A_ROOT_OF_NOTHING))
     assert "cannot be confined" in said
     assert "--allow-unconfined" in said
@@ -76,43 +89,39 @@ def test_a_database_that_is_not_reached(data_dir: Path) -> None:
     assert "hunter2" not in said
 
 
-def test_a_database_of_something_else(data_dir: Path) -> None:
+def test_a_database_of_something_else(data_dir: Path, empty_database: str) -> None:
     """Somebody else's tables are named, and nothing is added to them."""
-    postgres = data_dir.parent / f"{data_dir.name}-pg"
-    with LocalServer(postgres):
-        url = EmbeddedPostgres(postgres / "postgres").url
-        run_sql(url, "create schema old", "alter schema public rename to ours", "select 1")
-        run_sql(url, "alter schema old rename to public", "create table public.bills ()", "select 1")
-        said = refusal("--data-dir", str(data_dir), "--postgres-url", url)
-        tables = run_sql(url, "select tablename from pg_tables where schemaname = 'public'")
+    tables = "select relname from pg_class where relnamespace = 'public'::regnamespace"
+    run_sql(empty_database, "create table bills ()", "select 1")
+    said = refusal("--data-dir", str(data_dir), "--postgres-url", empty_database)
     assert "bills" in said
-    assert [row["tablename"] for row in tables] == ["bills"]
+    assert [row["relname"] for row in run_sql(empty_database, tables)] == ["bills"]
 
 
-def test_a_database_of_another_data_directory(data_dir: Path) -> None:
-    """Two data directories on one database would each run every task: the second is told whose it is."""
-    first = data_dir.parent / f"{data_dir.name}-first"
-    with LocalServer(first):
-        url = EmbeddedPostgres(first / "postgres").url
-        said = refusal("--data-dir", str(data_dir), "--postgres-url", url)
-        assert (first / "deployment_id").read_text().strip() in said
+def test_a_database_of_another_data_directory(data_dir: Path, empty_database: str) -> None:
+    """Two directories on one database would run every task twice: the second is told whose it is."""
+    first = data_dir.parent / "first"
+    with LocalServer(first, options=["--postgres-url", empty_database]):
+        said = refusal("--data-dir", str(data_dir), "--postgres-url", empty_database)
+    assert (first / "deployment_id").read_text().strip() in said
+    assert str(data_dir) in said
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("TASKYARD_PORT", "many"), ("TASKYARD_ROLES", "api,boss")]
+    ("variable", "value"), [("TASKYARD_MAX_RUNNING", "many"), ("TASKYARD_ROLES", "api,boss")]
 )
 def test_a_variable_that_cannot_be_read(data_dir: Path, variable: str, value: str) -> None:
     """The variable and what it holds are named."""
-    said = refusal("--data-dir", str(data_dir), **{variable: value})
+    said = refusal("--data-dir", str(data_dir), environment={variable: value})
     assert variable in said
     assert value in said
 
 
 def test_a_settings_file_with_a_slip(data_dir: Path) -> None:
     """The file, the key and the key that was meant are named."""
-    file = data_dir / "settings.toml"
+    file = data_dir.parent / "settings.toml"
     file.write_text("prot = 4\n")
-    said = refusal("--data-dir", str(data_dir / "data"), "--config", str(file))
+    said = refusal("--data-dir", str(data_dir), "--config", str(file))
     assert str(file) in said
     assert "'prot'" in said
     assert "'port'" in said

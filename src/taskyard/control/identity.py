@@ -246,7 +246,7 @@ async def list_members(
 
 
 def _user_filter(q: str) -> db.UserFilter:
-    found = search.parse_query(q, USER_KEYS, "search")
+    found = search.parse_query(q.replace("\0", "\ufffd"), USER_KEYS, "search")
     if isinstance(found, list):
         violations = [(v.field, search.explain(v, USER_KEYS)) for v in found]
         raise Invalid("The search query for users cannot be read.", violations)

@@ -153,6 +153,8 @@ def _split(token: str | None) -> tuple[str, str]:
             "key_malformed",
             f"The second part of an API key has {SECRET_LENGTH} characters; this has {len(secret)}.",
         )
+    if not (token.isascii() and token.replace("-", "").isalnum()):
+        raise Unauthenticated("key_malformed", "An API key has only letters and digits.")
     return key_id, secret
 
 

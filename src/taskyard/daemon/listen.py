@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -65,10 +66,18 @@ def listen_tcp(host: str, port: int) -> socket.socket:
     except OSError as error:
         sock.close()
         raise StartupError(
-            f"cannot listen on {host} port {port}: {error.strerror}. "
-            "Stop what uses it, or choose another with --port (0 takes any free one)."
+            f"cannot listen on {host} port {port}: {error.strerror}. {_way_out(error)}"
         ) from error
     return sock
+
+
+def _way_out(error: OSError) -> str:
+    """What to do about an address and port that cannot be had."""
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "Choose an address of this machine with --host (0.0.0.0 takes all of them)."
+    if error.errno == errno.EACCES:
+        return "Choose a port above 1023 with --port, or start the server as root."
+    return "Stop what uses it, or choose another with --port (0 takes any free one)."
 
 
 def listen_unix(path: Path) -> socket.socket:

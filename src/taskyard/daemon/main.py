@@ -10,14 +10,13 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4, uuid5
 
-import asyncpg
 import structlog
 import uvloop
 from starlette.types import ASGIApp
@@ -30,17 +29,16 @@ from taskyard.control.services import Services
 from taskyard.control.shutdown import pause_all, stop_what_is_left
 from taskyard.control.starters import keep_starters
 from taskyard.control.worker import Executor, Worker
+from taskyard.daemon.database import open_database
 from taskyard.daemon.datadir import DataDir
 from taskyard.daemon.listen import Listener, listen_tcp, listen_unix
 from taskyard.daemon.logs import configure_logs
-from taskyard.daemon.postgres import EmbeddedPostgres
 from taskyard.db.jobs import JobKind
-from taskyard.db.migrate import migrate
 from taskyard.db.pool import Database, Doorbell
 from taskyard.drivers.base import Driver
 from taskyard.drivers.echo.driver import EchoDriver
 from taskyard.drivers.sandbox.driver import SandboxDriver
-from taskyard.errors import StartupError
+from taskyard.errors import DriverError, StartupError
 from taskyard.server.app import build_app
 from taskyard.server.handlers import HANDLERS, SOCKETS
 from taskyard.wire.routes import ROUTES, Auth
@@ -62,14 +60,17 @@ EXECUTORS: Mapping[str, Executor] = {
 
 @dataclass(slots=True)
 class Stop:
-    """How the server was told to stop: by hand means that workspaces are paused first."""
+    """How the server was told to stop: by hand means that no workspace is left; twice, that it hurries."""
 
     told: asyncio.Event
+    told_again: asyncio.Event
     by_hand: bool = False
 
     def tell(self, *, by_hand: bool) -> None:
         """Told once more, there is no waiting for workspaces."""
-        self.by_hand = by_hand and not self.told.is_set()
+        if self.told.is_set():
+            self.told_again.set()
+        self.by_hand = self.by_hand or by_hand
         self.told.set()
 
 
@@ -98,7 +99,7 @@ def _complain(error: BaseException) -> None:
 
 async def serve(settings: Settings) -> None:
     """A server from start to stop. Raises StartupError."""
-    stop = Stop(asyncio.Event())
+    stop = Stop(asyncio.Event(), asyncio.Event())
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, lambda: stop.tell(by_hand=True))
     loop.add_signal_handler(signal.SIGTERM, lambda: stop.tell(by_hand=False))
@@ -106,14 +107,14 @@ async def serve(settings: Settings) -> None:
         is_api = Role.API in settings.roles
         data = stack.enter_context(DataDir(Path(settings.data_dir), attach=not is_api))
         sockets = _sockets(settings, data) if is_api else None
-        url = await stack.enter_async_context(_database_url(settings, data))
-        services = await stack.enter_async_context(_services(settings, data, url))
+        db = await stack.enter_async_context(open_database(settings, data))
+        services = _services(settings, data, db)
         drivers = await _drivers(settings, data)
         async with asyncio.TaskGroup() as group:
             running = Running(group, services, drivers)
             await running.start(sockets)
             await stop.told.wait()
-            await running.stop(by_hand=stop.by_hand)
+            await running.stop(stop)
 
 
 class Running:
@@ -158,13 +159,12 @@ class Running:
         sys.stdout.flush()
         log.info("server.ready", address=host, **services.settings.shown())
 
-    async def stop(self, *, by_hand: bool) -> None:
+    async def stop(self, stop: Stop) -> None:
         """Ends everything in order; workspaces first when a person stops the server."""
-        settings = self._services.settings
-        pausing = by_hand and Role.WORKER in settings.roles
+        pausing = stop.by_hand and Role.WORKER in self._services.settings.roles
+        log.info("server.stopping", workspaces="are paused" if pausing else "go on")
         if pausing:
-            log.info("server.pausing", grace_s=settings.stop_grace_s)
-            await pause_all(self._services, within_s=settings.stop_grace_s + PAUSE_MARGIN_S)
+            await self._pause(stop.told_again)
         for listener in self._listeners:
             listener.should_exit = True
         if self._serving:
@@ -174,6 +174,12 @@ class Running:
         await asyncio.wait(self._loops)
         if pausing and (left := await stop_what_is_left(self._drivers)):
             log.warning("server.workspaces_cut", count=left)
+
+    async def _pause(self, hurry: asyncio.Event) -> None:
+        """Returns once no workspace runs, or when time or somebody's patience is over."""
+        within_s = self._services.settings.stop_grace_s + PAUSE_MARGIN_S
+        if not await pause_all(self._services, within_s=within_s, hurry=hurry):
+            log.warning("server.pausing_cut_short", by_hand=hurry.is_set())
 
     def _loop(self, work: Coroutine[None, None, None]) -> None:
         self._loops.append(self._group.create_task(work))
@@ -201,61 +207,17 @@ def _sockets(settings: Settings, data: DataDir) -> Sockets:
     return Sockets(public, listen_unix(data.link_socket), address)
 
 
-@asynccontextmanager
-async def _database_url(settings: Settings, data: DataDir) -> AsyncIterator[str]:
-    """The address of the database; a Postgres of our own lives as long as the block."""
-    if settings.postgres_url is not None:
-        yield settings.postgres_url
-        return
-    postgres = EmbeddedPostgres(data.postgres)
-    if Role.API not in settings.roles:
-        yield postgres.url
-        return
-    await postgres.start()
-    try:
-        async with asyncio.TaskGroup() as group:
-            keeper = group.create_task(_keep_alive(postgres))
-            try:
-                yield postgres.url
-            finally:
-                keeper.cancel()
-    finally:
-        await postgres.stop()
-
-
-async def _keep_alive(postgres: EmbeddedPostgres) -> None:
-    """Starts our Postgres again whenever it dies under us."""
-    while True:
-        code = await postgres.wait_dead()
-        log.error("postgres.died", exit_code=code)
-        await postgres.restart()
-        log.info("postgres.restarted")
-
-
-@asynccontextmanager
-async def _services(settings: Settings, data: DataDir, url: str) -> AsyncIterator[Services]:
-    """What use cases work with, on a migrated database."""
-    db = Database(url)
-    try:
-        await migrate(url)
-        await db.open()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        raise StartupError(
-            f"the database cannot be used: {error}. Check the address, the password and that it runs "
-            "(--postgres-url or TASKYARD_POSTGRES_URL)."
-        ) from error
-    try:
-        yield Services(
-            settings=settings,
-            db=db,
-            doorbell=Doorbell(url),
-            links=Links(patience_s=LINK_PATIENCE_S),
-            server_id=uuid4(),
-            deployment_id=data.deployment_id,
-            now=lambda: datetime.now(UTC),
-        )
-    finally:
-        await db.close()
+def _services(settings: Settings, data: DataDir, db: Database) -> Services:
+    """What use cases work with."""
+    return Services(
+        settings=settings,
+        db=db,
+        doorbell=Doorbell(db.url),
+        links=Links(patience_s=LINK_PATIENCE_S),
+        server_id=uuid4(),
+        deployment_id=data.deployment_id,
+        now=lambda: datetime.now(UTC),
+    )
 
 
 async def _drivers(settings: Settings, data: DataDir) -> dict[str, Driver]:
@@ -265,7 +227,10 @@ async def _drivers(settings: Settings, data: DataDir) -> dict[str, Driver]:
     sandbox = SandboxDriver(
         data.workspaces, data.link_socket.parent, allow_unconfined=settings.allow_unconfined
     )
-    await sandbox.probe()
+    try:
+        await sandbox.probe()
+    except DriverError as error:
+        raise StartupError(str(error)) from error
     log.info("driver.ready", driver=sandbox.name, mode=sandbox.mode)
     echo = EchoDriver(data.path / "echo", f"unix:{data.link_socket}")
     return {sandbox.name: sandbox, echo.name: echo}

@@ -14,7 +14,9 @@ _CLAIM = statement("deployment", "claim_deployment_as_system", NoRow)
 _GET = statement("deployment", "get_deployment_as_system", IdRow)
 
 
-async def claim_deployment_as_system(conn: "Connection", deployment_id: UUID, now: datetime) -> None:
+async def claim_deployment_as_system(
+    conn: "Connection", deployment_id: UUID, now: datetime
+) -> None:
     """Makes the database that of this data directory, unless it is another's."""
     await _CLAIM.execute(conn, id=deployment_id, now=now)
 

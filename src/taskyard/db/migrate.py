@@ -11,6 +11,9 @@ from taskyard.errors import DatabaseNewer, StartupError
 ADVISORY_LOCK = 7_245_001
 """Any fixed number: servers that start together take turns on it."""
 
+CONNECT_TIMEOUT_S = 10.0
+"""How long a database may take to let us in; the next rack answers within milliseconds."""
+
 LOCK_TIMEOUT = "4s"
 """How long a migration may wait for a table lock before it gives up rather than block everybody."""
 

@@ -133,6 +133,8 @@ async def _authenticated(services: Services, route: Route, connection: HTTPConne
         session = await deps.session_actor(services, connection, now)
     elif route.auth is Auth.AGENT:
         agent = await deps.agent_actor(services, connection, now)
+    else:
+        deps.refuse_foreign_page(connection)
     return Call(services, route, connection, now, session, agent)
 
 

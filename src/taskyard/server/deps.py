@@ -24,8 +24,9 @@ HEADER = "Coder-Session-Token"
 
 
 async def session_actor(services: Services, connection: HTTPConnection, now: datetime) -> Actor:
-    """The signed-in user; raises Unauthenticated or UserSuspended."""
-    _refuse_foreign_origin(connection)
+    """The signed-in user; raises Unauthenticated, UserSuspended, Forbidden for the page of another origin."""
+    if COOKIE in connection.cookies:
+        refuse_foreign_page(connection)
     return await keys.authenticate(services, token_of(connection), now)
 
 
@@ -113,12 +114,15 @@ def _uuid_or_none(raw: str) -> UUID | None:
         return None
 
 
-def _refuse_foreign_origin(connection: HTTPConnection) -> None:
-    """A page of another origin must not act with the cookie of a user's browser."""
-    if COOKIE not in connection.cookies or connection.scope.get("method", "GET") in ("GET", "HEAD"):
+def refuse_foreign_page(connection: HTTPConnection) -> None:
+    """Nothing, unless a page of another origin acts by somebody's browser; then raises Forbidden.
+
+    Such a page can change things, or open a WebSocket and read it, but not read what a plain GET answers.
+    """
+    if connection.scope["type"] == "http" and connection.scope["method"] in ("GET", "HEAD"):
         return
     site = connection.headers.get("sec-fetch-site", "same-origin")
     origin = connection.headers.get("origin")
     host = connection.headers.get("host", "")
     if site not in ("same-origin", "none") or (origin and origin.partition("://")[2] != host):
-        raise Forbidden("use a cookie from a page of another origin")
+        raise Forbidden("act from a page of another origin")

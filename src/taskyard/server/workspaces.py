@@ -1,6 +1,7 @@
 """Handlers: workspaces, their builds, their agents, and the logs of both."""
 
-from datetime import datetime
+import contextlib
+from datetime import UTC, datetime
 from uuid import UUID
 
 from starlette.websockets import WebSocket
@@ -186,11 +187,12 @@ def _since(call: Call) -> datetime | None:
     raw = call.query("since")
     if not raw:
         return None
-    try:
-        at = datetime.fromisoformat(raw)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
+    at = None
+    with contextlib.suppress(ValueError, OverflowError):
+        found = datetime.fromisoformat(raw)
+        # A time that UTC has no year for is none that the database could compare with.
+        at = found.astimezone(UTC) if found.tzinfo else None
+    if at is None:
         raise RequestRefused(
             "invalid_query", 'The query parameter "since" must be a time.', "Give RFC 3339."
         )
