@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
+from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,9 @@ while read -r line; do echo "  $line"; sleep 0.1; done < ~/ranking.txt
 """
 FOLLOW_UP = "echo \"The winner is: $(awk 'NR==1 {print $2}' ~/ranking.txt)\""
 CHANGED = 'echo "Still here after the pause: $(wc -l < ~/ranking.txt) lines in ranking.txt"'
+
+STARTING = "Starting workspace"
+"""The part of a build's log that says how the workspace runs."""
 
 PATIENCE_S = 60.0
 """How long any one step may take before the demo gives up; each takes seconds at most."""
@@ -81,6 +85,7 @@ class Demo:
         with self.step("task: created to active"):
             self._create(version_id)
             self._until("the task to be active", self._is(TaskStatus.ACTIVE))
+            self._show_walls()
         with self.step("task: the job runs, its log as it grows"):
             self._watch_turn()
         with self.step("follow-up is sent and answered"):
@@ -130,6 +135,15 @@ class Demo:
         self._task_id = task.id
         self._expect(task.status is TaskStatus.PENDING, f"a new task is {task.status}")
         print(f"   task {task.name}, {task.id}")
+
+    def _show_walls(self) -> None:
+        """What the build says of where the task runs, whether it is confined above all."""
+        workspace_id = self._client.get_task("me", self._task_id).workspace_id
+        assert workspace_id is not None
+        build = self._client.get_workspace(workspace_id).latest_build
+        for line in self._client.get_workspace_build_logs(build.id):
+            if line.stage == STARTING:
+                print(f"   {line.output}")
 
     def _is(self, status: TaskStatus) -> Callable[[], Task | None]:
         def look() -> Task | None:
@@ -244,10 +258,17 @@ class Demo:
 
 def main() -> int:
     """Runs the demo; 0 when every step was right."""
+    parser = ArgumentParser("./yard demo", description="The main job, in a throw-away server.")
+    parser.add_argument(
+        "--allow-unconfined",
+        action="store_true",
+        help="run the task without walls where this machine cannot have them",
+    )
+    options = ["--allow-unconfined"] if parser.parse_args().allow_unconfined else []
     began = time.perf_counter()
     data_dir = Path(tempfile.mkdtemp(prefix="taskyard-demo-"))
     data_dir.chmod(0o711)  # a database that gave up root must be able to pass
-    server = LocalServer(data_dir)
+    server = LocalServer(data_dir, options=options)
     demo = Demo(server)
     try:
         demo.run()

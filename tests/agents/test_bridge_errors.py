@@ -91,7 +91,7 @@ ROWS: list[tuple[bytes, str | None, int, set[tuple[object, object]]]] = [
 ]
 
 
-async def test_bad_messages(tmp_path: Path) -> None:
+async def test_N40_bad_messages(tmp_path: Path) -> None:
     """Each wrong body has its status, and everything that is wrong with it is named."""
     async with bridge(tmp_path) as client:
         for body, media, status, expected in ROWS:
@@ -131,7 +131,7 @@ async def test_what_is_tolerated(tmp_path: Path) -> None:
             await stable(client)
 
 
-async def test_busy(tmp_path: Path) -> None:
+async def test_A30_N10_N40_busy(tmp_path: Path) -> None:
     """A message to an agent that works is refused, and leaves nothing behind; Ctrl-C frees it."""
     async with bridge(tmp_path) as client:
         await say(client, "wait")
@@ -143,7 +143,7 @@ async def test_busy(tmp_path: Path) -> None:
         await stable(client)
 
 
-async def test_bad_uploads(tmp_path: Path) -> None:
+async def test_N41_bad_uploads(tmp_path: Path) -> None:
     """Too large, no file, two files, no name, no form, no end: each is refused with its status."""
     large = bytes(10 * 1024 * 1024 + 1)
     torn = form(("file", "a", b"abc")).read()[:-9]

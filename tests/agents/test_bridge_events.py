@@ -65,7 +65,7 @@ def told(frames: Iterator[bytes]) -> list[tuple[str, object]]:
     return found
 
 
-async def test_a6_replay(tmp_path: Path) -> None:
+async def test_A6_replay(tmp_path: Path) -> None:
     """A stream begins with messages by id, one status and the errors; then it tells each change."""
     async with bridge(tmp_path) as client:
         await say(client, "stop refusal")
@@ -92,7 +92,7 @@ async def test_a6_replay(tmp_path: Path) -> None:
             assert statuses == ["running", "stable"]
 
 
-async def test_a6_errors_kept(record: Record) -> None:
+async def test_A6_errors_kept(record: Record) -> None:
     """The replay holds the newest hundred errors, oldest first, and news none of them again."""
     for number in range(120):
         record.fault(str(number))
@@ -102,7 +102,7 @@ async def test_a6_errors_kept(record: Record) -> None:
     assert told(source.news()) == []
 
 
-async def test_a6_changes_during_replay(record: Record) -> None:
+async def test_A6_changes_during_replay(record: Record) -> None:
     """What changes while a replay is read is told once: by the replay or right after it."""
     prompt(record, "one")
     source = Messages(record, "custom")
@@ -119,7 +119,7 @@ async def test_a6_changes_during_replay(record: Record) -> None:
     assert told(source.news()) == [("agent_error", "late"), ("status_change", "stable")]
 
 
-async def test_a8_changed_messages_only(record: Record) -> None:
+async def test_A8_changed_messages_only(record: Record) -> None:
     """A message comes again, whole, when its text is another; the others do not."""
     source = Messages(record, "custom")
     prompt(record, "one")
@@ -130,7 +130,7 @@ async def test_a8_changed_messages_only(record: Record) -> None:
     assert told(source.news()) == []
 
 
-async def test_a9_flips(record: Record) -> None:
+async def test_A9_flips(record: Record) -> None:
     """The first status is running; it is told when it flips, each time, and not otherwise."""
     source = Messages(record, "custom")
     assert told(source.replay()) == [("status_change", "running")]
@@ -141,7 +141,7 @@ async def test_a9_flips(record: Record) -> None:
     assert [value for _, value in told(source.news())] == ["stable", "running", "stable"]
 
 
-async def test_a10_order(record: Record) -> None:
+async def test_A10_order(record: Record) -> None:
     """Of what happened together errors come first, then the status, then messages by id."""
     source = Messages(record, "custom")
     told(source.replay())
@@ -157,7 +157,7 @@ async def test_a10_order(record: Record) -> None:
     ]
 
 
-async def test_a7_screen(tmp_path: Path) -> None:
+async def test_A7_screen(tmp_path: Path) -> None:
     """The screen is the answer so far, told at once and when it changes, trimmed at its end only."""
     async with bridge(tmp_path) as client, client.get("/internal/screen") as stream:
         assert {name: stream.headers[name] for name in HEADERS} == HEADERS
@@ -171,7 +171,7 @@ async def test_a7_screen(tmp_path: Path) -> None:
             pass
 
 
-async def test_a11_many_listeners(tmp_path: Path) -> None:
+async def test_A11_many_listeners(tmp_path: Path) -> None:
     """A hundred streams, one of which is never read, all learn the end of the turn."""
     async with bridge(tmp_path) as client:
         connector = aiohttp.TCPConnector(limit=0)
@@ -190,15 +190,15 @@ async def test_a11_many_listeners(tmp_path: Path) -> None:
 async def stuck(client: aiohttp.ClientSession) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A stream of events whose reader takes next to nothing until it is read from."""
     small = socket.socket()
-    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
     small.connect(("127.0.0.1", port_of(client)))
-    reader, writer = await asyncio.open_connection(sock=small, limit=4096)
+    reader, writer = await asyncio.open_connection(sock=small, limit=1 << 16)
     writer.write(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await reader.readuntil(b"status_change")
     return reader, writer
 
 
-async def test_a11_slow_reader(tmp_path: Path) -> None:
+async def test_A11_slow_reader(tmp_path: Path) -> None:
     """Who reads too slowly to get every event still learns how the turn ended."""
     async with bridge(tmp_path) as client:
         reader, writer = await stuck(client)
@@ -212,7 +212,7 @@ async def test_a11_slow_reader(tmp_path: Path) -> None:
 
 
 @pytest.mark.all_tier
-async def test_a11_stuck_reader(tmp_path: Path) -> None:
+async def test_A11_stuck_reader(tmp_path: Path) -> None:
     """Who leaves a frame unread for 5 s is cut off; what was on its way still comes."""
     async with bridge(tmp_path) as client:
         reader, writer = await stuck(client)
@@ -225,7 +225,7 @@ async def test_a11_stuck_reader(tmp_path: Path) -> None:
         writer.close()
 
 
-async def test_a11_end(tmp_path: Path) -> None:
+async def test_A11_end(tmp_path: Path) -> None:
     """A bridge that stops ends all streams in order."""
     async with asyncio.TaskGroup() as tasks, bridge(tmp_path) as client:
         ends = []

@@ -43,7 +43,7 @@ async def guarded(hosts: list[str], origins: list[str]) -> AsyncIterator[aiohttp
             await listener.close(0)
 
 
-async def test_a1_hosts(tmp_path: Path) -> None:
+async def test_A1_hosts(tmp_path: Path) -> None:
     """Only the names of the loopback are answered, on every route, whatever the port says."""
     fine = ["localhost:1", "LOCALHOST", "[::1]:3284", "[::1]", "127.0.0.1", "localhost:"]
     bad = ["example.com", "localhost.", "", "::1", "[::1]x", "[::1", "localhost:x", "localhost:1:2"]
@@ -60,7 +60,7 @@ async def test_a1_hosts(tmp_path: Path) -> None:
                 assert not any(name.startswith(ALLOW) for name in answer.headers)
 
 
-async def test_a1_no_host(tmp_path: Path) -> None:
+async def test_A1_no_host(tmp_path: Path) -> None:
     """A request without a Host is refused, in both versions of HTTP."""
     async with bridge(tmp_path) as client:
         for version in ("1.0", "1.1"):
@@ -68,7 +68,7 @@ async def test_a1_no_host(tmp_path: Path) -> None:
             assert answer.startswith(b"HTTP/1.1 400 ")
 
 
-def test_a2_allowed_hosts() -> None:
+def test_A2_allowed_hosts() -> None:
     """A list is names without ports, IPv6 in brackets; a star allows all and is not checked further."""
     assert host_names(["LocalHost", "[::1]"]) == frozenset({"localhost", "::1"})
     assert host_names(["a b", "*", "http://x"]) is None
@@ -78,7 +78,7 @@ def test_a2_allowed_hosts() -> None:
             host_names(entries)
 
 
-def test_a3_allowed_origins() -> None:
+def test_A3_allowed_origins() -> None:
     """An entry is cut after its port and in lower case; without a scheme it stops the start."""
     assert origin_patterns(["HTTP://A:1/path?q", "https://*.b"]) == ("http://a:1", "https://*.b")
     assert origin_patterns(["http://a", "*"]) is None
@@ -88,7 +88,7 @@ def test_a3_allowed_origins() -> None:
             origin_patterns(entries)
 
 
-async def test_a3_wildcard() -> None:
+async def test_A3_wildcard() -> None:
     """A star in an origin stands for any text between what is left and right of it."""
     async with guarded(["*"], ["https://a*a.example"]) as client:
         for origin, allowed in (
@@ -104,7 +104,7 @@ async def test_a3_wildcard() -> None:
                 assert answer.headers.get(ALLOW + "Origin") == (origin if allowed else None)
 
 
-async def test_a4_origins(tmp_path: Path) -> None:
+async def test_A4_origins(tmp_path: Path) -> None:
     """An allowed origin gets its headers on every answer; a foreign one is served without."""
     async with bridge(tmp_path) as client:
         for path in ("/status", "/messages", "/nothing", "/events"):
@@ -119,7 +119,7 @@ async def test_a4_origins(tmp_path: Path) -> None:
                 assert not any(name.startswith("Access-Control-") for name in answer.headers)
 
 
-async def test_a4_any_origin() -> None:
+async def test_A4_any_origin() -> None:
     """Where all origins are allowed, the answer says so with a star."""
     async with guarded(["*"], ["*"]) as client:
         async with client.get("/", headers={"Origin": "https://any.example"}) as answer:
@@ -128,7 +128,7 @@ async def test_a4_any_origin() -> None:
             assert answer.headers[ALLOW + "Origin"] == "*"
 
 
-async def test_a5_preflights(tmp_path: Path) -> None:
+async def test_A5_preflights(tmp_path: Path) -> None:
     """A preflight is an empty 200, which repeats what was asked when all of it is allowed."""
     async with bridge(tmp_path) as client:
         for path in ("/message", "/nothing"):
@@ -154,7 +154,7 @@ async def test_a5_preflights(tmp_path: Path) -> None:
         {"Access-Control-Request-Headers": "content-type, x-evil"},
     ],
 )
-async def test_a5_refused_preflights(change: dict[str, str]) -> None:
+async def test_A5_refused_preflights(change: dict[str, str]) -> None:
     """One thing that is not allowed leaves out all headers that would allow; a bad host is a 400."""
     async with guarded(["127.0.0.1"], [ORIGIN]) as client:
         answer = await client.options("/message", headers=PREFLIGHT | change)

@@ -80,7 +80,7 @@ async def test_wrong_verbs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 100_000, 10 * 1024 * 1024])
-async def test_upload(tmp_path: Path, size: int) -> None:
+async def test_A49_upload(tmp_path: Path, size: int) -> None:
     """A file of up to 10 MiB is stored whole under its base name; the same one again is the same path."""
     async with bridge(tmp_path) as client:
         data = os.urandom(size // 2) + b"\r\n--" * (size - size // 2)
@@ -97,7 +97,7 @@ async def test_upload(tmp_path: Path, size: int) -> None:
     assert not paths[0].parent.parent.exists()
 
 
-async def test_upload_names(tmp_path: Path) -> None:
+async def test_A49_names(tmp_path: Path) -> None:
     """The name of a file is kept as it is, whatever letters it has; only folders are cut off."""
     async with bridge(tmp_path) as client:
         for sent, kept in (("/etc/ü x.txt", "ü x.txt"), ("a\\b", "a\\b"), ("日本", "日本")):

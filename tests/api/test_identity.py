@@ -229,6 +229,21 @@ async def test_a_cookie_from_another_origin_is_refused(api: Api) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_page_of_another_origin_cannot_sign_in_or_follow(api: Api) -> None:
+    """It cannot sign a browser in as somebody else, take a new server, or read a log by the browser's cookie."""
+    foreign = {"Origin": "https://evil.example", "Content-Type": "text/plain"}
+    for path in ("/api/v2/users/login", "/api/v2/users/first"):
+        answer = await api.client.post(path, content=b"{}", headers=foreign)
+        assert answer.status_code == 403
+        assert (await api.client.post(path, content=b"{}")).status_code != 403
+    cookie = {"Cookie": f"coder_session_token={api.owner.token}", **foreign}
+    url = f"ws{api.url.removeprefix('http')}/api/v2/workspaceagents/{UUID(int=0)}/logs?follow"
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(url, additional_headers=cookie, proxy=None)
+    assert refused.value.response.status_code == 403
+
+
+@pytest.mark.anyio
 async def test_T6_unknown_paths_and_wrong_verbs_are_json(api: Api) -> None:
     """What is not served says so in JSON, with a word for programs."""
     unknown = await api.get("/api/v2/nothing/here")

@@ -368,9 +368,10 @@ async def test_one_message_that_is_too_long(world: World, letter: str) -> None:
 async def test_a_big_transcript(world: World) -> None:
     """A conversation over many pages of items is read whole, and its end is what stays."""
     place = await seat(world)
-    batch = [user(1, "go")]
-    batch += [says(n, f"{n:06d} words and more\n", n // 10) for n in range(2, 4002)]
-    await place.store(*batch)
+    await place.store(user(1, "go"))
+    pieces = [says(n, f"{n:06d} words and more\n", n // 10) for n in range(2, 4002)]
+    for first in range(0, len(pieces), 1000):
+        await place.store(*pieces[first : first + 1000])
     data, [message] = await snapshot(place)
     assert message.content.endswith("004001 words and more\n")
     assert len(data) in (SNAPSHOT_BYTES - 1, SNAPSHOT_BYTES)

@@ -26,6 +26,7 @@ from taskyard.daemon.postgres_programs import WHEEL, Identity, first_closed, lea
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="about what root's Postgres runs as")
 DEADLINE_S = 30  # of waits on a condition; only a failure comes near it
 NOBODY = Identity("65534:65534", 65534, 65534)
+STRANGER = Identity("namespace:64321", 64321, 64321)
 GONE_TIMEOUT_S = 5  # what is promised for a Postgres whose server was killed
 KEEPER = Path(__file__).with_name("keep_postgres.py")
 
@@ -52,6 +53,13 @@ class Keep(Protocol):
 def keep() -> Iterator[Keep]:
     """Start a process that keeps a Postgres, as we are; ended after the test."""
     with _keepers([]) as start:
+        yield start
+
+
+@pytest.fixture
+def keep_as_stranger() -> Iterator[Keep]:
+    """The same as a user id that has no account, as containers choose them."""
+    with _keepers(leashed(STRANGER, [sys.executable], signal.SIGKILL)) as start:
         yield start
 
 
@@ -89,7 +97,7 @@ def _as_ordinary_user(home: Path) -> list[str]:
         if real.exists() and not any(first_closed(path, NOBODY) for path in [real, *paths]):
             os.chown(home, NOBODY.uid, NOBODY.gid)
             return [*leashed(NOBODY, [python], signal.SIGKILL)]
-    return leashed(Identity("namespace", 0, 0), [sys.executable], signal.SIGKILL)
+    return leashed(Identity("namespace:65534", 0, 0), [sys.executable], signal.SIGKILL)
 
 
 @contextmanager
@@ -162,6 +170,14 @@ async def test_the_same_in_a_folder_closed_to_all_but_root(open_folder: Path, ke
     open_folder.chmod(0o700)
     await _killed_and_started_again(keep, open_folder / "pg")
     assert (open_folder / "pg/cluster/data").stat().st_uid == 0
+
+
+@pytest.mark.anyio
+async def test_the_same_as_a_user_without_an_account(
+    open_folder: Path, keep_as_stranger: Keep
+) -> None:
+    """A user id that /etc/passwd does not have is no reason to refuse."""
+    await _killed_and_started_again(keep_as_stranger, open_folder / "pg")
 
 
 async def _killed_and_started_again(keep: Keep, folder: Path) -> None:

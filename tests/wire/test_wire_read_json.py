@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskyard.errors import BodyInvalid
-from taskyard.wire.base import MAX_DEPTH, NIL_UUID, ZERO_TIME, encode, read_json, unless_empty
+from taskyard.wire.base import (
+    MAX_DEPTH,
+    MAX_VALUES,
+    NIL_UUID,
+    ZERO_TIME,
+    encode,
+    read_json,
+    unless_empty,
+)
 from taskyard.wire.identity import CreateTokenRequest
 from taskyard.wire.routes import ROUTES
 from taskyard.wire.tasks import CreateTaskRequest, SnapshotUpload, TaskSendRequest
@@ -167,7 +175,31 @@ def test_depth(pair: tuple[str, str]) -> None:
 
     assert read_json(nested(MAX_DEPTH), TaskSendRequest).input == "x"
     assert str(MAX_DEPTH) in invalid(nested(MAX_DEPTH + 1))
-    assert str(MAX_DEPTH) in invalid(nested(1_000_000))
+    assert str(MAX_DEPTH) in invalid(nested(10_000))
+
+
+MANY = [
+    b'{"input":"x","other":[%s]}' % b",".join([b"1"] * (MAX_VALUES + 1)),
+    b'{"input":"x","other":[%s]}' % b",".join([b"[]"] * MAX_VALUES),
+    b'{"input":"x","other":[%s]}' % (b'"\\"",' * MAX_VALUES + b"{}"),
+    b"[]," * (MAX_VALUES + 1),
+]
+
+
+@pytest.mark.parametrize("body", MANY)
+def test_too_many_values(body: bytes) -> None:
+    """A body of more values than any request has is refused before it is read, which would hold up everybody."""
+    assert str(MAX_VALUES) in invalid(body)
+
+
+@pytest.mark.parametrize("end", ["", "\\", '\\"', '"', '"}'])
+def test_a_text_of_brackets_is_one_value(end: str) -> None:
+    """However much of a text looks like JSON, it is one value; a text that never ends is no JSON."""
+    text = '[{"a": [1, 2]}, ' * MAX_VALUES
+    assert (
+        read_json(json.dumps({"input": text + end}).encode(), TaskSendRequest).input == text + end
+    )
+    invalid(b'{"input":"' + b'\\"[,' * MAX_VALUES)
 
 
 def test_unclosed_depth() -> None:

@@ -1,5 +1,6 @@
 """What programs in a workspace ask over HTTP: keep a snapshot, show a status, add log lines."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID, uuid4, uuid5
 
@@ -13,9 +14,11 @@ from taskyard.db import transcript as transcript_db
 from taskyard.db.pool import ring
 from taskyard.errors import (
     AppUnknown,
+    Invalid,
     LogsEmpty,
     LogsOverflowed,
     NotFound,
+    RequestRefused,
     StatusMessageTooLong,
     StatusStateInvalid,
 )
@@ -28,6 +31,9 @@ from taskyard.wire.workspaces import (
     PatchAppStatus,
     WorkspaceAgentLogSource,
 )
+
+MAX_TEXT_BYTES = 4096
+"""Longest URI or name that a program in a workspace may give: pages show them for every workspace of a list."""
 
 
 async def save_snapshot(
@@ -42,11 +48,12 @@ async def save_snapshot(
 async def report_status(
     services: Services, agent: AgentActor, report: PatchAppStatus, now: datetime
 ) -> None:
-    """Adds a status of an app; raises StatusStateInvalid, StatusMessageTooLong, AppUnknown."""
+    """Adds a status of an app; raises StatusStateInvalid, StatusMessageTooLong, Invalid, AppUnknown."""
     if report.state not in set(AppStatusState):
         raise StatusStateInvalid(report.state)
     if len(report.message.encode()) > STATUS_MESSAGE_BYTES:
         raise StatusMessageTooLong(STATUS_MESSAGE_BYTES)
+    _check_lengths({"uri": report.uri})
     async with services.db.transaction() as conn:
         app = await db.get_agent_app_as_system(conn, agent.agent_id, report.app_slug)
         if app is None:
@@ -67,12 +74,19 @@ async def report_status(
 async def create_log_source(
     services: Services, agent: AgentActor, request: CreateLogSourceRequest, now: datetime
 ) -> WorkspaceAgentLogSource:
-    """A named writer of the agent's log; the same id again changes nothing."""
+    """A named writer of the agent's log; the same id again changes nothing. Raises Invalid, RequestRefused."""
+    _check_lengths({"display_name": request.display_name, "icon": request.icon})
     source_id = request.id or uuid4()
     async with services.db.transaction() as conn:
         await db.upsert_log_source_as_system(
             conn, agent.agent_id, source_id, request.display_name, icon=request.icon, now=now
         )
+        if not await db.has_log_source_as_system(conn, agent.agent_id, source_id):
+            raise RequestRefused(
+                "log_sources_full",
+                f"This agent has {db.MAX_LOG_SOURCES} writers of its log already.",
+                "Use the id of one of them.",
+            )
     return WorkspaceAgentLogSource(
         workspace_agent_id=agent.agent_id,
         id=source_id,
@@ -103,3 +117,14 @@ async def append_logs(
         await ring(conn, "agent-logs", str(agent.agent_id))
     if not kept:
         raise LogsOverflowed
+
+
+def _check_lengths(texts: Mapping[str, str]) -> None:
+    """Nothing when each of the fields is short enough; else raises Invalid."""
+    violations = [
+        (name, f"give at most {MAX_TEXT_BYTES} bytes")
+        for name, text in texts.items()
+        if len(text.encode()) > MAX_TEXT_BYTES
+    ]
+    if violations:
+        raise Invalid("A field is too long.", violations)

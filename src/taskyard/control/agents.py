@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MAX_LOG_BYTES = 1024 * 1024
 """All log lines of one agent together; more is dropped and the agent marked. Source: supporting-api 12 row 83."""
 
+MAX_SOURCE_CHARS = 256
+"""Longest name of a writer of the log; ours are words and slugs."""
+
 HEARTBEATS_PER_LEASE = 6
 """How many heartbeats may be lost before the lease lapses: with 120 s, one each 20 s."""
 
@@ -121,7 +124,7 @@ async def append_logs(
 
     Raises StaleGeneration when the agent was replaced, ValueError for a time of no zone.
     """
-    source = lines.source.replace("\0", "\ufffd")
+    source = lines.source.replace("\0", "\ufffd")[:MAX_SOURCE_CHARS]
     source_id = uuid5(LOG_SOURCES, f"{actor.agent_id}/{source}")
     found = [
         db.AgentLogLine(in_utc(line.at), _level(line.level), line.text.rstrip("\n"))
@@ -133,6 +136,8 @@ async def append_logs(
         await db.upsert_log_source_as_system(
             conn, actor.agent_id, source_id, source, icon="", now=now
         )
+        if not await db.has_log_source_as_system(conn, actor.agent_id, source_id):
+            raise ValueError(f"the agent has {db.MAX_LOG_SOURCES} writers of its log already")
         await db.append_agent_logs_as_system(
             conn, actor.agent_id, source_id, found, limit=MAX_LOG_BYTES
         )

@@ -31,6 +31,13 @@ T = TypeVar("T", bound=msgspec.Struct)
 PAGE = 1000
 """Items read at a time."""
 
+MAX_ITEMS = 5000
+"""Items of one call; agents send 500. A frame holds some 40,000 tiny ones, and all links wait while they are read."""
+
+SNAPSHOT_READ_BYTES = 32 * 1024 * 1024
+"""Most bytes of items that are read for a snapshot: 500 times what it may hold, as tool calls say much more than
+is shown of them."""
+
 MAX_TURN = 2**31 - 1
 """Highest turn that the column takes."""
 
@@ -62,6 +69,8 @@ async def store_items(
     Items held already are passed over, so sending twice is harmless. Raises ItemsMissing when there is a
     gap, StaleGeneration when the agent was replaced, ValueError for an item that cannot be stored.
     """
+    if len(items) > MAX_ITEMS:
+        raise ValueError(f"{len(items)} items at once; send at most {MAX_ITEMS}")
     async with services.db.transaction() as conn:
         held = await db.lock_workspace_as_system(conn, actor.workspace_id)
         if held is None or held.generation != actor.generation:
@@ -110,11 +119,14 @@ async def append_server_item(
 
 
 async def snapshot_from_items(conn: "Connection", task_id: UUID, now: datetime) -> None:
-    """Makes the snapshot of a task from its stored items; nothing when nobody has said anything.
+    """Makes the snapshot of a task from its newest stored items; nothing when nobody has said anything.
 
     The newest messages that fit; of a single one that is too long, its end. Source: N21.
     """
-    messages = await messages_of(_items(conn, task_id))
+    end = await db.get_end_of_items_as_system(conn, task_id, SAID, SNAPSHOT_READ_BYTES)
+    messages = await messages_of(_items(conn, task_id, end.after))
+    for message in messages:
+        message.id += end.messages_before
     if messages:
         await db.upsert_snapshot_as_system(conn, task_id, fit(messages), now)
 
@@ -145,8 +157,7 @@ def _read(row: db.ItemRow) -> link.Item:
     )
 
 
-async def _items(conn: "Connection", task_id: UUID) -> AsyncIterator[db.ItemRow]:
-    after = 0
+async def _items(conn: "Connection", task_id: UUID, after: int) -> AsyncIterator[db.ItemRow]:
     while True:
         page = await db.list_items_as_system(
             conn, task_id, after=after, limit=PAGE, kinds=[kind.value for kind in SAID]

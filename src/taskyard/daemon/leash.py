@@ -4,8 +4,8 @@ Run as a script by a bare interpreter (`python -I -S leash.py PARENT SIGNAL AS P
 so that the server never runs Python between fork and exec: with threads around, that can hang.
 
 PARENT is the pid of the server, SIGNAL the number sent to the program when it ends. AS is one of
-`same`; `UID:GID`, where all other groups are dropped; or `namespace`, a user namespace in which root
-shows as an ordinary user: no capability is left, while files are still opened as root's.
+`same`; `UID:GID`, where all other groups are dropped; or `namespace:UID`, a user namespace in which we
+show as that user: no capability is left, while files are still opened as ours, root's too.
 
 Only the standard library and nothing of this package is imported: the folder it lies in may be
 closed to everybody but us.
@@ -17,20 +17,21 @@ import sys
 
 PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 CLONE_NEWUSER = 0x10000000  # from linux/sched.h
-INSIDE_ID = 1000  # the user and group id that the namespace shows; any but 0 will do
 
 
 def become(identity: str) -> None:
     """Change this process to the identity of that name; OSError where the system forbids it."""
     if identity == "same":
         return
-    if identity == "namespace":
+    kind, _, inside = identity.partition(":")
+    if kind == "namespace":
+        uid, gid = os.geteuid(), os.getegid()  # asked first: inside they have no name yet
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.unshare(CLONE_NEWUSER) != 0:
             raise OSError(ctypes.get_errno(), "unshare of the user namespace")
         _write("/proc/self/setgroups", "deny")
-        _write("/proc/self/uid_map", f"{INSIDE_ID} 0 1")
-        _write("/proc/self/gid_map", f"{INSIDE_ID} 0 1")
+        _write("/proc/self/uid_map", f"{inside} {uid} 1")
+        _write("/proc/self/gid_map", f"{inside} {gid} 1")
         return
     uid, gid = map(int, identity.split(":"))
     os.setgroups([])

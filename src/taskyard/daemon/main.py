@@ -232,6 +232,12 @@ async def _drivers(settings: Settings, data: DataDir) -> dict[str, Driver]:
     except DriverError as error:
         raise StartupError(str(error)) from error
     log.info("driver.ready", driver=sandbox.name, mode=sandbox.mode)
+    if sandbox.why_unconfined:
+        log.warning(
+            "WORKSPACES ARE NOT CONFINED",
+            allowed_by="--allow-unconfined",
+            cause=sandbox.why_unconfined,
+        )
     echo = EchoDriver(data.path / "echo", f"unix:{data.link_socket}")
     return {sandbox.name: sandbox, echo.name: echo}
 

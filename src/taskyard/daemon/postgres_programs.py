@@ -19,6 +19,7 @@ from taskyard.errors import StartupError
 OLDEST_MAJOR = 15  # our SQL is written for it and later
 SYSTEM_MAJORS = (18, 17, 16, 15)  # where Debian and its kin put them, newest first
 ACCOUNTS = ("postgres", "nobody")  # who Postgres runs as when we are root, in order of liking
+FALLBACK_UID = 65534  # who we show as where nobody but root has an account: the kernel's nobody
 PROBE_TIMEOUT_S = 20  # `postgres --version` takes 5 ms; a cold disk on a busy machine takes longer
 LEASH = Path(__file__).with_name("leash.py")
 BIN_VARIABLE = "TASKYARD_PG_BIN"
@@ -64,17 +65,49 @@ def choose_programs(home: Path, data_major: int | None) -> Programs:
     """
     folder, major = _find_folder(data_major)
     if os.geteuid() != 0:
-        return Programs(folder, major, Identity("same", os.geteuid(), os.getegid()))
+        return Programs(folder, major, _ourselves(folder))
     account = _account()
     blocker = first_closed(home, account) if account else None
     if account and blocker is None:
         reachable = _reachable(folder, home, account)
         if _runs(reachable, account):
             return Programs(reachable, major, account)
-    namespace = Identity("namespace", 0, 0)
+    namespace = _in_namespace()
     if _runs(folder, namespace):
         return Programs(folder, major, namespace)
     raise StartupError(_cannot_drop_root(home, account, blocker))
+
+
+def _ourselves(folder: Path) -> Identity:
+    """This ordinary user; one without an account, as containers have, shows as one that has.
+
+    initdb looks its user up by number. Raises StartupError where a namespace is needed and forbidden.
+    """
+    uid = os.geteuid()
+    if _has_account(uid):
+        return Identity("same", uid, os.getegid())
+    namespace = _in_namespace()
+    if _runs(folder, namespace):
+        return namespace
+    raise StartupError(
+        f"Postgres needs an account to make a database, and user {uid} has none in /etc/passwd. Run "
+        f"this as a user who has one, add a line for {uid} there, or use a server of yours with "
+        "--postgres-url."
+    )
+
+
+def _in_namespace() -> Identity:
+    """Ourselves in a user namespace, showing as an ordinary user of this machine."""
+    uid = next((entry.pw_uid for entry in pwd.getpwall() if entry.pw_uid), FALLBACK_UID)
+    return Identity(f"namespace:{uid}", os.geteuid(), os.getegid())
+
+
+def _has_account(uid: int) -> bool:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return True
 
 
 def first_closed(path: Path, identity: Identity) -> Path | None:
@@ -156,10 +189,7 @@ def _major(folder: Path) -> int | None:
 
 
 def _account() -> Identity | None:
-    """The ordinary user of this machine that Postgres may run as; None if it has none of them.
-
-    initdb looks its user up by number, so an id without an account would not do.
-    """
+    """The ordinary user of this machine that Postgres may run as; None if it has none of them."""
     for name in ACCOUNTS:
         try:
             entry = pwd.getpwnam(name)

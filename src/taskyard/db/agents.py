@@ -12,6 +12,12 @@ from taskyard.wire.enums import AgentLifecycle, AppHealth, AppStatusState, LogLe
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
 
+MAX_LOG_SOURCES = 100
+"""Writers of one agent's log: every page that shows the agent lists them all."""
+
+LEAST_LINE_BYTES = 8
+"""What each line more of one call counts at least against the limit: a million empty ones are no empty log."""
+
 
 class ManifestRow(msgspec.Struct, frozen=True, kw_only=True):
     """What a manifest is made of; definition is the parsed template, parameters an object of strings."""
@@ -173,9 +179,15 @@ async def upsert_log_source_as_system(
     icon: str,
     now: datetime,
 ) -> None:
-    """A writer of the agent's log; nothing when it is known."""
+    """A writer of the agent's log; nothing when it is known, or when the agent has named too many."""
     await _LOG_SOURCE.execute(
-        conn, id=source_id, agent_id=agent_id, display_name=display_name, icon=icon, now=now
+        conn,
+        id=source_id,
+        agent_id=agent_id,
+        display_name=display_name,
+        icon=icon,
+        most=MAX_LOG_SOURCES,
+        now=now,
     )
 
 
@@ -192,6 +204,7 @@ async def append_agent_logs_as_system(
     Text that Postgres cannot hold (NUL) is shown as U+FFFD.
     """
     size = sum(len(line.output.encode()) for line in lines)
+    size = max(size, LEAST_LINE_BYTES * (len(lines) - 1), 1)
     if not await _GROW_LOGS.execute(conn, agent_id=agent_id, size=size, limit=limit):
         await _OVERFLOWED.execute(conn, agent_id=agent_id)
         return False

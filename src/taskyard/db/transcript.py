@@ -1,5 +1,6 @@
 """Transcript items, snapshots, prompts: row types and one function a statement of sql/transcript.sql."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -57,6 +58,13 @@ class SnapshotRow(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
+class EndRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the newest items begin that together are not too large; messages_before: about as many were begun."""
+
+    after: int
+    messages_before: int
+
+
 class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
     """What decides whether a task's input is delivered now.
 
@@ -87,6 +95,7 @@ _TAKE_NUMBERS = statement("transcript", "take_numbers_as_system", TakenRow)
 _INSERT_ITEM = statement("transcript", "insert_item_as_system", NoRow)
 _SET_ACKED = statement("transcript", "set_acked_seq_as_system", NoRow)
 _LIST_ITEMS = statement("transcript", "list_items_as_system", ItemRow)
+_GET_END = statement("transcript", "get_end_of_items_as_system", EndRow)
 _UPSERT_SNAPSHOT = statement("transcript", "upsert_snapshot_as_system", NoRow)
 _GET_SNAPSHOT = statement("transcript", "get_snapshot_as_system", SnapshotRow)
 _DELIVERY = statement("transcript", "get_delivery_as_system", DeliveryRow)
@@ -134,6 +143,15 @@ async def list_items_as_system(
 ) -> list[ItemRow]:
     """Items after a number, in order; kinds null means all."""
     return await _LIST_ITEMS.many(conn, task_id=task_id, after=after, limit=limit, kinds=kinds)
+
+
+async def get_end_of_items_as_system(
+    conn: "Connection", task_id: UUID, kinds: Sequence[str], limit_bytes: int
+) -> EndRow:
+    """Where the newest items of these kinds begin that together have at most limit_bytes."""
+    row = await _GET_END.one(conn, task_id=task_id, kinds=list(kinds), bytes=limit_bytes)
+    assert row is not None  # an aggregate always has one
+    return row
 
 
 async def upsert_snapshot_as_system(

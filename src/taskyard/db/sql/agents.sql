@@ -69,9 +69,10 @@ where a.id = app.agent_id and a.id = :agent_id and a.generation = :generation an
     and app.slug = :slug and app.health <> 'disabled';
 
 -- name: upsert_log_source_as_system
--- A writer of the agent's log.
+-- A writer of the agent's log, unless there are so many already.
 insert into workspace_agent_log_sources (id, agent_id, display_name, icon, created_at)
-values (:id, :agent_id, :display_name, :icon, :now)
+select :id, :agent_id, :display_name, :icon, :now
+where (select count(*) from workspace_agent_log_sources s where s.agent_id = :agent_id) < :most
 on conflict (agent_id, id) do nothing;
 
 -- name: get_log_source_as_system

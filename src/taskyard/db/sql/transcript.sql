@@ -32,6 +32,19 @@ where task_id = :task_id and number > :after and (:kinds::text[] is null or kind
 order by number
 limit :limit;
 
+-- name: get_end_of_items_as_system
+-- The number behind which the newest items of these kinds hold at most so many bytes, 0 when all do, and how many
+-- messages are before that: a user message begins two.
+select
+    coalesce(max(i.number), 0)::bigint as after,
+    2 * count(*) filter (where i.kind = 'user_message') as messages_before
+from (
+    select number, kind, sum(octet_length(data::text)) over (order by number desc) as size
+    from task_items
+    where task_id = :task_id and kind = any(:kinds)
+) i
+where i.size > :bytes;
+
 -- name: upsert_snapshot_as_system
 -- The one snapshot of a task.
 insert into task_snapshots (task_id, format, data, created_at)

@@ -76,6 +76,11 @@ class SandboxDriver:
         """How workspaces are confined here, for people to read; known after the first probe or ensure."""
         return self._mode
 
+    @property
+    def why_unconfined(self) -> str:
+        """Why workspaces here have no walls; empty where they have them, known as mode is."""
+        return self._why_unconfined
+
     async def probe(self) -> None:
         """Nothing, after a program ran behind all walls, or where unconfined workspaces are allowed.
 
