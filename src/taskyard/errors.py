@@ -90,6 +90,13 @@ class LoginRefused(TaskyardError):
         super().__init__("The email or the password is not right.")
 
 
+class LoginsBusy(TaskyardError):
+    """More people sign in at once than passwords can be checked for."""
+
+    def __init__(self) -> None:
+        super().__init__("Too many people are signing in just now. Try again in a few seconds.")
+
+
 class LoginTypeWrong(TaskyardError):
     """The user does not log in by password."""
 

@@ -3,12 +3,13 @@
 import asyncio
 import io
 import json
+import shutil
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from tests.agents.bridge_kit import FORM, bridge, exchange, form, port_of, say, stable
+from tests.agents.bridge_kit import FORM, bridge, exchange, form, port_of, say, stable, upload
 
 pytestmark = pytest.mark.anyio
 
@@ -162,6 +163,17 @@ async def test_N41_bad_uploads(tmp_path: Path) -> None:
             answer = await client.post("/upload", data=body, headers=headers)
             errors = await refusal(answer, status)
             assert {error.get("location") for error in errors} == expected
+
+
+async def test_bugs(tmp_path: Path) -> None:
+    """What nobody foresaw, such as a folder taken away, is a problem document too, and passes."""
+    async with bridge(tmp_path) as client:
+        _, path = await upload(client, ("file", "a", b"x"))
+        shutil.rmtree(Path(path).parent.parent)
+        answer = await client.post("/upload", data=form(("file", "a", b"x")), headers=FORM)
+        assert await refusal(answer, 500) == []
+        assert answer.headers["X-Agentapi-Code"] == "internal"
+        assert (await client.get("/status")).status == 200
 
 
 @pytest.mark.all_tier

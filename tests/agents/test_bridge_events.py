@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -171,7 +172,7 @@ async def test_A7_screen(tmp_path: Path) -> None:
             pass
 
 
-async def test_A11_many_listeners(tmp_path: Path) -> None:
+async def test_A11_D5_N39_many_listeners(tmp_path: Path) -> None:
     """A hundred streams, one of which is never read, all learn the end of the turn."""
     async with bridge(tmp_path) as client:
         connector = aiohttp.TCPConnector(limit=0)
@@ -187,42 +188,42 @@ async def test_A11_many_listeners(tmp_path: Path) -> None:
                 stream.close()
 
 
-async def stuck(client: aiohttp.ClientSession) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A stream of events whose reader takes next to nothing until it is read from."""
+@asynccontextmanager
+async def stuck(client: aiohttp.ClientSession) -> AsyncIterator[asyncio.StreamReader]:
+    """A stream in the middle of a large event, of which no more is taken; the turn has ended since."""
     small = socket.socket()
     small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
     small.connect(("127.0.0.1", port_of(client)))
     reader, writer = await asyncio.open_connection(sock=small, limit=1 << 16)
-    writer.write(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    await reader.readuntil(b"status_change")
-    return reader, writer
+    try:
+        writer.write(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await reader.readuntil(b"status_change")
+        await say(client, "big 12000000\nwait")
+        await reader.readuntil(b"xxxxxxxx")
+        await client.post("/message", json={"content": "\x03", "type": "raw"})
+        await stable(client)
+        yield reader
+    finally:
+        writer.close()
 
 
 async def test_A11_slow_reader(tmp_path: Path) -> None:
     """Who reads too slowly to get every event still learns how the turn ended."""
-    async with bridge(tmp_path) as client:
-        reader, writer = await stuck(client)
-        await say(client, "big 12000000")
-        await stable(client)
+    async with bridge(tmp_path) as client, stuck(client) as reader:
         seen = b""
         async with asyncio.timeout(DEADLINE_S):
             while b'"status":"stable"' not in seen:
                 seen = seen[-100:] + await reader.read(1 << 20)
-        writer.close()
 
 
 @pytest.mark.all_tier
 async def test_A11_stuck_reader(tmp_path: Path) -> None:
     """Who leaves a frame unread for 5 s is cut off; what was on its way still comes."""
-    async with bridge(tmp_path) as client:
-        reader, writer = await stuck(client)
-        await say(client, "big 12000000")
-        await stable(client)
+    async with bridge(tmp_path) as client, stuck(client) as reader:
         await asyncio.sleep(6)  # the promise itself is a time
         async with asyncio.timeout(DEADLINE_S):
             rest = await reader.read()
         assert not rest.endswith(b"0\r\n\r\n")
-        writer.close()
 
 
 async def test_A11_end(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_A2_allowed_hosts() -> None:
             host_names(entries)
 
 
-def test_A3_allowed_origins() -> None:
+def test_A3_D13_allowed_origins() -> None:
     """An entry is cut after its port and in lower case; without a scheme it stops the start."""
     assert origin_patterns(["HTTP://A:1/path?q", "https://*.b"]) == ("http://a:1", "https://*.b")
     assert origin_patterns(["http://a", "*"]) is None

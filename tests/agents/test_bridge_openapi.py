@@ -115,14 +115,14 @@ def object_wrongs(value: dict[str, object], schema: Schema, where: str) -> Itera
 async def test_four_files(tmp_path: Path) -> None:
     """Both versions are there in both notations, which say the same."""
     async with bridge(tmp_path) as client:
-        found = {}
+        found: dict[str, Schema] = {}
         for name in DOCUMENTS:
             answer = await client.get(f"/{name}")
             assert answer.status == 200
             notation = name.rpartition(".")[2]
             assert answer.content_type == f"application/vnd.oai.openapi+{notation}"
             text = await answer.text()
-            found[name] = json.loads(text) if notation == "json" else read_yaml(text)
+            found[name] = at(json.loads(text) if notation == "json" else read_yaml(text))
     assert found["openapi.json"] == found["openapi.yaml"] == written.openapi("3.1.0")
     assert found["openapi-3.0.json"] == found["openapi-3.0.yaml"] == written.openapi("3.0.3")
     assert found["openapi.json"]["openapi"] == "3.1.0"

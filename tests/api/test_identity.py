@@ -1,11 +1,16 @@
 """Signing in, users, organizations, keys. Source: U1-U8, T2-T5."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from uuid import UUID
 
 import httpx2
 import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
+from taskyard.control import passwords
 from taskyard.control.services import Services
 from tests.api.conftest import serving
 from tests.api.seed import Api
@@ -241,6 +246,19 @@ async def test_a_page_of_another_origin_cannot_sign_in_or_follow(api: Api) -> No
     with pytest.raises(InvalidStatus) as refused:
         await connect(url, additional_headers=cookie, proxy=None)
     assert refused.value.response.status_code == 403
+
+
+@pytest.mark.anyio
+async def test_guessing_has_a_queue_that_ends(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sign-ins wait for their turn, but not any number of them: the rest is told to come back."""
+    monkeypatch.setattr(passwords, "MAX_WAITING", 1)
+    guess = {"email": "boss@example.com", "password": "a wrong guess"}
+    async with asyncio.TaskGroup() as group:
+        tries = [group.create_task(api.post("/api/v2/users/login", guess)) for _ in range(8)]
+    statuses = [each.result().status_code for each in tries]
+    assert 429 in statuses
+    assert set(statuses) - {429}
+    assert (await api.post("/api/v2/users/login", guess)).status_code != 429
 
 
 @pytest.mark.anyio

@@ -70,8 +70,8 @@ async def test_long_texts_are_refused(world: World) -> None:
         await agent_requests.create_log_source(
             world.services, place.actor, CreateLogSourceRequest(display_name=long), world.now
         )
+    report = PatchAppStatus(app_slug="agent", state="working", message="m", uri=long)
     with pytest.raises(Invalid):
-        report = PatchAppStatus(app_slug="agent", state="working", message="m", uri=long)
         await agent_requests.report_status(world.services, place.actor, report, world.now)
 
 

@@ -114,7 +114,7 @@ async def append_logs(
         kept = await db.append_agent_logs_as_system(
             conn, agent.agent_id, source_id, lines, limit=MAX_LOG_BYTES
         )
-        await ring(conn, "agent-logs", str(agent.agent_id))
+    services.doorbell.ring_soon("agent-logs", str(agent.agent_id))
     if not kept:
         raise LogsOverflowed
 

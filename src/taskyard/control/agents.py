@@ -141,7 +141,7 @@ async def append_logs(
         await db.append_agent_logs_as_system(
             conn, actor.agent_id, source_id, found, limit=MAX_LOG_BYTES
         )
-        await ring(conn, "agent-logs", str(actor.agent_id))
+    services.doorbell.ring_soon("agent-logs", str(actor.agent_id))
 
 
 def in_utc(at: datetime) -> datetime:

@@ -128,7 +128,7 @@ async def list_users(
 
 
 async def login(services: Services, request: wire.LoginRequest, now: datetime) -> str:
-    """The text of a new session key. Raises LoginRefused, LoginTypeWrong, UserSuspended."""
+    """The text of a new session key. Raises LoginRefused, LoginTypeWrong, UserSuspended, LoginsBusy."""
     async with services.db.connection() as conn:
         user = await db.get_user_by_email_as_system(conn, request.email)
     matches = await password_matches(user.password_hash if user else None, request.password)

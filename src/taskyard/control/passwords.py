@@ -7,6 +7,8 @@ import anyio.to_thread
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
 
+from taskyard.errors import LoginsBusy
+
 MIN_LENGTH = 8
 """Characters; NIST SP 800-63B's floor for passwords that people choose."""
 
@@ -18,6 +20,9 @@ COMMON = frozenset({"password", "12345678", "123456789", "1234567890", "qwertyui
 
 HASH_SLOTS = 2
 """Hashes at once: one takes 64 MiB and a quarter of a second of one core."""
+
+MAX_WAITING = 64
+"""Sign-ins that wait for a slot at most, which is some eight seconds; who guesses by the thousand waits longer."""
 
 _HASHER = PasswordHasher(parallelism=1)
 _LIMITER: list[anyio.CapacityLimiter] = []
@@ -43,7 +48,12 @@ async def hash_password(password: str) -> str:
 
 
 async def password_matches(password_hash: str | None, password: str) -> bool:
-    """Whether the password is right; None is checked as long as any other, so that time tells nothing."""
+    """Whether the password is right; None is checked as long as any other, so that time tells nothing.
+
+    Raises LoginsBusy when too many are waiting for their turn.
+    """
+    if _limiter().statistics().tasks_waiting >= MAX_WAITING:
+        raise LoginsBusy
     check = partial(_matches, password_hash or _DUMMY, password)
     return await anyio.to_thread.run_sync(check, limiter=_limiter()) and password_hash is not None
 

@@ -125,8 +125,12 @@ async def snapshot_from_items(conn: "Connection", task_id: UUID, now: datetime) 
     """
     end = await db.get_end_of_items_as_system(conn, task_id, SAID, SNAPSHOT_READ_BYTES)
     messages = await messages_of(_items(conn, task_id, end.after))
+    if not messages:
+        return
+    # Where the newest items begin amid a turn, the first message is one that was counted.
+    cut = 1 if end.messages_before and messages[0].role != "user" else 0
     for message in messages:
-        message.id += end.messages_before
+        message.id += end.messages_before - cut
     if messages:
         await db.upsert_snapshot_as_system(conn, task_id, fit(messages), now)
 

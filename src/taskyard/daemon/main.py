@@ -31,6 +31,7 @@ from taskyard.control.starters import keep_starters
 from taskyard.control.worker import Executor, Worker
 from taskyard.daemon.database import open_database
 from taskyard.daemon.datadir import DataDir
+from taskyard.daemon.guard import raise_file_limit
 from taskyard.daemon.listen import Listener, listen_tcp, listen_unix
 from taskyard.daemon.logs import configure_logs
 from taskyard.db.jobs import JobKind
@@ -79,6 +80,7 @@ def run_server(flags: Mapping[str, object], config_file: Path | None) -> int:
     try:
         settings = load_settings(flags, os.environ, config_file)
         configure_logs(settings)
+        raise_file_limit()
         uvloop.run(serve(settings))
     except StartupError as error:
         _complain(error)

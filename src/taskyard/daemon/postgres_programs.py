@@ -79,7 +79,7 @@ def choose_programs(home: Path, data_major: int | None) -> Programs:
 
 
 def _ourselves(folder: Path) -> Identity:
-    """This ordinary user; one without an account, as containers have, shows as one that has.
+    """An ordinary user, the one we are; one without an account, as containers have, shows as one that has.
 
     initdb looks its user up by number. Raises StartupError where a namespace is needed and forbidden.
     """

@@ -24,6 +24,9 @@ STATEMENT_TIMEOUT_MS = 30_000
 CHANNEL = "taskyard"
 """The one NOTIFY channel; a payload is `topic` or `topic:id`, never content."""
 
+BATCH_S = 0.02
+"""How long rings of what happens often are gathered before they go out together."""
+
 RECONNECT_S = 1.0
 """Pause between tries to listen again after the listening connection was lost."""
 
@@ -111,6 +114,8 @@ class Doorbell:
     def __init__(self, url: str) -> None:
         self._url = url
         self._waiters: dict[str, set[Callable[[str], None]]] = {}
+        self._soon: set[str] = set()
+        self._wake = asyncio.Event()
 
     async def run(self) -> None:
         """Listens until cancelled, reconnecting as often as it takes."""
@@ -131,15 +136,27 @@ class Doorbell:
             if not callbacks:
                 self._waiters.pop(topic, None)
 
+    def ring_soon(self, topic: str, subject: str) -> None:
+        """Rings within a moment, outside any transaction; rings of the same thing become one.
+
+        For what happens often, such as log lines: commits that notify wait for each other.
+        """
+        self._soon.add(f"{topic}:{subject}")
+        self._wake.set()
+
     async def _listen(self) -> None:
         conn = await asyncpg.connect(self._url)
-        lost = asyncio.Event()
-        conn.add_termination_listener(lambda _: lost.set())
+        conn.add_termination_listener(lambda _: self._wake.set())
         try:
             await conn.add_listener(CHANNEL, self._rung)
             for topic in list(self._waiters):
                 self._ring_here(topic, "")
-            await lost.wait()
+            while not conn.is_closed():
+                await self._wake.wait()
+                await asyncio.sleep(BATCH_S)
+                self._wake.clear()
+                batch, self._soon = self._soon, set()
+                await conn.executemany("select pg_notify($1, $2)", [(CHANNEL, p) for p in batch])
         finally:
             conn.terminate()
 

@@ -69,6 +69,7 @@ TABLE: dict[type[errors.TaskyardError], Row] = {
     errors.LogsOverflowed: Row(413, "logs_overflowed"),
     errors.UserSuspended: Row(401, "user_suspended"),
     errors.LoginRefused: Row(401, "login_refused"),
+    errors.LoginsBusy: Row(429, "logins_busy"),
     errors.LoginTypeWrong: Row(403, "login_type"),
     errors.FirstUserExists: Row(409, "first_user_exists"),
     errors.UserExists: Row(409, "user_exists"),
