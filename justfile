@@ -16,7 +16,7 @@ setup:
 test *args:
     @tier='not all_tier'; rest=(); \
     for arg in "$@"; do if [ "$arg" = --all ]; then tier=''; else rest+=("$arg"); fi; done; \
-    exec "{{ python }}" -m pytest -n auto -m "$tier" "${rest[@]}"
+    exec "{{ python }}" -m pytest -n auto --dist loadgroup -m "$tier" "${rest[@]}"
 
 # Looks for what is wrong without running the product: format, lint, types, import arrows, house tests.
 [no-exit-message]

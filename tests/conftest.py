@@ -25,6 +25,9 @@ from taskyard.db.pool import Database, Doorbell
 ZONE = "Asia/Kolkata"
 """A zone with a half-hour offset: code that forgets UTC is off by what no test overlooks."""
 
+DEAR = {"yard", "idle_yard", "lasting", "made"}
+"""Fixtures that take seconds and serve a folder: servers, and a Postgres to break. House tests read every file."""
+
 FIGURE = "figure"
 """The name under which reports carry lines for people."""
 
@@ -38,6 +41,15 @@ ROOM_BYTES = 2**30
 def pytest_configure() -> None:
     """Every process of the run lives in the odd zone."""
     os.environ["TZ"] = ZONE
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share something dear run in one process of several, so that it is made once."""
+    for item in items:
+        folder = item.path.parent.name
+        if folder == "house" or DEAR.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(folder))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -108,8 +108,9 @@ class LinkServer:
 
     async def stop(self) -> None:
         assert self._server is not None
+        # A connection may be taken that the server does not know of yet, and would never close.
         while any("accept_connection" in repr(task.get_coro()) for task in asyncio.all_tasks()):
-            await asyncio.sleep(0)  # the loop has taken a connection that the server does not know yet
+            await asyncio.sleep(0)
         self._server.close()
         await self._server.wait_closed()
         self.path.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure
 from taskyard.cli.find import find_task
 from taskyard.cli.output import Column, at, choose_columns, note, print_json, print_table
+from taskyard.cli.why import note_why
 from taskyard.sdk import ApiError, Client
 from taskyard.wire.enums import AgentLifecycle, TaskState, TaskStatus, WorkspaceStatus
 from taskyard.wire.tasks import Task
@@ -115,6 +116,8 @@ def status(client: Client, *, name: str, watch: bool, output: str, columns: list
     """Show one task."""
     task = find_task(client, name)
     _show(task, output, columns)
+    if output == "table":
+        note_why(client, task)
     while watch and not settled(task):
         time.sleep(LOOK_S)
         fresh = _look(client, task)

@@ -13,6 +13,7 @@ from taskyard.cli.failures import Failure
 from taskyard.cli.find import find_task, full_name, input_of
 from taskyard.cli.output import Progress, at, note, plain, print_json
 from taskyard.cli.watch import watch_build
+from taskyard.cli.why import is_wrong, note_why, state_of, why_wrong
 from taskyard.sdk import ApiError, Client
 from taskyard.wire.enums import LogEntryType, TaskState, TaskStatus, WorkspaceStatus
 from taskyard.wire.tasks import Task, TaskLogEntry, TaskLogsResponse, TaskSendRequest
@@ -66,13 +67,21 @@ def send(client: Client, *, name: str, text: str | None, stdin: bool) -> Status:
             build = client.get_workspace(task.workspace_id).latest_build
             watch_build(client, build, f"starting {full_name(task)}")
         case _:
-            hint = f"Look at it with: taskyard task status {full_name(task)}"
-            message = f"the task {full_name(task)} is {task.status} and takes no input now."
-            raise Failure(message, hint=hint)
+            raise _not_now(client, task, "takes no input now")
     wait_until_ready(client, task)
     client.send_task_input("me", task.id, TaskSendRequest(input=given))
     print(f"Sent to {full_name(task)}.")
     return None
+
+
+def _not_now(client: Client, task: Task, refusal: str) -> Failure:
+    """What to say of a task whose status forbids something: that, why it has it, and the way out."""
+    name = full_name(task)
+    hint = f"Look at it with: taskyard task status {name}"
+    if task.status is TaskStatus.ERROR:
+        hint = f"To start it again: taskyard task pause {name}, then taskyard task resume {name}"
+    lines = why_wrong(client, task) if is_wrong(task) else ()
+    return Failure(f"the task {name} is {state_of(task)} and {refusal}.", hint=hint, lines=lines)
 
 
 def wait_until_ready(client: Client, task: Task) -> None:
@@ -113,7 +122,7 @@ def is_ready(task: Task, for_s: float) -> bool:
         case TaskStatus.ERROR if for_s < ERROR_LIMIT_S:
             return False
         case _:
-            message = f"the task {full_name(task)} became {task.status}; nothing was sent."
+            message = f"the task {full_name(task)} is {state_of(task)} now; nothing was sent."
             raise Failure(message)
 
 
@@ -134,25 +143,27 @@ def logs(client: Client, *, name: str, follow: bool, output: str) -> Status:
             raise click.UsageError("JSON is one whole; leave out --follow or take -o text.")
         _follow(client, task.id)
         return None
+    if task.status is TaskStatus.ERROR:
+        raise _not_now(client, task, "has no log to be read")
     found = client.get_task_logs("me", task.id)
     if output == "json":
         print_json(found.logs)
         return None
-    _say_snapshot(found)
+    _say_snapshot(found, task.status)
     printer = LogPrinter()
     printer.show(found.logs)
     printer.end()
     return None
 
 
-def _say_snapshot(found: TaskLogsResponse) -> None:
+def _say_snapshot(found: TaskLogsResponse, status: TaskStatus) -> None:
     """What a reader must know about a log that is not live, or empty, on stderr."""
     if found.snapshot:
         kept = f", kept at {at(found.snapshot_at)}" if found.snapshot_at else ""
         if found.logs:
-            note(f"The task does not run now; these are its last {len(found.logs)} messages{kept}.")
+            note(f"The task is {status}; these are its last {len(found.logs)} messages{kept}.")
         else:
-            note("The task does not run now, and no messages of it were kept.")
+            note(f"The task is {status}, and no messages of it were kept.")
     elif not found.logs:
         note("Nothing was said yet.")
 
@@ -167,7 +178,8 @@ def _follow(client: Client, task_id: UUID) -> None:
             if task.current_state is None or task.current_state.state is not TaskState.WORKING:
                 printer.end()
             if is_over(task):
-                note(f"The task {full_name(task)} is {task.status}.")
+                note(f"The task {full_name(task)} is {state_of(task)}.")
+                note_why(client, task)
                 return
             time.sleep(LOOK_S)
     except ApiError as error:

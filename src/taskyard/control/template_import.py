@@ -91,8 +91,8 @@ def _refuse(run: JobRun, error: TemplateInvalid) -> NoReturn:
     for problem in error.problems:
         run.log(LogLevel.ERROR, CHECKING, str(problem), source=LogSource.PROVISIONER)
     more = len(error.problems) - 1
-    others = f" And {more} more: see the log of the import." if more else ""
-    raise JobFailed(f"The template is not right. {error.problems[0]}.{others}") from error
+    others = f" (and {more} more: see the log of the import)" if more else ""
+    raise JobFailed(f"The template is not right: {error.problems[0]}{others}") from error
 
 
 def _contents(archive: Archive) -> str:
