@@ -120,7 +120,7 @@ async def test_a_template_that_is_wrong_fails_its_import_with_every_problem(api:
         failed = await imported(api, version)
     assert failed["job"]["status"] == "failed"
     assert "taskyard.toml:1" in failed["job"]["error"]
-    assert "And 1 more" in failed["job"]["error"]
+    assert "and 1 more" in failed["job"]["error"]
     assert (await api.get(f"/api/v2/templateversions/{version['id']}/rich-parameters")).json() == []
 
 

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,16 +81,16 @@ class Program:
 
 
 @pytest.fixture(scope="session")
-async def yard(postgres_url: str, anyio_backend: object) -> AsyncIterator[Yard]:
+def yard(postgres_url: str) -> Iterator[Yard]:
     """A server of this process's tests; they only add to it."""
-    async with running(postgres_url) as found:
+    with running(postgres_url) as found:
         yield found
 
 
 @pytest.fixture(scope="session")
-async def idle_yard(postgres_url: str, anyio_backend: object) -> AsyncIterator[Yard]:
+def idle_yard(postgres_url: str) -> Iterator[Yard]:
     """A server without a worker: whatever is asked for waits in the queue."""
-    async with running(postgres_url, "--roles", "api", "--no-starter-templates") as found:
+    with running(postgres_url, "--roles", "api", "--no-starter-templates") as found:
         yield found
 
 

@@ -215,4 +215,4 @@ async def test_a_dropped_link_wakes_it_at_once(world: World) -> None:
                 await ring(conn, "agents", str(place.id))
             return await came_back()
 
-        await eventually(rung, timeout_s=5)
+        await eventually(rung, timeout_s=60)

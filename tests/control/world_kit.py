@@ -351,7 +351,7 @@ async def background(*work: Coroutine[None, None, None]) -> AsyncIterator[None]:
                 task.cancel()
 
 
-async def eventually(check: Callable[[], Awaitable[T | None]], timeout_s: float = 10) -> T:
+async def eventually(check: Callable[[], Awaitable[T | None]], timeout_s: float = 60) -> T:
     """What check returns once that is not None."""
     async with asyncio.timeout(timeout_s):
         while (found := await check()) is None:

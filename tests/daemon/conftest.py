@@ -1,9 +1,10 @@
 """Folders, with a Postgres in them and without."""
 
+import asyncio
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,11 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-async def made(anyio_backend: object) -> AsyncIterator[Path]:
+def made() -> Iterator[Path]:
     """A folder in which a database was made and stopped."""
     folder = Path(tempfile.mkdtemp(prefix="ty-made-"))
     postgres = EmbeddedPostgres(folder, durable=False)
-    await postgres.start()
-    await postgres.stop()
+    asyncio.run(_make(postgres))
     yield folder
     shutil.rmtree(folder)
 
@@ -42,9 +42,14 @@ def folder(made: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-async def postgres(made: Path) -> AsyncIterator[EmbeddedPostgres]:
+def postgres(made: Path) -> Iterator[EmbeddedPostgres]:
     """A Postgres that runs, and that each test leaves running."""
     postgres = EmbeddedPostgres(made, durable=False)
-    await postgres.start()
+    asyncio.run(postgres.start())
     yield postgres
+    asyncio.run(postgres.stop())
+
+
+async def _make(postgres: EmbeddedPostgres) -> None:
+    await postgres.start()
     await postgres.stop()

@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,9 +15,9 @@ Ask = Callable[..., Any]
 
 
 @pytest.fixture(scope="session")
-async def yard(postgres_url: str, anyio_backend: object) -> AsyncIterator[Yard]:
+def yard(postgres_url: str) -> Iterator[Yard]:
     """A server of this process's tests; they only add to it."""
-    async with running(postgres_url) as found:
+    with running(postgres_url) as found:
         yield found
 
 

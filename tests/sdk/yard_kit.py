@@ -1,11 +1,12 @@
 """A whole server as a process of its own, with an owner, for tests that ask it as people do."""
 
+import asyncio
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -35,23 +36,30 @@ class Yard:
     token: str
 
 
-@asynccontextmanager
-async def running(postgres_url: str, *options: str) -> AsyncIterator[Yard]:
+@contextmanager
+def running(postgres_url: str, *options: str) -> Iterator[Yard]:
     """A server on a database of its own; stopped, and its data taken away, at the end."""
     name = f"yard_{uuid4().hex}"
-    admin = await asyncpg.connect(postgres_url)
     home = Path(tempfile.mkdtemp(prefix="taskyard-yard-"))
     home.chmod(0o711)
     try:
-        await admin.execute(f'create database "{name}"')
+        asyncio.run(_execute(postgres_url, f'create database "{name}"'))
         url = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
         server = LocalServer(home / "data", options=["--postgres-url", url, *options])
         with server:
             yield Yard(server.url, _first_user(server.url))
     finally:
-        await admin.execute(f'drop database if exists "{name}" with (force)')
-        await admin.close()
+        asyncio.run(_execute(postgres_url, f'drop database if exists "{name}" with (force)'))
         shutil.rmtree(home, ignore_errors=os.geteuid() != 0)
+
+
+async def _execute(url: str, sql: str) -> None:
+    # In a loop of its own: a fixture of the whole run would make all tests share theirs.
+    conn = await asyncpg.connect(url)
+    try:
+        await conn.execute(sql)
+    finally:
+        await conn.close()
 
 
 def until(what: str, look: Callable[[], T | None]) -> T:
