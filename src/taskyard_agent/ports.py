@@ -1,6 +1,7 @@
 """The agent's end of a stream: a TCP connection to a port on the workspace's loopback, pumped both ways."""
 
 import asyncio
+import errno
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -65,10 +66,18 @@ async def _outward(reader: asyncio.StreamReader, stream: Stream) -> None:
 
 async def _inward(stream: Stream, writer: asyncio.StreamWriter) -> None:
     while data := await stream.read():
+        _check(writer)
         writer.write(data)
         await writer.drain()
     if not stream.closed_by_peer:
+        _check(writer)
         writer.write_eof()
+
+
+def _check(writer: asyncio.StreamWriter) -> None:
+    """Nothing while the port takes bytes; loops differ in what they raise once it does not."""
+    if writer.is_closing():
+        raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
 
 
 async def _linger(writer: asyncio.StreamWriter) -> None:
