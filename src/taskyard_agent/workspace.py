@@ -113,6 +113,12 @@ class Workspace:
 
             watching = watch_health(app.healthcheck, report)
             self._watches.append(work.create_task(watching))
+        if app.slug == self.manifest.task_slug:
+            # Imported here, as above: our own bridge needs no watching.
+            from taskyard_agent.foreign import report_status, watch_status
+
+            tell = partial(report_status, self._settings, app.slug)
+            self._watches.append(work.create_task(watch_status(app.url, tell)))
 
     async def _run_script(self, name: str, source: str) -> bool:
         """Whether the script ended well; the log says so when it did not."""

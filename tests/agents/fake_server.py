@@ -105,6 +105,7 @@ class FakeServer:
     logs: list[tuple[str, str]] = field(default_factory=list)
     items: list[SentItem] = field(default_factory=list)
     snapshots: list[tuple[str, bytes]] = field(default_factory=list)
+    statuses: list[dict[str, str]] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
     welcomes: int = 0
     repeated: int = 0
@@ -179,12 +180,12 @@ class FakeServer:
                 await asyncio.sleep(0.005)
 
     async def _route(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Snapshots are answered here, everything else goes on to the WebSocket server."""
+        """Snapshots and statuses are answered here, everything else goes on to the WebSocket server."""
         self._connections.add(writer)
         try:
             head = await reader.readuntil(b"\r\n\r\n")
-            if head.startswith(b"POST "):
-                await self._take_snapshot(head.decode(), reader, writer)
+            if head.startswith((b"POST ", b"PATCH ")):
+                await self._take_body(head.decode(), reader, writer)
             else:
                 await self._pass_on(head, reader, writer)
         except (OSError, asyncio.IncompleteReadError):
@@ -195,7 +196,7 @@ class FakeServer:
                 await writer.wait_closed()
             self._connections.discard(writer)
 
-    async def _take_snapshot(
+    async def _take_body(
         self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         target = head.split(" ")[1]
@@ -204,8 +205,12 @@ class FakeServer:
         )
         body = await reader.readexactly(int(fields["content-length"]))
         self.tokens.add(fields[AUTH_HEADER.lower()])
-        self.snapshots.append((target, body))
-        writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+        if target.endswith("/app-status"):
+            self.statuses.append(msgspec.json.decode(body))
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnull")
+        else:
+            self.snapshots.append((target, body))
+            writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
         await writer.drain()
 
     async def _pass_on(
