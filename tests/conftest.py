@@ -106,9 +106,11 @@ async def database_url(postgres_url: str) -> AsyncIterator[str]:
     try:
         # Files are copied as they are: the other strategy writes each page to the log as well.
         await admin.execute(f'create database "{name}" template "{template}" strategy file_copy')
-        yield _with_database(postgres_url, name)
+        try:
+            yield _with_database(postgres_url, name)
+        finally:
+            await admin.execute(f'drop database "{name}" with (force)')
     finally:
-        await admin.execute(f'drop database "{name}" with (force)')
         await admin.close()
 
 

@@ -33,6 +33,7 @@ async def test_a_flood_of_tiny_items_is_refused(world: World) -> None:
     assert await place.items() == []
 
 
+@pytest.mark.all_tier
 async def test_empty_lines_fill_a_log(world: World) -> None:
     """Lines count even when they are empty, so that a log cannot have any number of them."""
     place = await seat(world)

@@ -43,3 +43,27 @@ async def test_rings_are_heard_when_they_should_be(services: Services) -> None:
         running.cancel()
     assert heard.count("often") == 1
     assert "rolled back" not in heard
+
+
+@pytest.mark.anyio
+async def test_rings_are_heard_again_after_the_connection_was_lost(services: Services) -> None:
+    """Whoever waits is rung once for what it may have missed, then for each ring as before."""
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    listening = "select pid from pg_stat_activity where query like 'LISTEN%' and datname = current_database()"
+
+    async with (
+        asyncio.timeout(10),
+        asyncio.TaskGroup() as group,
+        services.doorbell.on("topic", heard.put_nowait),
+    ):
+        running = group.create_task(services.doorbell.run())
+        assert await heard.get() == ""
+        async with services.db.connection() as conn:
+            await conn.execute(f"select pg_terminate_backend(pid) from ({listening}) as one")
+            assert await heard.get() == ""
+            for subject in ("one", "two"):
+                await ring(conn, "topic", subject)
+                assert await heard.get() == subject
+                services.doorbell.ring_soon("topic", f"{subject} soon")
+                assert await heard.get() == f"{subject} soon"
+        running.cancel()

@@ -49,13 +49,14 @@ def _walk() -> Iterator[str]:
                 yield Path(folder, name).relative_to(ROOT).as_posix()
 
 
-@cache
 def modules(*folders: str) -> tuple[Module, ...]:
     """The Python files below these folders of the root."""
-    found = [
-        path
-        for path in project_files()
-        if path.endswith(".py") and path.startswith(tuple(f"{folder}/" for folder in folders))
-    ]
-    texts = [(path, (ROOT / path).read_text(encoding="utf-8")) for path in found]
-    return tuple(Module(path, text, ast.parse(text, path)) for path, text in texts)
+    starts = tuple(f"{folder}/" for folder in folders)
+    found = [p for p in project_files() if p.endswith(".py") and p.startswith(starts)]
+    return tuple(_module(path) for path in found)
+
+
+@cache
+def _module(path: str) -> Module:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    return Module(path, text, ast.parse(text, path))

@@ -73,6 +73,7 @@ async def test_kill_of_the_coding_agent(world: World, working: Task) -> None:
     await transcript_is_whole(world, working, seen)
 
 
+@pytest.mark.all_tier
 @pytest.mark.anyio
 async def test_kill_of_the_agent(world: World, working: Task) -> None:
     """The workspace is made again in its home: same build, next generation, conversation restored."""
@@ -164,6 +165,7 @@ def worker(data_dir: Path, log: Path) -> LocalServer:
     )
 
 
+@pytest.mark.all_tier
 def test_a_second_start_by_hand_stop_leaves_nothing(world: World, data_dir: Path) -> None:
     """Ctrl-C pauses what runs and leaves no process; the next start finds the paused task."""
     task = world.create("echo before the stop")

@@ -4,6 +4,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from taskyard.sdk.local import LocalServer
 from taskyard.wire.enums import TaskStatus, WorkspaceStatus
 from tests.system.kit import World, processes_of, until
@@ -18,6 +20,7 @@ AT_ONCE_S = 8.0
 """What an impatient stop may take: open requests and Postgres, but no workspace's grace."""
 
 
+@pytest.mark.all_tier
 def test_a_second_ctrl_c_waits_for_no_workspace(data_dir: Path, tmp_path: Path) -> None:
     """It cuts short the pause of a workspace that will not end; nothing is left running, nothing is lost."""
     server = LocalServer(

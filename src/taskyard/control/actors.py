@@ -7,6 +7,15 @@ from taskyard.db.viewer import Viewer
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from; all null when the server acts by itself."""
+
+    request_id: str | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Actor:
     """A signed-in user.
 
@@ -19,6 +28,7 @@ class Actor:
     member_of: frozenset[UUID]
     admin_of: frozenset[UUID]
     key_id: str
+    origin: Origin = Origin()
 
     @property
     def is_owner(self) -> bool:

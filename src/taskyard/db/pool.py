@@ -156,7 +156,10 @@ class Doorbell:
                 await asyncio.sleep(BATCH_S)
                 self._wake.clear()
                 batch, self._soon = self._soon, set()
-                await conn.executemany("select pg_notify($1, $2)", [(CHANNEL, p) for p in batch])
+                # asyncpg hears nothing more on a connection that was given an empty batch.
+                if batch and not conn.is_closed():
+                    rings = [(CHANNEL, payload) for payload in batch]
+                    await conn.executemany("select pg_notify($1, $2)", rings)
         finally:
             conn.terminate()
 

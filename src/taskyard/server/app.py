@@ -68,6 +68,7 @@ class Edge:
             return
         scope["path"] = _one_spelling(scope["path"])
         request_id = uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
         extra = [
             (b"x-coder-build-version", COMPATIBLE_VERSION.encode()),
             (b"x-taskyard-request-id", request_id.encode()),

@@ -1,12 +1,13 @@
 """From a request to the rows it speaks of: who asks, and what the path names, or the one 404."""
 
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from starlette.requests import HTTPConnection
 
 from taskyard.control import keys
-from taskyard.control.actors import Actor, AgentActor
+from taskyard.control.actors import Actor, AgentActor, Origin
 from taskyard.control.services import Services
 from taskyard.control.tasks import find_task
 from taskyard.control.template_versions import find_version
@@ -22,12 +23,25 @@ from taskyard.wire.base import NIL_UUID
 COOKIE = "coder_session_token"
 HEADER = "Coder-Session-Token"
 
+MAX_USER_AGENT = 512
+"""Characters of a User-Agent that are kept: browsers send some 120."""
+
 
 async def session_actor(services: Services, connection: HTTPConnection, now: datetime) -> Actor:
     """The signed-in user; raises Unauthenticated, UserSuspended, Forbidden for the page of another origin."""
     if COOKIE in connection.cookies:
         refuse_foreign_page(connection)
-    return await keys.authenticate(services, token_of(connection), now)
+    actor = await keys.authenticate(services, token_of(connection), now)
+    return replace(actor, origin=origin_of(connection))
+
+
+def origin_of(connection: HTTPConnection) -> Origin:
+    """Where a request came from, for the audit."""
+    return Origin(
+        request_id=connection.state.request_id,
+        ip=connection.client.host if connection.client else None,
+        user_agent=connection.headers.get("user-agent", "")[:MAX_USER_AGENT],
+    )
 
 
 async def agent_actor(services: Services, connection: HTTPConnection, _now: datetime) -> AgentActor:

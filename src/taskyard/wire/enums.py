@@ -173,3 +173,31 @@ class UserStatus(StrEnum):
     ACTIVE = "active"
     DORMANT = "dormant"
     SUSPENDED = "suspended"
+
+
+class AuditAction(StrEnum):
+    """What somebody did; write means to change."""
+
+    CREATE = "create"
+    WRITE = "write"
+    DELETE = "delete"
+    START = "start"
+    STOP = "stop"
+    LOGIN = "login"
+    LOGOUT = "logout"
+
+
+class AuditResource(StrEnum):
+    """The kind of thing that something was done to."""
+
+    API_KEY = "api_key"
+    FILE = "file"
+    GIT_SSH_KEY = "git_ssh_key"
+    ORGANIZATION = "organization"
+    ORGANIZATION_MEMBER = "organization_member"
+    TASK = "task"
+    TEMPLATE = "template"
+    TEMPLATE_VERSION = "template_version"
+    USER = "user"
+    WORKSPACE = "workspace"
+    WORKSPACE_BUILD = "workspace_build"

@@ -67,6 +67,35 @@ create table api_keys (
 create index api_keys_user on api_keys (user_id, created_at);
 create unique index api_keys_token_name on api_keys (user_id, token_name) where token_name <> '';
 
+-- Who did what to which thing, written in the transaction that did it. It names things instead of referring to
+-- them, because it outlives them.
+create table audit_logs (
+    id uuid primary key,
+    at timestamptz not null,
+    user_id uuid,                              -- null: nobody had signed in, or the server acted by itself
+    username text not null,                    -- of the user, or the name that was tried; empty for the server itself
+    action text not null check (
+        action in ('create', 'write', 'delete', 'start', 'stop', 'login', 'logout')
+    ),
+    resource_type text not null check (
+        resource_type in (
+            'api_key', 'file', 'git_ssh_key', 'organization', 'organization_member', 'task', 'template',
+            'template_version', 'user', 'workspace', 'workspace_build'
+        )
+    ),
+    resource_id text not null,                 -- a UUID, or the id of an API key; empty for what was not found
+    resource_name text not null,
+    organization_id uuid,                      -- null for things of the whole server
+    succeeded boolean not null,                -- false only for a sign-in that was refused
+    changes jsonb not null,                    -- field: {old, new}; a secret is never in it
+    request_id text,                           -- null when no request led to it
+    ip text,
+    user_agent text
+);
+create index audit_logs_at on audit_logs (at desc, id);
+create index audit_logs_resource on audit_logs (resource_type, resource_id, at desc);
+create index audit_logs_user on audit_logs (user_id, at desc);
+
 create table files (
     id uuid primary key,
     sha256 bytea not null check (length(sha256) = 32),

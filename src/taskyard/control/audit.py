@@ -1,0 +1,92 @@
+"""What is kept of who did what, in the transaction that did it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+import msgspec
+
+from taskyard.control.actors import Actor, Origin
+from taskyard.db.audit import AuditRow, insert_audit_log
+from taskyard.wire.enums import AuditAction, AuditResource
+
+if TYPE_CHECKING:
+    from taskyard.db.pool import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deed:
+    """Something done to one thing. organization_id null: the thing is of the whole server.
+
+    resource_id is a UUID, or the id of an API key; empty for what was not found. changes is what
+    `changed` gives; a new thing, or one that is gone, has none.
+    """
+
+    action: AuditAction
+    resource_type: AuditResource
+    resource_id: UUID | str
+    resource_name: str
+    organization_id: UUID | None = None
+    changes: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+
+async def record(conn: "Connection", actor: Actor | None, deed: Deed, now: datetime) -> None:
+    """Keeps that somebody did this; actor None is the server itself."""
+    who = (None, "", Origin()) if actor is None else (actor.user_id, actor.username, actor.origin)
+    await _insert(conn, who, deed, now=now, succeeded=True)
+
+
+async def record_sign_in(
+    conn: "Connection", who: tuple[UUID | None, str, Origin], now: datetime, *, succeeded: bool
+) -> None:
+    """Keeps that somebody signed in, or tried to; the id is null where no user has that name."""
+    user_id, name, _ = who
+    deed = Deed(
+        action=AuditAction.LOGIN,
+        resource_type=AuditResource.USER,
+        resource_id=user_id or "",
+        resource_name=name,
+    )
+    await _insert(conn, who, deed, now=now, succeeded=succeeded)
+
+
+def changed(
+    before: msgspec.Struct, after: msgspec.Struct, names: tuple[str, ...]
+) -> dict[str, dict[str, object]]:
+    """What differs in these fields, by name: {old, new}. Never name a field that holds a secret."""
+    pairs = {name: (getattr(before, name), getattr(after, name)) for name in names}
+    return {
+        name: {"old": msgspec.to_builtins(old), "new": msgspec.to_builtins(new)}
+        for name, (old, new) in pairs.items()
+        if old != new
+    }
+
+
+async def _insert(
+    conn: "Connection",
+    who: tuple[UUID | None, str, Origin],
+    deed: Deed,
+    *,
+    now: datetime,
+    succeeded: bool,
+) -> None:
+    user_id, username, origin = who
+    row = AuditRow(
+        id=uuid4(),
+        at=now,
+        user_id=user_id,
+        username=username,
+        action=deed.action,
+        resource_type=deed.resource_type,
+        resource_id=str(deed.resource_id),
+        resource_name=deed.resource_name,
+        organization_id=deed.organization_id,
+        succeeded=succeeded,
+        changes=msgspec.json.encode(deed.changes),
+        request_id=origin.request_id,
+        ip=origin.ip,
+        user_agent=origin.user_agent,
+    )
+    await insert_audit_log(conn, row)
