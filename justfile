@@ -11,12 +11,14 @@ bin := justfile_directory() / ".venv/bin"
 setup:
     @echo "ready: {{ python }}"
 
+# A run whose process died ends there: xdist would start another one and then wait for ever for a group of tests.
+
 # Runs the tests; --all adds the tier that .ci/run runs, PATH... runs a part.
 [no-exit-message]
 test *args:
     @tier='not all_tier'; rest=(); \
     for arg in "$@"; do if [ "$arg" = --all ]; then tier=''; else rest+=("$arg"); fi; done; \
-    exec "{{ python }}" -m pytest -n auto --dist loadgroup -m "$tier" "${rest[@]}"
+    exec "{{ python }}" -m pytest -n auto --dist loadgroup --max-worker-restart 0 -m "$tier" "${rest[@]}"
 
 # Looks for what is wrong without running the product: format, lint, types, import arrows, house tests.
 [no-exit-message]
@@ -46,12 +48,13 @@ bench *args:
 [no-exit-message]
 docs:
     @"{{ python }}" scripts/write_reference.py
+    @"{{ python }}" scripts/write_compatibility.py
     @"{{ python }}" -m pytest -q tests/house/test_docs.py
 
 # Compiles requirements/*.txt from *.in; --upgrade takes newer releases, at least 7 days old.
 lock *args:
     @PATH="$PATH:{{ justfile_directory() }}/.venv-tools/bin"; cd requirements; \
-    for name in runtime dev uv; do \
+    for name in runtime dev uv clients/coder-api clients/setup-fleet-mcp; do \
       uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --python-version 3.11 \
         --exclude-newer '7 days' --custom-compile-command './yard lock' "$@" "$name.in" -o "$name.txt"; \
     done

@@ -9,10 +9,18 @@ from itertools import groupby
 from pathlib import Path
 from typing import get_args, get_origin
 
+import msgspec
+
+from taskyard.lifecycle.permissions import TABLE, Role, Verb
 from taskyard.wire.openapi import openapi_file
 from taskyard.wire.routes import ROUTES, Auth, Body, Route
 
-REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = "docs/reference"
+OPENAPI = "src/taskyard/server/openapi.json"
+"""Inside the package: servers give it away as it is."""
+
+GOLDENS = ROOT / "tests" / "wire" / "goldens"
 
 HEAD = """\
 # HTTP endpoints
@@ -21,22 +29,138 @@ This page is made from `src/taskyard/wire/routes.py` by `./yard docs`. Each line
 it takes and gives are the names of its Structs in `src/taskyard/wire/`. Every path below
 `/api/v2/tasks` is also served below `/api/experimental/tasks`.
 
-[openapi.json](openapi.json) says the same and more to programs; a server gives it at `/api/v2/openapi.json`.
+[openapi.json](../../src/taskyard/server/openapi.json) says the same and more to programs; a server
+gives it at `/api/openapi.json`, and shows it to people at `/api/docs`.
 
 A request carries the token of a session or of an agent; *none* means that anybody may ask.
+"""
+
+ROLES_HEAD = """\
+# Roles
+
+The table is made from `src/taskyard/lifecycle/permissions.py` by `./yard docs`; the server reads the same one.
+
+*own*: things of one's own. *organization*: all in the organizations where one is a member, or for its admin where
+one has that role. *all*: everything. An empty cell: never. To write is to make, change and delete. What
+somebody may not read looks to them as if it were not there (404); what they may read but not change is 403.
+"""
+
+ROLES_TAIL = """
+Everybody with an account is a member. Owner, template admin, user admin and auditor are roles of the whole server:
+`taskyard users roles NAME ROLE...` sets them. Organization admin is a role in one organization: `taskyard
+organizations members roles ORGANIZATION USER ROLE...`.
+
+## Who makes whom what
+
+- Nobody hands out, or takes away, a role that they could not give: owners give all, an organization's admin gives
+  that role and membership in it, a user admin makes users and members. Nobody changes their own roles.
+- Whoever has a role, of the server or of an organization, is changed by owners and by themselves only; a user admin
+  changes those without: else a new password would be a way to somebody's role.
+- Nobody suspends or deletes themself. The last owner who can act stays an owner, is not suspended and not deleted.
+- An organization's admin adds a user by the exact name or id, even one whom they do not see. The answer tells them
+  that there is such a user, and nothing else of them.
+- Email and GitHub number are set by owners and user admins, not by users for themselves: one signs in by the
+  first, and by the second tasks of that GitHub account find their owner.
+
+## Service accounts
+
+A user whose way to sign in is `none` has no password and never gets one: it lives by tokens, which owners make for
+it, and user admins too as long as it has no role. `taskyard users create --service-account` makes one,
+`taskyard tokens create --user NAME` its token. It is dormant until a token is used.
+
+## Being kept out
+
+- A suspended user's keys are refused from the next request on (401) and are good again once the user is activated.
+- Deleting a user ends their keys for good and frees name and email. It is refused while they have workspaces; what they
+  did stays in the audit log.
+- A new password ends all sessions of the user but the one that asked. Named tokens go on: they are ended by `taskyard
+  tokens remove` or `expire`.
+- In five minutes, ten tries to sign in to an account and a hundred from one network address (of IPv6: one /64) may fail. Then
+  every try is 429 with `Retry-After`, the right password's too. All servers on one database count together.
+- Each of these is kept in the audit log, sign-ins that were refused included.
 """
 
 AUTH = {Auth.NONE: "none", Auth.SESSION: "session", Auth.AGENT: "agent"}
 
 
+EXAMPLES = {
+    "APIKey": "api_key",
+    "AuthMethods": "auth_methods",
+    "BuildInfo": "build_info",
+    "CreateFirstUserResponse": "first_user_made",
+    "CreateKeyResponse": "key_made",
+    "GitSSHKey": "git_ssh_key",
+    "LoginResponse": "session_made",
+    "Organization": "organization",
+    "OrganizationMember": "member",
+    "PaginatedMembersResponse": "members_page",
+    "PauseTaskResponse": "pause_response",
+    "Response": "response",
+    "ResumeTaskResponse": "resume_response",
+    "Task": "task_active",
+    "TaskLogsResponse": "task_logs_live",
+    "TasksListResponse": "task_list",
+    "Template": "template",
+    "TemplateVersion": "version_attached",
+    "TokenConfig": "token_config",
+    "UploadResponse": "uploaded",
+    "User": "user",
+    "UserRoles": "user_roles",
+    "UsersResponse": "users_page",
+    "Workspace": "workspace",
+    "WorkspaceAgent": "agent_well",
+    "WorkspaceBuild": "build_running",
+    "WorkspacesResponse": "workspaces_page",
+    "list of APIKey": "api_keys",
+    "list of MemberWithUserData": "members",
+    "list of Preset": "presets",
+    "list of TemplateVersionExternalAuth": "external_auth",
+    "list of TemplateVersionParameter": "parameters",
+    "list of TemplateVersionVariable": "variables",
+}
+"""The golden that shows each shape of an answer, where there is one."""
+
+
 def pages() -> dict[str, bytes]:
-    """Every generated file of the reference, by name."""
-    return {"http.md": page(ROUTES).encode(), "openapi.json": openapi_file(ROUTES)}
+    """Every generated file, by its path from the root of the repository."""
+    return {
+        f"{REFERENCE}/http.md": page(ROUTES).encode(),
+        f"{REFERENCE}/roles.md": roles_page().encode(),
+        OPENAPI: openapi_file(ROUTES, examples(ROUTES)),
+    }
+
+
+def roles_page() -> str:
+    """The table of roles and verbs as Markdown, a row for each verb."""
+    heads = [role.replace("-", " ") for role in Role]
+    lines = [ROLES_HEAD, f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for verb in Verb:
+        cells = [TABLE[role].get(verb, "") for role in Role]
+        lines.append(f"| {verb.replace('_', ' ')} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n" + ROLES_TAIL
+
+
+def examples(routes: Iterable[Route]) -> dict[str, object]:
+    """The golden of each operation's answer, by operation; a list of one where only the item has a golden."""
+    found: dict[str, object] = {}
+    for route in routes:
+        name = "" if route.response is None else shape(route.response).replace("`", "")
+        item = name.removeprefix("list of ")
+        if name in EXAMPLES:
+            found[route.operation] = golden(EXAMPLES[name])
+        elif item in EXAMPLES:
+            found[route.operation] = [golden(EXAMPLES[item])]
+    return found
+
+
+def golden(name: str) -> object:
+    """The body in a golden's file."""
+    return msgspec.json.decode((GOLDENS / f"{name}.json").read_bytes())
 
 
 def is_fresh(name: str, text: bytes) -> bool:
     """Whether the file holds this text already."""
-    file = REFERENCE / name
+    file = ROOT / name
     return file.exists() and file.read_bytes() == text
 
 
@@ -75,6 +199,8 @@ def shape(kind: type | Body) -> str:
             return "`null`"
         case Body.BYTES:
             return "bytes"
+        case Body.EVENTS:
+            return "events"
         case Body.WEBSOCKET:
             return "WebSocket"
     if get_origin(kind) is dict:
@@ -88,9 +214,8 @@ def main(arguments: list[str]) -> int:
     """The exit status: 1 when --check finds a stale page."""
     if arguments == ["--check"]:
         return int(any(not is_fresh(name, text) for name, text in pages().items()))
-    REFERENCE.mkdir(parents=True, exist_ok=True)
     for name, text in pages().items():
-        (REFERENCE / name).write_bytes(text)
+        (ROOT / name).write_bytes(text)
     return 0
 
 

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
@@ -21,11 +21,12 @@ from taskyard.control.services import Services
 from taskyard.daemon.postgres import EmbeddedPostgres
 from taskyard.db.migrate import load_migrations, migrate
 from taskyard.db.pool import Database, Doorbell
+from tests.compatibility import Evidence
 
 ZONE = "Asia/Kolkata"
 """A zone with a half-hour offset: code that forgets UTC is off by what no test overlooks."""
 
-DEAR = {"yard", "idle_yard", "lasting", "made"}
+DEAR = {"yard", "idle_yard", "lasting", "made", "open_yard"}
 """Fixtures that take seconds and serve a folder: servers, and a Postgres to break. House tests read every file."""
 
 FIGURE = "figure"
@@ -38,9 +39,10 @@ ROOM_BYTES = 2**30
 """Free space that makes it enough: two runs of some clones of 9 MB, and Postgres's own log of changes."""
 
 
-def pytest_configure() -> None:
-    """Every process of the run lives in the odd zone."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Every process of the run lives in the odd zone, and notes what it showed."""
     os.environ["TZ"] = ZONE
+    config.pluginmanager.register(Evidence(config))
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -100,16 +102,16 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture
 async def database_url(postgres_url: str) -> AsyncIterator[str]:
     """A database of this test's own, migrated, gone afterwards."""
-    template = await _template(postgres_url)
     name = f"t_{uuid4().hex}"
     admin = await asyncpg.connect(postgres_url)
     try:
+        template = await _template(admin, postgres_url)
         # Files are copied as they are: the other strategy writes each page to the log as well.
         await admin.execute(f'create database "{name}" template "{template}" strategy file_copy')
         try:
             yield _with_database(postgres_url, name)
         finally:
-            await admin.execute(f'drop database "{name}" with (force)')
+            await _drop(admin, name)
     finally:
         await admin.close()
 
@@ -148,18 +150,29 @@ def _quick_folder() -> str | None:
     return str(MEMORY) if free >= ROOM_BYTES and os.access(MEMORY, os.W_OK) else None
 
 
-async def _template(url: str) -> str:
-    """The name of a migrated database that clones are made of; made on first use."""
-    text = "".join(m.checksum for m in load_migrations())
-    name = "template_" + hashlib.sha256(text.encode()).hexdigest()[:16]
-    admin = await asyncpg.connect(url)
+async def _drop(admin: "asyncpg.Connection[asyncpg.Record]", name: str) -> None:
+    """Removes a database, whoever is still connected."""
     try:
-        if not await admin.fetchval("select 1 from pg_database where datname = $1", name):
-            await admin.execute(f'create database "{name}"')
-            await migrate(_with_database(url, name))
-    finally:
-        await admin.close()
+        await admin.execute(f'drop database "{name}" with (force)')
+    except asyncpg.InsufficientPrivilegeError:
+        # The autovacuum is at it, which belongs to somebody else: without force, Postgres asks it to leave.
+        await admin.execute(f'drop database "{name}"')
+
+
+async def _template(admin: "asyncpg.Connection[asyncpg.Record]", url: str) -> str:
+    """The name of a migrated database that clones are made of; made on first use."""
+    name = _template_name()
+    if not await admin.fetchval("select 1 from pg_database where datname = $1", name):
+        await admin.execute(f'create database "{name}"')
+        await migrate(_with_database(url, name))
     return name
+
+
+@cache
+def _template_name() -> str:
+    """One name for each set of migrations, which do not change during a run."""
+    text = "".join(m.checksum for m in load_migrations())
+    return "template_" + hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _with_database(url: str, name: str) -> str:

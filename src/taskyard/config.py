@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -58,8 +59,15 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     data_dir: str
     port: int = DEFAULT_PORT
     host: str = "127.0.0.1"
-    postgres_url: str | None = None
+    listen: tuple[str, ...] = ()
     access_url: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    metrics_listen: str | None = None
+    postgres_url: str | None = None
     roles: frozenset[Role] = frozenset({Role.API, Role.WORKER})
     starter_templates: bool = True
     allow_unconfined: bool = False
@@ -100,10 +108,14 @@ _TAKES: Mapping[object, str] = {
     float: "a number of seconds",
     str: "text",
     str | None: "text",
+    tuple[str, ...]: "a list of texts",
     frozenset[Role]: "api, worker, or both",
     LogFormat: "text or json",
 }
 """What a setting takes, in words, by its type."""
+
+LISTS = frozenset({"roles", "listen", "allowed_hosts", "trusted_proxies", "cors_origins"})
+"""Settings that hold several values: a variable has them with commas between."""
 
 
 def load_settings(
@@ -118,7 +130,7 @@ def load_settings(
     given |= {
         name: Given(value, "--" + name.replace("_", "-"))
         for name, value in flags.items()
-        if value is not None
+        if value is not None and value != ()
     }
     values = {name: _converted(name, one) for name, one in given.items()}
     if "data_dir" not in values:
@@ -136,6 +148,8 @@ def _converted(name: str, given: Given) -> object:
     value = given.value
     if name == "data_dir" and isinstance(value, str) and value.startswith("~/"):
         value = str(Path(value).expanduser())  # files and `--data-dir=~/x` come unexpanded
+    if name in LISTS and isinstance(value, str):
+        value = _split(value)
     try:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
@@ -160,8 +174,31 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, Given]:
     for name in Settings.__struct_fields__:
         variable = f"TASKYARD_{name.upper()}"
         if text := environ.get(variable):
-            found[name] = Given(text.split(",") if name == "roles" else text, variable)
+            found[name] = Given(_split(text) if name in LISTS else text, variable)
     return found
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _access_url(text: str) -> str:
+    """The address that people use, without a slash at its end. Raises StartupError."""
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise StartupError(
+            f"access_url is {text!r}, but must be an address like https://yard.example.com"
+        )
+    if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
+        raise StartupError(
+            f"access_url is {text!r}, but takes only a scheme, a host and perhaps a port: the server "
+            "answers at the root of a host name"
+        )
+    return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 def _checked(settings: Settings) -> Settings:
@@ -182,4 +219,6 @@ def _checked(settings: Settings) -> Settings:
     for name in ("stop_grace_s", "job_lease_s", "agent_lease_s", "reconcile_s"):
         if getattr(settings, name) <= 0:
             raise StartupError(f"{name} must be more than 0 seconds")
-    return settings
+    if settings.access_url is None:
+        return settings
+    return msgspec.structs.replace(settings, access_url=_access_url(settings.access_url))

@@ -19,6 +19,10 @@ class StartupError(TaskyardError):
     """A server cannot start; the sentence names what is wrong and what to do next."""
 
 
+class DataDirInUse(StartupError):
+    """A data directory is another server's at the moment."""
+
+
 class DatabaseBusy(TaskyardError):
     """No database connection came free in time."""
 
@@ -97,6 +101,16 @@ class LoginsBusy(TaskyardError):
         super().__init__("Too many people are signing in just now. Try again in a few seconds.")
 
 
+class LoginLimited(TaskyardError):
+    """Too many tries to sign in, to one account or from one address; retry_after_s: seconds until the next is taken."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(
+            f"There were too many tries to sign in. Wait {retry_after_s} seconds, then try again."
+        )
+        self.retry_after_s = retry_after_s
+
+
 class LoginTypeWrong(TaskyardError):
     """The user does not log in by password."""
 
@@ -119,6 +133,27 @@ class UserExists(Invalid):
 
     def __init__(self, violations: list[tuple[str, str]]) -> None:
         super().__init__("There is a user with this name or email already.", violations)
+
+
+class UserHasWorkspaces(TaskyardError):
+    """A user cannot be deleted while workspaces are theirs."""
+
+    def __init__(self, username: str, count: int) -> None:
+        super().__init__(
+            f"{username} still has {count} workspaces. Delete their tasks and workspaces first."
+        )
+        self.username = username
+        self.count = count
+
+
+class OrganizationNameTaken(Invalid):
+    """There is an organization of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"There is an organization named {name} already. Choose another name.",
+            [("name", "this name is in use")],
+        )
 
 
 class TokenNameTaken(Invalid):
@@ -413,6 +448,10 @@ class VersionNameTaken(Invalid):
             [("name", "this name is in use")],
         )
         self.name = name
+
+
+class VersionRenameTaken(VersionNameTaken):
+    """A version cannot get the name that another of its template has."""
 
 
 class ImportUnfinished(TaskyardError):

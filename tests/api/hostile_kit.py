@@ -3,7 +3,7 @@
 import re
 
 from taskyard.server.handlers import HANDLERS
-from taskyard.wire.routes import BY_OPERATION, ROUTES, Body, Route
+from taskyard.wire.routes import ROUTES, Body, Route
 
 SEGMENTS = (
     "%00",
@@ -44,22 +44,17 @@ VALUES = (
 )
 """Values of a query, encoded."""
 
-QUERIES = {
-    "q": ("list_tasks", "list_users", "list_templates", "list_workspaces"),
-    "limit": ("list_tasks", "list_users", "list_workspaces", "list_template_versions"),
-    "offset": ("list_users", "list_workspace_builds", "list_template_versions"),
+MORE_KEYS = {
+    "q": ("list_templates", "list_workspaces"),
     "after": ("get_template_version_logs", "get_workspace_agent_logs"),
     "before": ("get_workspace_agent_logs",),
     "after_id": ("list_template_versions", "list_workspace_builds"),
     "since": ("list_workspace_builds",),
     "format": ("get_template_version_logs", "get_file"),
     "include_deleted": ("get_workspace",),
-    "page": ("list_tasks",),
-    "page_token": ("list_tasks",),
-    "page_size": ("list_tasks",),
     "expect_status": ("list_workspace_builds",),
 }
-"""Keys of queries, and routes that read them."""
+"""Keys of queries that some routes read one by one, beside those that the table of routes names."""
 
 DEEP = 100_000
 
@@ -71,13 +66,22 @@ BODIES = (
     b"[]",
     b"1e999",
     b'"\\ud800"',
-    b"[" * DEEP,
-    b'{"a":' * DEEP,
     b'{"input":' + b"9" * 5000 + b"}",
     b'{"input":NaN}',
     b'{"input":"\\u0000"}',
+    b"\xef\xbb\xbf{}",
+    b'{"a":"\xed\xa0\x80"}',
+    b'{"a":"\xc0\xaf"}',
+    b'{"a":1,"a":{"a":2},"A":3}',
+    b"-" + b"9" * 400,
+    b"{}" + b"}" * 1000,
+    b'{"a":' + b"1" * 400 + b"e" + b"9" * 400 + b"}",
+    b'{"\\ud800":"\\udc00"}',
 )
 """Bodies that fit no request."""
+
+LARGE = (b"[" * DEEP, b'{"a":' * DEEP, b"[" + b"0," * 30_000 + b"0]", b'{"a":"' + b"y" * 9_000_000)
+"""Bodies that take long to look at, for a route of each kind: all read theirs by one function."""
 
 TEXTS = (
     b'"\\ud800"',
@@ -127,22 +131,35 @@ def targets(route: Route) -> list[str]:
     return found
 
 
+def keys_of(route: Route) -> set[str]:
+    """The query keys that a route reads."""
+    named = getattr(route.query, "__struct_encode_fields__", ())
+    return {*named, *(key for key, readers in MORE_KEYS.items() if route.operation in readers)}
+
+
 def queries() -> list[tuple[Route, str]]:
     """Routes with a hostile query each."""
     return [
-        (BY_OPERATION[operation], f"{key}={value.replace(' ', '+')}")
-        for key, operations in QUERIES.items()
-        for operation in operations
-        for value in VALUES
+        (route, query)
+        for route in ANSWERING
+        if "GET" in route.method
+        for key in sorted(keys_of(route))
+        for query in (
+            *(f"{key}={value.replace(' ', '+')}" for value in VALUES),
+            f"{key}=1&{key}=x&{key}=",
+            f"{key}",
+            f"{key}[]=1&{key}%00=2&{key.upper()}=3",
+        )
     ]
 
 
-def bodies(route: Route) -> list[bytes]:
-    """Hostile bodies for a route that takes one."""
+def bodies(route: Route, third: int = 0) -> list[bytes]:
+    """Hostile bodies for a route that takes one: a third of them, so that each kind meets some field of it."""
     if route.request is None or route.request in set(Body):
         return []
     assert isinstance(route.request, type)
     names = [f.encode() for f in getattr(route.request, "__struct_encode_fields__", ())]
     # Each sign-in that can be read costs a slow hash.
     texts = TEXTS[:2] if route.operation == "login" else TEXTS
-    return [*BODIES, *(b'{"%s":%s}' % (name, text) for name in names for text in texts)]
+    fields = [b'{"%s":%s}' % (name, text) for name in names for text in texts]
+    return [*BODIES, *fields][third::3]

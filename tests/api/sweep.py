@@ -16,6 +16,7 @@ OPEN = frozenset(
     {
         "api_root",
         "create_first_user",
+        "get_api_docs",
         "get_auth_methods",
         "get_build_info",
         "get_first_user",

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from taskyard.wire.base import NIL_UUID
-from taskyard.wire.routes import BY_OPERATION, Auth, Route
+from taskyard.wire.routes import ROUTES, Auth, Body, Route
 from tests.api.agent_seat import AgentSeat, started
-from tests.api.hostile_kit import ANSWERING, TOKENS, bodies, queries, targets
+from tests.api.hostile_kit import ANSWERING, LARGE, TOKENS, bodies, queries, targets
 from tests.api.seed import Api
 
 pytestmark = pytest.mark.anyio
@@ -79,15 +79,22 @@ async def test_queries(api: Api) -> None:
     await check(api, api.owner.token, requests)
 
 
-async def test_bodies(api: Api) -> None:
+@pytest.mark.parametrize(
+    "third", [0, *(pytest.param(other, marks=pytest.mark.all_tier) for other in (1, 2))]
+)
+async def test_bodies(api: Api, third: int) -> None:
     """A body may be anything, and so may each of its fields."""
     seat = await started(api)
     for auth in Auth:
         token = seat.token if auth is Auth.AGENT else await token_for(api, auth)
         routes = [route for route in ANSWERING if route.auth is auth]
         await check(
-            api, token, [(r.method, filled(r, seat), body) for r in routes for body in bodies(r)]
+            api,
+            token,
+            [(r.method, filled(r, seat), body) for r in routes for body in bodies(r, third)],
         )
+        taker = next(r for r in routes if bodies(r))
+        await check(api, token, [(taker.method, filled(taker, seat), body) for body in LARGE])
 
 
 async def test_tokens(api: Api) -> None:
@@ -132,4 +139,5 @@ async def token_for(api: Api, auth: Auth) -> str:
 
 def test_the_tables_reach_every_route() -> None:
     """The routes here are those that answer plain requests."""
-    assert {r.operation for r in ANSWERING} | {"agent_link"} == set(BY_OPERATION)
+    plain = {r.operation for r in ROUTES if r.response is not Body.WEBSOCKET}
+    assert {r.operation for r in ANSWERING} == plain

@@ -74,7 +74,7 @@ default = 7
 async def agents_socket(services: Services, folder: Path) -> AsyncIterator[str]:
     """The address of the Unix socket that workspaces see, as the daemon serves it."""
     inside = [r for r in ROUTES if r.auth is Auth.AGENT]
-    listener = Listener(build_app(services, inside, HANDLERS, SOCKETS), proxied=False)
+    listener = Listener(build_app(services, inside, HANDLERS, SOCKETS))
     sock = listen_unix(folder / "link" / "agent.sock")
     async with asyncio.TaskGroup() as group:
         group.create_task(listener.serve([sock]))

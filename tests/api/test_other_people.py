@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 OWN = frozenset(
     {
         *("list_experiments", "list_tasks", "list_users", "list_organizations", "list_templates"),
-        *("list_workspaces", "create_user", "upload_file", "logout"),
+        *("list_workspaces", "create_user", "create_organization", "upload_file", "logout"),
     }
 )
 """Session routes that name nothing of anybody's. What the lists hold is checked apart."""
@@ -28,10 +28,22 @@ BODIES: Mapping[str, Json] = {
     "update_task_input": {"input": "x"},
     "send_task_input": {"input": "x"},
     "create_token": {"token_name": "stolen"},
+    "update_user": {"name": "stolen"},
+    "update_user_profile": {"username": "stolen"},
+    "update_user_password": {"password": "a stolen horse"},
+    "update_user_roles": {"roles": ["owner"]},
+    "update_member_roles": {"roles": ["organization-admin"]},
     "create_template": {"name": "mine", "template_version_id": "VERSION"},
     "promote_template_version": {"id": "VERSION"},
+    "update_template": {"name": "stolen"},
+    "archive_template_versions": {"all": True},
+    "update_template_version": {"name": "stolen"},
     "create_template_version": {"file_id": "FILE", "storage_method": "file", "provisioner": "echo"},
     "create_workspace_build": {"transition": "delete"},
+    "create_workspace": {"name": "mine", "template_version_id": "VERSION"},
+    "create_member_workspace": {"name": "mine", "template_version_id": "VERSION"},
+    "set_workspace_ttl": {"ttl_ms": 3600000},
+    "extend_workspace": {"deadline": "2100-01-01T00:00:00Z"},
 }
 """Good bodies, so that nothing but the caller is wrong."""
 
@@ -77,6 +89,7 @@ class World:
             "FILE": str(file_id),
             "version_name": version,
             "workspace_name": task["name"],
+            "buildnumber": "1",
         }
         return world
 
@@ -89,9 +102,10 @@ class World:
                 return other[name]
             if name == "name":
                 kind = "workspace_name" if "workspace" in route.operation else "version_name"
-                return "private" if "organization" in route.operation else ids[kind]
+                is_template = "{organization}/templates/" in route.path
+                return "private" if is_template else ids[kind]
             if name == "version":
-                by_name = route.operation == "get_organization_template_version"
+                by_name = "{name}/versions/{version}" in route.path
                 return ids["version_name" if by_name else "VERSION"]
             return ids[name]
 
@@ -198,7 +212,7 @@ async def test_a_member_of_the_organization_may_use_but_not_change(world: World)
     """Sharing an organization shows its templates, but nobody's tasks, files, keys or builds."""
     colleague = await world.api.person("colleague", organization=_uuid(world.ids["organization"]))
     before = await _everything(world.api)
-    readable = {"get_organization", "list_members", "get_user_organization"}
+    readable = {"get_organization", "list_members", "list_paginated_members"}
     for route in (route for route in SWEPT if route.operation in HANDLERS):
         if route.method == "GET" and ("templat" in route.path or route.operation in readable):
             continue

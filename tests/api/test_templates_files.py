@@ -15,18 +15,6 @@ pytestmark = pytest.mark.anyio
 FILES = "/api/v2/files"
 
 
-async def test_U9_the_same_bytes_are_stored_once_a_user(api: Api) -> None:
-    """First 201, then 200 with the same id under `hash`; another user gets a file of their own."""
-    data = tar_of({"taskyard.toml": TASK})
-    other = await api.person("admin", "template-admin")
-    first = await api.call("POST", FILES, content=data, headers=TAR)
-    again = await api.call("POST", FILES, content=data, headers=TAR)
-    theirs = await api.call("POST", FILES, content=data, headers=TAR, by=other)
-    assert [first.status_code, again.status_code, theirs.status_code] == [201, 200, 201]
-    assert first.json() == again.json() != theirs.json()
-    assert list(first.json()) == ["hash"]
-
-
 async def test_a_file_comes_back_as_it_was(api: Api) -> None:
     """The bytes and the media type of the upload."""
     data = tar_of({"taskyard.toml": TASK})

@@ -6,7 +6,6 @@ import pytest
 
 from tests.api.seed import Api, fields, reason
 from tests.api.template_kit import (
-    ASKING,
     PLAIN,
     TASK,
     imported,
@@ -22,30 +21,6 @@ pytestmark = pytest.mark.anyio
 VERSIONS = "/api/v2/organizations/default/templateversions"
 
 
-async def test_U10_a_version_becomes_the_active_one_of_its_template(api: Api) -> None:
-    """Push, import, template: the names for people come from the archive, the readme too."""
-    async with importing(api.services):
-        pending = await push(
-            api, {"taskyard.toml": TASK, "README.md": b"# Hello \xff\x00"}, message="first"
-        )
-        assert pending["job"]["status"] == "pending"
-        assert pending["job"]["type"] == "template_version_import"
-        assert pending["job"]["input"] == {"template_version_id": pending["id"]}
-        assert pending["template_id"] == "00000000-0000-0000-0000-000000000000"
-        version = await imported(api, pending)
-    assert version["job"]["status"] == "succeeded", version["job"]
-    assert version["readme"] == "# Hello \ufffd\ufffd"
-    assert version["message"] == "first"
-    assert version["created_by"]["username"] == "boss"
-    template = await template_of(api, version)
-    assert template["active_version_id"] == version["id"]
-    assert (template["display_name"], template["description"]) == ("Shell", "Runs it.")
-    assert (template["icon"], template["provisioner"]) == ("/icon.svg", "echo")
-    attached = await version_of(api, version["id"])
-    assert attached["template_id"] == template["id"]
-    assert attached["job"]["metadata"]["template_name"] == "shell"
-
-
 async def test_a_template_made_before_the_import_gets_its_texts_after_it(api: Api) -> None:
     """What the request says stays, what it leaves empty comes from the archive."""
     version = await push(api)
@@ -55,48 +30,6 @@ async def test_a_template_made_before_the_import_gets_its_texts_after_it(api: Ap
         await imported(api, version)
     now = (await api.get(f"/api/v2/templates/{template['id']}")).json()
     assert (now["display_name"], now["description"], now["icon"]) == ("Shell", "mine", "/icon.svg")
-
-
-async def test_U11_presets_are_always_an_array(api: Api) -> None:
-    """Empty before the import and where there are none; capitalised keys where there are."""
-    plain, asking = await push(api), await push(api, ASKING)
-    before = await api.get(f"/api/v2/templateversions/{asking['id']}/presets")
-    assert (before.status_code, before.json()) == (200, [])
-    async with importing(api.services):
-        await imported(api, plain)
-        assert (await imported(api, asking))["job"]["status"] == "succeeded"
-    assert (await api.get(f"/api/v2/templateversions/{plain['id']}/presets")).json() == []
-    presets = (await api.get(f"/api/v2/templateversions/{asking['id']}/presets")).json()
-    assert [p["Name"] for p in presets] == ["Small", "Large"]
-    assert [p["Default"] for p in presets] == [True, False]
-    assert presets[0]["Parameters"] == [
-        {"Name": "size", "Value": "1"},
-        {"Name": "region", "Value": "n"},
-    ]
-    assert presets[0]["DesiredPrebuildInstances"] is None
-    assert set(presets[0]) >= {"ID", "Description", "Icon"}
-
-
-async def test_U12_parameters_are_known_after_the_import(api: Api) -> None:
-    """425 until then; in the order of the template afterwards."""
-    version = await push(api, ASKING)
-    path = f"/api/v2/templateversions/{version['id']}/rich-parameters"
-    assert reason(await api.get(path)) == (425, "import_unfinished")
-    async with importing(api.services):
-        await imported(api, version)
-    size, region = (await api.get(path)).json()
-    assert size["name"] == "size"
-    assert (size["type"], size["default_value"], size["mutable"]) == ("number", "2", True)
-    assert (size["validation_min"], size["validation_max"]) == (0, 9)
-    assert size["validation_monotonic"] == "increasing"
-    assert not size["required"]
-    assert region["required"]
-    assert region["options"][0] == {
-        "name": "North",
-        "value": "n",
-        "description": "cold",
-        "icon": "",
-    }
 
 
 async def test_what_a_version_makes_and_asks_is_known_after_the_import(api: Api) -> None:
@@ -175,7 +108,10 @@ async def test_what_a_version_is_made_of_must_be_there(api: Api) -> None:
         ({**body, "provisioner": "ansible"}, (400, "invalid")),
         ({**body, "name": "no blanks"}, (400, "invalid")),
         ({**body, "message": "x" * 1_048_577}, (400, "invalid")),
-        ({"example_id": "docker", "storage_method": "file"}, (400, "invalid")),
+        ({"example_id": "docker", "storage_method": "file"}, (404, "example_not_found")),
+        ({**body, "tags": {"": "x" * 257}}, (400, "invalid")),
+        ({**body, "user_variable_values": [{"name": "", "value": "x"}]}, (400, "invalid")),
+        ({**body, "user_variable_values": [{"name": "a"}, {"name": "a"}]}, (400, "invalid")),
     ]
     for request, expected in answers:
         assert reason(await api.post(VERSIONS, request)) == expected, request

@@ -27,7 +27,7 @@ APP_URL = "http://127.0.0.1:3284"
 async def linked(world: World, folder: Path) -> AsyncIterator[None]:
     """Workers at work and the agents' socket open; the world's driver plays agents."""
     routes = [route for route in ROUTES if route.operation in SOCKETS]
-    listener = Listener(build_app(world.services, routes, {}, SOCKETS), proxied=False)
+    listener = Listener(build_app(world.services, routes, {}, SOCKETS))
     sock = listen_unix(folder / "agent.sock")
     world.driver = EchoDriver(world.folder, f"unix:{folder}/agent.sock")
     world.drivers = {"echo": world.driver}

@@ -12,8 +12,8 @@ from taskyard.control.starters import (
     VERSION_PREFIX,
     import_starters,
     keep_starters,
-    load_starters,
 )
+from taskyard.control.template_examples import load_starters
 from taskyard.wire.identity import CreateFirstUserRequest
 from tests.api.template_kit import importing
 from tests.control.world_kit import background, eventually
@@ -54,7 +54,7 @@ async def active(services: Services) -> list[tuple[object, ...]]:
 
 
 def version_name(name: str) -> str:
-    return VERSION_PREFIX + hashlib.sha256(load_starters()[name]).hexdigest()[:HASH_DIGITS]
+    return VERSION_PREFIX + hashlib.sha256(load_starters()[name].archive).hexdigest()[:HASH_DIGITS]
 
 
 async def test_nothing_is_imported_before_there_is_an_owner(services: Services) -> None:
@@ -143,4 +143,5 @@ def test_the_archive_of_a_starter_is_always_the_same() -> None:
     """Scripts can be run, caches are left out, and two readings give the same bytes."""
     assert load_starters() == load_starters()
     assert list(load_starters()) == NAMES
-    assert b"__pycache__" not in b"".join(load_starters().values())
+    archives = [starter.archive for starter in load_starters().values()]
+    assert b"__pycache__" not in b"".join(archives)

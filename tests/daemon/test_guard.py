@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -36,10 +37,12 @@ async def _hold(websocket: WebSocket) -> None:
 
 
 @contextlib.asynccontextmanager
-async def listening(sock: socket.socket) -> AsyncIterator[Listener]:
+async def listening(
+    sock: socket.socket, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Listener]:
     """A listener on the socket with an application that takes everything."""
     app = Starlette(routes=[Route("/", _ok, methods=["GET", "POST"]), WebSocketRoute("/ws", _hold)])
-    listener = Listener(app, proxied=False)
+    listener = Listener(app, tls=tls)
     async with asyncio.TaskGroup() as group, asyncio.timeout(DEADLINE_S):
         group.create_task(listener.serve([sock]))
         await listener.ready.wait()

@@ -1,14 +1,16 @@
-"""Connections come back clean, whenever whoever had them is cancelled."""
+"""Connections come back clean, whenever whoever had them is cancelled, and times come back whole."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import asyncpg
 import pytest
 
 from taskyard.db.pool import Database
+from taskyard.wire.base import ZERO_TIME
 
 pytestmark = pytest.mark.anyio
 
@@ -114,3 +116,33 @@ async def test_cancelled_at_the_begin(single: Database) -> None:
                 await asyncio.sleep(0)
             work.cancel()
         assert await is_usable(single)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        ZERO_TIME,
+        datetime(1999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+        datetime(2026, 1, 31, 12, 0, 0, 1, tzinfo=UTC),
+        datetime(2026, 1, 31, 12, tzinfo=timezone(timedelta(hours=5, minutes=30))),
+        datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+    ],
+)
+async def test_times_come_back_aware(database: Database, moment: datetime) -> None:
+    """Every time, the zero time too, comes back as the same moment in UTC, by itself and in a list."""
+    async with database.connection() as conn:
+        row = await conn.fetchrow(
+            "select $1::timestamptz, array[$1::timestamptz, null], ($1::timestamptz)::text", moment
+        )
+    assert row is not None
+    alone, many, text = row
+    assert alone == moment
+    assert alone.utcoffset() == timedelta(0)
+    assert many == [alone, None]
+    assert "infinity" not in text
+
+
+async def test_no_time_is_none(database: Database) -> None:
+    """What is null stays so."""
+    async with database.connection() as conn:
+        assert await conn.fetchval("select $1::timestamptz", None) is None

@@ -96,7 +96,7 @@ def default_text(field: msgspec.structs.FieldInfo) -> str:
     if value is msgspec.NODEFAULT and field.default_factory is msgspec.NODEFAULT:
         return "see below"
     match value:
-        case None:
+        case None | ():
             return "not set"
         case bool():
             return f"`{str(value).lower()}`"

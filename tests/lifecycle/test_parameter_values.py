@@ -3,7 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
+from taskyard.lifecycle.parameter import check_change
 from taskyard.lifecycle.template import (
+    Monotonic,
     Option,
     Parameter,
     ParameterRule,
@@ -129,3 +131,44 @@ def test_values_reach_programs_as_environment_variables() -> None:
         "TASKYARD_PARAMETER_BASE_BRANCH": "main",
         "TASKYARD_PARAMETER_A_B": "$(x)",
     }
+
+
+INCREASING = replace(NUMBER, mutable=True, monotonic=Monotonic.INCREASING)
+DECREASING = replace(NUMBER, mutable=True, monotonic=Monotonic.DECREASING)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "old", "new", "rule"),
+    [
+        (TEXT, "a", "a", None),
+        (TEXT, "a", "b", ParameterRule.IMMUTABLE),
+        (replace(TEXT, mutable=True), "a", "b", None),
+        (INCREASING, "2", "3", None),
+        (INCREASING, "9", "10", None),
+        (INCREASING, "10", "9", ParameterRule.MONOTONIC),
+        (DECREASING, "10", "9", None),
+        (DECREASING, "9", "10", ParameterRule.MONOTONIC),
+        (replace(INCREASING, mutable=False), "2", "3", ParameterRule.IMMUTABLE),
+        (INCREASING, "many", "3", None),
+    ],
+)
+def test_what_may_follow_a_value(
+    parameter: Parameter, old: str, new: str, rule: ParameterRule | None
+) -> None:
+    """S12: immutable values stay, monotonic ones move one way, and one of another type before binds nobody."""
+    violation = check_change(parameter, old, new)
+    assert (None if violation is None else violation.rule) == rule
+
+
+def test_a_template_says_in_its_own_words_what_may_not_follow() -> None:
+    """The sentence of `validation.error` stands for the rule that was broken."""
+    violation = check_change(replace(INCREASING, error="disks only grow"), "3", "2")
+    assert violation is not None
+    assert violation.sentence == "disks only grow"
+
+
+def test_a_pattern_of_another_engine_refuses_values_and_breaks_nothing() -> None:
+    """A version imported when patterns were Python's answers with a sentence, not with a failure."""
+    found = validate_parameters([replace(TEXT, regex="(?=a)")], {"branch": "a"})
+    assert isinstance(found, list)
+    assert found[0].rule is ParameterRule.PATTERN

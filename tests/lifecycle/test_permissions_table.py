@@ -5,7 +5,14 @@ from uuid import UUID
 
 import pytest
 
-from taskyard.lifecycle.permissions import Role, Verb, can, may_change_user, may_grant
+from taskyard.lifecycle.permissions import (
+    Role,
+    Verb,
+    can,
+    may_change_user,
+    may_grant,
+    may_use_keys,
+)
 
 ME, OTHER = UUID(int=1), UUID(int=2)
 HERE, ELSEWHERE = UUID(int=10), UUID(int=11)
@@ -127,3 +134,19 @@ def test_a_user_admin_cannot_become_an_owner() -> None:
     assert may_change_user(owner, OTHER, {"owner"})
     assert not may_change_user(ASKERS[Role.MEMBER], OTHER, set())
     assert may_change_user(ASKERS[Role.MEMBER], ME, set())
+
+
+def test_keys_are_used_by_their_owner_and_those_of_service_accounts_by_who_may_change_them() -> (
+    None
+):
+    """A user admin has the keys of a service account without roles; of a person, nobody but the owner of the site."""
+    admin, owner, member = ASKERS[Role.USER_ADMIN], ASKERS[Role.OWNER], ASKERS[Role.MEMBER]
+    for verb in (Verb.TOKEN_READ, Verb.TOKEN_WRITE):
+        assert may_use_keys(member, verb, ME, None)
+        assert may_use_keys(owner, verb, OTHER, None)
+        assert may_use_keys(owner, verb, None, None)
+        assert may_use_keys(admin, verb, OTHER, set())
+        assert not may_use_keys(admin, verb, OTHER, {"organization-admin"})
+        assert not may_use_keys(admin, verb, OTHER, None)
+        assert not may_use_keys(admin, verb, None, None)
+        assert not may_use_keys(member, verb, OTHER, set())

@@ -73,6 +73,7 @@ validation = { min = 1, max = 9, monotonic = "increasing" }
 [[parameter]]
 name = "dry"
 type = "bool"
+default = false
 ephemeral = true
 
 [[parameter]]
@@ -139,7 +140,7 @@ def test_parameters_and_presets_arrive_as_strings() -> None:
     assert (branch.regex, branch.error, branch.mutable) == ("^[a-z]+$", "small letters", True)
     assert (rounds.default, rounds.minimum, rounds.maximum) == ("3", 1, 9)
     assert rounds.monotonic is Monotonic.INCREASING
-    assert (dry.required, dry.ephemeral, dry.form_type) == (True, True, "checkbox")
+    assert (dry.required, dry.ephemeral, dry.form_type) == (False, True, "checkbox")
     assert (areas.default, areas.form_type) == ('["docs"]', "multi-select")
     assert depth.options == [Option("Shallow", "1", "quick", ""), Option("2", "2", "", "")]
     values = {"rounds": "1", "dry": "true", "areas": '["code"]', "depth": "1"}

@@ -172,7 +172,7 @@ def parameter(rest: str) -> str:
     ("toml", "key", "line", "said"),
     [
         ('[[parameter]]\ntype = "bool"\n', "parameter[0]", 1, '"name" is missing'),
-        ('[[parameter]]\nname = "a b"\n', "parameter[0].name", 2, "letters"),
+        ('[[parameter]]\nname = "a/b"\n', "parameter[0].name", 2, "letters"),
         (parameter('type = "strng"'), "parameter[0].type", 3, '"string"'),
         (parameter("default = 3"), "parameter[0].default", 3, "string"),
         (parameter('type = "number"\ndefault = 1.5'), "parameter[0].default", 4, "whole numbers"),
@@ -199,6 +199,8 @@ def parameter(rest: str) -> str:
             "string",
         ),
         (parameter('validation = { regex = "(" }'), "parameter[0].validation.regex", 3, "pattern"),
+        (parameter("validation = { regex = '(?=a)' }"), "parameter[0].validation.regex", 3, "(?="),
+        (parameter("ephemeral = true"), "parameter[0].ephemeral", 3, "default"),
         (
             parameter('type = "number"\nvalidation = { monotonic = "up" }'),
             "parameter[0].validation.monotonic",

@@ -11,13 +11,20 @@ from taskyard.sdk.aio import caller as async_caller
 from taskyard.sdk.aio.client import AsyncClient
 from taskyard.sdk.caller import Caller
 from taskyard.sdk.client import Client
-from taskyard.wire import tasks
+from taskyard.wire import tasks, templates, workspaces
 from taskyard.wire.routes import BY_OPERATION, ROUTES, Body, Route
 
 OPERATIONS = [route.operation for route in ROUTES]
 
-GIVES_MORE = {"send_task_input": tasks.QueuedPrompt | None}
+GIVES_MORE = {
+    "get_previous_template_version": templates.TemplateVersion | None,
+    "send_task_input": tasks.QueuedPrompt | None,
+}
 """Operations with a second good answer, which the table does not tell."""
+
+
+EVENTS: dict[str, type] = {"watch_workspace": workspaces.Workspace}
+"""What comes again and again from the operations whose answer does not end."""
 
 
 def shape(client: type, name: str) -> inspect.Signature:
@@ -34,6 +41,8 @@ def given(route: Route) -> object:
             return None
         case Body.BYTES:
             return bytes
+        case Body.EVENTS:
+            return EVENTS[route.operation]
         case Body.WEBSOCKET:
             return object
         case kind:
@@ -51,7 +60,11 @@ def test_every_route_has_a_method(client: type, operation: str) -> None:
     assert taken[: len(names)] == names
     if isinstance(route.request, type):
         assert signature.parameters["request"].annotation is route.request
-    assert signature.return_annotation == given(route)
+    found = signature.return_annotation
+    if route.response is Body.EVENTS:
+        assert get_origin(found) is (Iterator if client is Client else AsyncIterator)
+        [found] = get_args(found)
+    assert found == given(route)
 
 
 @pytest.mark.parametrize("name", [n for n in dir(Client) if not n.startswith("_")])

@@ -1,47 +1,11 @@
 """One server a test, or one for tests that only read and add."""
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from taskyard.sdk.local import LocalServer
-from tests.system.kit import LASTING, World, processes_of
-
-
-@contextmanager
-def open_folder() -> Iterator[Path]:
-    """A new folder that an ordinary account may pass; all that has to do with it must have ended at the end."""
-    home = Path(tempfile.mkdtemp(prefix="taskyard-system-"))
-    home.chmod(0o711)
-    try:
-        yield home
-        left = processes_of(home)
-        assert left == {}, f"left running: {left}"
-    finally:
-        shutil.rmtree(home, ignore_errors=os.geteuid() != 0)
-
-
-@contextmanager
-def serving(
-    data_dir: Path, log: Path, environment: dict[str, str] | None = None
-) -> Iterator[World]:
-    """A server with its first user and the starter templates; stopped by hand at the end."""
-    server = LocalServer(data_dir, log=log, environment=environment)
-    server.start()
-    try:
-        world = World(server)
-        try:
-            yield world
-        finally:
-            world.close()
-    finally:
-        server.stop()
-        print(log.read_text(errors="replace"))
+from tests.system.kit import LASTING, World, open_folder, serving
 
 
 @pytest.fixture

@@ -2,10 +2,12 @@
 
 import io
 import os
+import shutil
 import tarfile
+import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -124,6 +126,37 @@ class World:
             return await conn.fetch(sql, *values)
         finally:
             await conn.close()
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """A new folder that an ordinary account may pass; all that has to do with it must have ended at the end."""
+    home = Path(tempfile.mkdtemp(prefix="taskyard-system-"))
+    home.chmod(0o711)
+    try:
+        yield home
+        left = processes_of(home)
+        assert left == {}, f"left running: {left}"
+    finally:
+        shutil.rmtree(home, ignore_errors=os.geteuid() != 0)
+
+
+@contextmanager
+def serving(
+    data_dir: Path, log: Path, environment: dict[str, str] | None = None
+) -> Iterator[World]:
+    """A server with its first user and the starter templates; stopped by hand at the end."""
+    server = LocalServer(data_dir, log=log, environment=environment)
+    server.start()
+    try:
+        world = World(server)
+        try:
+            yield world
+        finally:
+            world.close()
+    finally:
+        server.stop()
+        print(log.read_text(errors="replace"))
 
 
 def first_user(url: str) -> str:

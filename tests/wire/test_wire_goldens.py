@@ -1,6 +1,8 @@
 """Bodies as they stand on the wire, each in its own file, read and written again to the byte."""
 
+import json
 import types
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +10,8 @@ import msgspec
 import pytest
 
 from taskyard.wire import base, identity, tasks, templates, workspaces
+from taskyard.wire import workspace_details as details
+from tests.contract import shapes
 
 GOLDENS = Path(__file__).parent / "goldens"
 
@@ -50,12 +54,18 @@ ALL = [
     Golden("app_unprobed", workspaces.WorkspaceApp, "S7, T77"),
     Golden("workspace", workspaces.Workspace, "S9, T22"),
     Golden("workspaces_page", workspaces.WorkspacesResponse, "S9"),
+    Golden("build_timings", details.WorkspaceBuildTimings, "supporting-api 10 row 75"),
+    Golden("listening_ports", details.ListeningPorts, "supporting-api 11 row 79"),
+    Golden("watch_ping", details.WatchEvent, "U23"),
+    Golden("watch_data", details.WatchEvent, "U23"),
     Golden("template", templates.Template, "S10, U10"),
     Golden("version_attached", templates.TemplateVersion, "S11, U25"),
     Golden("version_bare", templates.TemplateVersion, "S11"),
     Golden("parameters", list[templates.TemplateVersionParameter], "S12"),
     Golden("presets", list[templates.Preset], "S13"),
     Golden("presets_none", list[templates.Preset], "S13, U11"),
+    Golden("template_examples", list[templates.TemplateExample], "wire 12"),
+    Golden("versions_archived", templates.ArchiveVersionsResponse, "supporting-api 8"),
     Golden("variables", list[templates.TemplateVersionVariable], "S11"),
     Golden("external_auth", list[templates.TemplateVersionExternalAuth], "S11"),
     Golden("uploaded", templates.UploadResponse, "U9"),
@@ -63,6 +73,10 @@ ALL = [
     Golden("users_page", identity.UsersResponse, "S14, U7"),
     Golden("organization", identity.Organization, "S15"),
     Golden("members", list[identity.MemberWithUserData], "S15"),
+    Golden("member", identity.OrganizationMember, "S15"),
+    Golden("members_page", identity.PaginatedMembersResponse, "supporting-api 5 row 30"),
+    Golden("user_roles", identity.UserRoles, "supporting-api 3 row 16"),
+    Golden("git_ssh_key", identity.GitSSHKey, "wire 12"),
     Golden("api_key", identity.APIKey, "S16"),
     Golden("api_keys", list[identity.APIKey], "S16"),
     Golden("key_made", identity.CreateKeyResponse, "U5"),
@@ -84,6 +98,14 @@ def read(golden: Golden) -> object:
 def text(golden: Golden) -> bytes:
     """The golden's file, without the line break at its end."""
     return (GOLDENS / f"{golden.name}.json").read_bytes().removesuffix(b"\n")
+
+
+def shape_of(kind: object) -> str:
+    """The name of a type in the tables of the contract."""
+    if typing.get_origin(kind) is list:
+        return f"[{shape_of(typing.get_args(kind)[0])}]"
+    assert isinstance(kind, type)
+    return kind.__name__
 
 
 def structs(value: object) -> list[msgspec.Struct]:
@@ -108,13 +130,29 @@ def output_models(module: types.ModuleType) -> list[type[msgspec.Struct]]:
     ]
 
 
-MODELS = [m for module in (base, tasks, workspaces, templates, identity) for m in output_models(module)]  # fmt: skip
+MODELS = [m for module in (base, tasks, workspaces, details, templates, identity) for m in output_models(module)]  # fmt: skip
 
 
 @pytest.mark.parametrize("golden", ALL, ids=lambda golden: golden.name)
 def test_golden_round_trip(golden: Golden) -> None:
     """A golden, read as its type and written again, is the same to the byte: names, order, nulls, left-out keys."""
     assert msgspec.json.format(base.encode(read(golden)), indent=2) == text(golden)
+
+
+@pytest.mark.parametrize("golden", ALL, ids=lambda golden: golden.name)
+def test_golden_has_its_shape(golden: Golden) -> None:
+    """A golden has exactly the keys and types that the contract's tables give it. Source: S1-S16, tasks-api 4."""
+    shapes.check(json.loads(text(golden)), shape_of(golden.kind))
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+def test_output_models_have_the_keys_of_the_tables(model: type[msgspec.Struct]) -> None:
+    """A response's type and the contract's table of it name the same keys, and let the same ones be left out."""
+    table = shapes.shapes()[model.__name__]
+    fields = msgspec.structs.fields(model)
+    assert {f.encode_name: not f.required for f in fields} == {
+        key.name: key.optional for key in table.values()
+    }
 
 
 def test_every_golden_is_listed() -> None:

@@ -1,4 +1,4 @@
-"""A folder as the archive that a template version is made from; the same folder gives the same bytes."""
+"""A folder as the archive that a template version is made from, and back; the same folder gives the same bytes."""
 
 import io
 import tarfile
@@ -36,6 +36,37 @@ def pack(folder: Path) -> bytes:
             else:
                 archive.addfile(entry)
     return buffer.getvalue()
+
+
+def unpack(data: bytes, folder: Path) -> int:
+    """How many files of a template's tar were written below the folder.
+
+    Raises Failure, with nothing written, for an archive with anything but plain files and folders inside.
+    """
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+            members = [(_place(member), member) for member in archive if not member.isdir()]
+            for place, member in members:
+                source = archive.extractfile(member)
+                assert source is not None
+                target = folder / place
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(source.read())
+                target.chmod(0o755 if member.mode & 0o100 else 0o644)
+    except tarfile.TarError as error:
+        raise Failure(f"the archive of this version cannot be read: {error}.") from error
+    return len(members)
+
+
+def _place(member: tarfile.TarInfo) -> Path:
+    """Where a member goes below the folder; raises Failure for what does not stay below it."""
+    place = Path(member.name)
+    if not member.isreg() or place.is_absolute() or ".." in place.parts:
+        raise Failure(
+            f"the archive holds {member.name!r}, which is no plain file below it; nothing was written.",
+            hint="To look at it all the same: --tar writes the archive to stdout.",
+        )
+    return place
 
 
 def _paths(folder: Path) -> Iterator[Path]:

@@ -10,11 +10,12 @@ from taskyard.cli.output import plain
 from taskyard.sdk import ApiError, Client
 from taskyard.wire.identity import Organization
 from taskyard.wire.tasks import Task
+from taskyard.wire.workspaces import Workspace
 
 
-def full_name(task: Task) -> str:
-    """Owner and name of a task, fit to be printed."""
-    return plain(f"{task.owner_name}/{task.name}")
+def full_name(thing: Task | Workspace) -> str:
+    """Owner and name of a task or a workspace, fit to be printed."""
+    return plain(f"{thing.owner_name}/{thing.name}")
 
 
 def find_task(client: Client, text: str) -> Task:
@@ -34,6 +35,25 @@ def find_task(client: Client, text: str) -> Task:
         raise Failure(f"there is no task {text!r} that you may see.", hint=hint) from error
     except ValueError as error:
         raise click.UsageError(f"{text!r} is no name of a task.") from error
+
+
+def find_workspace(client: Client, text: str) -> Workspace:
+    """The workspace of an id, a name of one's own, or `owner/name`. Raises Failure."""
+    if not text.strip():
+        raise click.UsageError("The workspace's name is empty.")
+    owner, _, name = text.rpartition("/")
+    workspace_id = as_uuid(text)
+    try:
+        if workspace_id is not None:
+            return client.get_workspace(workspace_id)
+        return client.get_workspace_by_name(owner or "me", name)
+    except ApiError as error:
+        if error.status not in (404, 410):
+            raise
+        hint = "To see what there is: taskyard list --all"
+        raise Failure(f"there is no workspace {text!r} that you may see.", hint=hint) from error
+    except ValueError as error:
+        raise click.UsageError(f"{text!r} is no name of a workspace.") from error
 
 
 def find_organization(client: Client, wanted: str | None) -> Organization:

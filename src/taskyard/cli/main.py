@@ -10,18 +10,33 @@ from taskyard.cli.failures import Failure, as_failure, expected
 from taskyard.cli.lazy import LazyGroup
 
 COMMANDS: Final = {
+    "delete": ("taskyard.cli.workspace_life:delete", "Delete a workspace."),
+    "list": ("taskyard.cli.workspace_show:list_workspaces", "List workspaces."),
     "login": ("taskyard.cli.login:login", "Sign in to a server and remember it."),
     "logout": ("taskyard.cli.login:logout", "End the session and forget it."),
+    "restart": ("taskyard.cli.workspace_life:restart", "Stop a workspace and start it again."),
+    "organizations": ("taskyard.cli.organizations:organizations", "See and make organizations."),
     "server": ("taskyard.cli.server:server", "Run a server."),
+    "show": ("taskyard.cli.workspace_show:show", "Show one workspace."),
+    "start": ("taskyard.cli.workspace_life:start", "Start a workspace."),
+    "stop": ("taskyard.cli.workspace_life:stop", "Stop a workspace."),
     "task": ("taskyard.cli.task:task", "Create tasks, talk to them, pause and delete them."),
     "templates": ("taskyard.cli.templates:templates", "Write and push what tasks run in."),
     "tokens": ("taskyard.cli.tokens:tokens", "Make and remove tokens for programs."),
-    "users": ("taskyard.cli.users:users", "Create and list users."),
+    "users": ("taskyard.cli.users:users", "Create users, change them, keep them out."),
     "whoami": ("taskyard.cli.login:whoami", "Say who is signed in, and where."),
 }
 """Every command: where it is, and its line in the help."""
 
-ALIASES: Final = {"tasks": "task", "template": "templates", "token": "tokens", "user": "users"}
+ALIASES: Final = {
+    "org": "organizations",
+    "orgs": "organizations",
+    "organization": "organizations",
+    "tasks": "task",
+    "template": "templates",
+    "token": "tokens",
+    "user": "users",
+}
 """Other names of commands, for fingers that are used to them."""
 
 INTERRUPTED: Final = 130

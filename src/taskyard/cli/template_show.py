@@ -1,4 +1,4 @@
-"""`taskyard templates list` and `taskyard templates versions`."""
+"""`taskyard templates list`, `show`, `versions` and `presets`."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -9,9 +9,12 @@ import click
 from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure
 from taskyard.cli.find import find_organization
-from taskyard.cli.output import Column, at, choose_columns, note, print_json, print_table
+from taskyard.cli.output import Column, at, choose_columns, note, one_line, print_json, print_table
 from taskyard.sdk import ApiError, Client
-from taskyard.wire.templates import Template, TemplateVersion
+from taskyard.wire.templates import Preset, Template, TemplateVersion
+
+MAX_LINE: Final = 300
+"""Characters of a value where each has a line of its own."""
 
 COLUMNS: Final[Mapping[str, Column[Template]]] = {
     "id": lambda t: str(t.id),
@@ -20,6 +23,7 @@ COLUMNS: Final[Mapping[str, Column[Template]]] = {
     "description": lambda t: t.description,
     "organization": lambda t: t.organization_name,
     "active_version_id": lambda t: str(t.active_version_id),
+    "deprecated": lambda t: t.deprecation_message,
     "users": lambda t: str(t.active_user_count) if t.active_user_count >= 0 else "",
     "created_by": lambda t: t.created_by_name,
     "created_at": lambda t: at(t.created_at),
@@ -33,6 +37,7 @@ VERSION_COLUMNS: Final[Mapping[str, Column[TemplateVersion]]] = {
     "import": lambda v: v.job.status.value,
     "message": lambda v: v.message,
     "error": lambda v: v.job.error or "",
+    "archived": lambda v: "yes" if v.archived else "",
     "created_by": lambda v: v.created_by.username,
     "created_at": lambda v: at(v.created_at),
 }
@@ -43,8 +48,27 @@ output_option = click.option(
 )
 
 
+organization_option = click.option(
+    "-O",
+    "--org",
+    "organization",
+    envvar=["TASKYARD_ORGANIZATION", "CODER_ORGANIZATION"],
+    help="Name or id. Default: your default one.",
+)
+
+PRESET_COLUMNS: Final[Mapping[str, Column[Preset]]] = {
+    "id": lambda p: str(p.id),
+    "name": lambda p: p.name,
+    "default": lambda p: "yes" if p.default else "",
+    "parameters": lambda p: " ".join(f"{each.name}={each.value}" for each in p.parameters),
+    "description": lambda p: p.description,
+}
+PRESETS_SHOWN: Final = ("name", "default", "parameters", "description")
+
+
 @click.command("list")
 @click.option("-a", "--all", "everything", is_flag=True, help="Also those that run no tasks.")
+@click.option("-q", "--query", default="", help="A search, such as name:web or deprecated:true.")
 @output_option
 @click.option(
     "-c",
@@ -55,11 +79,16 @@ output_option = click.option(
     help=f"Columns of the table, of: {', '.join(COLUMNS)}.",
 )
 @signed_in
-def list_templates(client: Client, *, everything: bool, output: str, columns: list[str]) -> Status:
+def list_templates(
+    client: Client, *, everything: bool, query: str, output: str, columns: list[str]
+) -> Status:
     """List the templates that tasks can be made from."""
-    found = client.list_templates("" if everything else "has-ai-task:true")
+    wanted = query if everything else f"has-ai-task:true {query}"
+    found = client.list_templates(wanted.strip())
     if output == "json":
         print_json(found)
+    elif not found and query:
+        note("There are no such templates.")
     elif not found:
         note("There are no templates yet. Write and push one: taskyard templates init my-template")
     else:
@@ -69,13 +98,96 @@ def list_templates(client: Client, *, everything: bool, output: str, columns: li
 
 @click.command()
 @click.argument("name", metavar="TEMPLATE")
+@organization_option
+@output_option
+@signed_in
+def show(client: Client, *, name: str, organization: str | None, output: str) -> Status:
+    """Show the settings of TEMPLATE."""
+    template = find_template(client, find_organization(client, organization).id, name)
+    if output == "json":
+        print_json(template)
+        return None
+    active = client.get_template_version(template.active_version_id)
+    for label, value in _facts(template, active).items():
+        print(f"{label:<22}{one_line(value, MAX_LINE)}".rstrip())
+    return None
+
+
+def _facts(template: Template, active: TemplateVersion) -> dict[str, str]:
+    """What people ask about a template."""
+    times = template.build_time_stats.start
+    return {
+        "name": template.name,
+        "display name": template.display_name,
+        "organization": template.organization_name,
+        "description": template.description,
+        "id": str(template.id),
+        "active version": f"{active.name} ({active.job.status.value})",
+        "deprecated": template.deprecation_message,
+        "users": str(template.active_user_count),
+        "start takes": ""
+        if times.p50 is None
+        else f"{times.p50} ms, at most {times.p95} ms for 95 %",
+        "stopped after": _span(template.default_ttl_ms),
+        "activity adds": _span(template.activity_bump_ms),
+        "users may cancel": "yes" if template.allow_user_cancel_workspace_jobs else "no",
+        "active version only": "yes" if template.require_active_version else "no",
+        "made by": template.created_by_name,
+        "made": at(template.created_at),
+        "changed": at(template.updated_at),
+    }
+
+
+def _span(ms: int) -> str:
+    """A duration in its largest whole unit; nothing for none."""
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)):
+        if ms and ms % size == 0:
+            return f"{ms // size}{unit}"
+    return f"{ms} ms" if ms else ""
+
+
+@click.command()
+@click.argument("name", metavar="TEMPLATE")
+@click.option("--version", help="Name of a version. Default: the active one.")
+@organization_option
+@output_option
 @click.option(
-    "-O",
-    "--org",
-    "organization",
-    envvar=["TASKYARD_ORGANIZATION", "CODER_ORGANIZATION"],
-    help="Name or id. Default: your default one.",
+    "-c",
+    "--column",
+    "columns",
+    metavar="NAME,...",
+    callback=choose_columns(list(PRESET_COLUMNS), PRESETS_SHOWN),
+    help=f"Columns of the table, of: {', '.join(PRESET_COLUMNS)}.",
 )
+@signed_in
+def presets(
+    client: Client,
+    *,
+    name: str,
+    version: str | None,
+    organization: str | None,
+    output: str,
+    columns: list[str],
+) -> Status:
+    """List the presets of TEMPLATE: parameter values that belong together."""
+    template = find_template(client, find_organization(client, organization).id, name)
+    version_id = (
+        find_version(client, template, version).id if version else template.active_version_id
+    )
+    found = client.list_presets(version_id)
+    if output == "json":
+        print_json(found)
+    elif not found:
+        note(f"The template {name} has no presets.")
+    else:
+        print_table(found, PRESET_COLUMNS, columns)
+    return None
+
+
+@click.command()
+@click.argument("name", metavar="TEMPLATE")
+@click.option("--archived", is_flag=True, help="Also those that are archived.")
+@organization_option
 @output_option
 @click.option(
     "-c",
@@ -87,11 +199,17 @@ def list_templates(client: Client, *, everything: bool, output: str, columns: li
 )
 @signed_in
 def versions(
-    client: Client, *, name: str, organization: str | None, output: str, columns: list[str]
+    client: Client,
+    *,
+    name: str,
+    archived: bool,
+    organization: str | None,
+    output: str,
+    columns: list[str],
 ) -> Status:
     """List the versions of TEMPLATE, oldest first."""
     template = find_template(client, find_organization(client, organization).id, name)
-    found = client.list_template_versions(template.id)
+    found = client.list_template_versions(template.id, include_archived=archived)
     if output == "json":
         print_json(found)
         return None
@@ -114,3 +232,16 @@ def find_template(client: Client, organization_id: UUID, name: str) -> Template:
         raise Failure(f"there is no template {name!r} that you may see.", hint=hint) from error
     except ValueError as error:
         raise click.UsageError(f"{name!r} is no name of a template.") from error
+
+
+def find_version(client: Client, template: Template, name: str) -> TemplateVersion:
+    """A version of a template by its name. Raises Failure when it is not there."""
+    try:
+        return client.get_template_version_by_name(template.id, name)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        hint = f"To see what there is: taskyard templates versions {template.name} --archived"
+        raise Failure(f"{template.name} has no version {name!r}.", hint=hint) from error
+    except ValueError as error:
+        raise click.UsageError(f"{name!r} is no name of a version.") from error

@@ -8,7 +8,7 @@ import click
 
 from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure
-from taskyard.cli.output import Column, at, choose_columns, note, print_json, print_table
+from taskyard.cli.output import Column, at, choose_columns, note, plain, print_json, print_table
 from taskyard.sdk import ApiError, Client
 from taskyard.wire.identity import APIKey, CreateTokenRequest
 
@@ -29,7 +29,7 @@ SHOWN: Final = ("id", "name", "last_used", "expires_at", "created_at")
 
 @click.group()
 def tokens() -> None:
-    """Make, list and remove tokens for programs."""
+    """Make, list, end and remove tokens for programs; `--user` names a service account or, for owners, anybody."""
 
 
 def read_lifetime(_ctx: click.Context, _option: click.Parameter, value: str | None) -> int:
@@ -61,6 +61,8 @@ def create(client: Client, *, name: str, lifetime: int, user: str) -> Status:
 
 @tokens.command("list")
 @click.option("-a", "--all", "everybody", is_flag=True, help="Those of all users.")
+@click.option("--user", default="me", help="Whose tokens. Default: yours.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only the ids.")
 @click.option("--expired", is_flag=True, help="Also those that have expired.")
 @click.option(
     "-o", "--output", type=click.Choice(("table", "json")), default="table", help="Default: table."
@@ -75,11 +77,21 @@ def create(client: Client, *, name: str, lifetime: int, user: str) -> Status:
 )
 @signed_in
 def list_tokens(
-    client: Client, *, everybody: bool, expired: bool, output: str, columns: list[str]
+    client: Client,
+    *,
+    everybody: bool,
+    user: str,
+    quiet: bool,
+    expired: bool,
+    output: str,
+    columns: list[str],
 ) -> Status:
     """List tokens, without their secrets."""
-    found = client.list_tokens("me", include_all=everybody, include_expired=expired)
-    if output == "json":
+    found = client.list_tokens(user, include_all=everybody, include_expired=expired)
+    if quiet:
+        for token in found:
+            print(token.id)
+    elif output == "json":
         print_json(found)
     elif not found:
         note("There are no tokens. Make one: taskyard tokens create")
@@ -97,7 +109,19 @@ def remove(client: Client, *, names: tuple[str, ...], user: str) -> Status:
     """Remove tokens; whoever uses them is signed out at once."""
     for key in [find_token(client, user, name) for name in names]:
         client.delete_key(user, key.id)
-        print(f"Removed the token {key.token_name or key.id}.")
+        print(f"Removed the token {plain(key.token_name or key.id)}.")
+    return None
+
+
+@tokens.command()
+@click.argument("names", metavar="NAME|ID...", nargs=-1, required=True)
+@click.option("--user", default="me", help="Whose tokens. Default: yours.")
+@signed_in
+def expire(client: Client, *, names: tuple[str, ...], user: str) -> Status:
+    """End tokens at once, but keep them for `tokens list --expired`."""
+    for key in [find_token(client, user, name) for name in names]:
+        client.expire_key(user, key.id)
+        print(f"The token {plain(key.token_name or key.id)} ended.")
     return None
 
 
@@ -110,4 +134,4 @@ def find_token(client: Client, user: str, name: str) -> APIKey:
             if error.status != 404:
                 raise
     hint = "To see what there is: taskyard tokens list"
-    raise Failure(f"there is no token {name!r}; nothing was removed.", hint=hint)
+    raise Failure(f"there is no token {name!r}; nothing was changed.", hint=hint)

@@ -1,5 +1,6 @@
 """Who asks: a user with roles, or the agent of one workspace generation."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -39,6 +40,10 @@ class Actor:
     def viewer(self) -> Viewer:
         """These eyes for queries."""
         return Viewer(self.user_id, self.is_owner, self.admin_of)
+
+
+Who = Callable[[], Awaitable[Actor]]
+"""Says again who asks, for what goes on for long; raises Unauthenticated or UserSuspended once they may no longer."""
 
 
 @dataclass(frozen=True, slots=True)

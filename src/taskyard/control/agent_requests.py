@@ -11,6 +11,7 @@ from taskyard.control.agents import LOG_SOURCES, MAX_LOG_BYTES
 from taskyard.control.services import Services
 from taskyard.db import agents as db
 from taskyard.db import transcript as transcript_db
+from taskyard.db.jobs import WORKSPACES
 from taskyard.db.pool import ring
 from taskyard.errors import (
     AppUnknown,
@@ -67,6 +68,7 @@ async def report_status(
             uri=report.uri,
             now=now,
         )
+        await ring(conn, WORKSPACES, str(agent.workspace_id))
         if agent.task_id is not None:
             await ring(conn, "task", str(agent.task_id))
 

@@ -9,6 +9,7 @@ import msgspec
 from taskyard.control.actors import AgentActor
 from taskyard.control.services import Services
 from taskyard.db import agents as db
+from taskyard.db.jobs import WORKSPACES
 from taskyard.db.pool import ring
 from taskyard.errors import StaleGeneration
 from taskyard.lifecycle.parameter import parameter_environment
@@ -204,5 +205,6 @@ def _level(word: str) -> LogLevel:
 
 async def _ring(conn: "Connection", actor: AgentActor) -> None:
     await ring(conn, "agent", str(actor.agent_id))
+    await ring(conn, WORKSPACES, str(actor.workspace_id))
     if actor.task_id is not None:
         await ring(conn, "task", str(actor.task_id))

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from uuid import UUID
 
-from taskyard.control.actors import Actor
+from taskyard.control.actors import Actor, Who
 from taskyard.control.build_view import agent_log_views, job_log_views
 from taskyard.control.services import Services
 from taskyard.control.workspace_builds import visible_agent
@@ -63,11 +63,11 @@ async def list_agent_logs(
 
 
 async def follow_agent_logs(
-    services: Services, actor: Actor, agent_id: UUID, *, after: int, before: int | None
+    services: Services, who: Who, agent_id: UUID, *, after: int, before: int | None
 ) -> AsyncIterator[list[wire.WorkspaceAgentLog]]:
     """Lines of an agent's log, as they come; ends once a later build has taken the agent's place.
 
-    A batch may be empty; the first comes at once. Raises NotFound, also when the actor may no longer see the agent.
+    A batch may be empty; the first comes at once. Raises what who raises, and NotFound, also when the actor may no longer see the agent.
     """
     changed = asyncio.Event()
 
@@ -78,6 +78,7 @@ async def follow_agent_logs(
     async with services.doorbell.on("agent-logs", rung):
         while True:
             changed.clear()
+            actor = await who()
             async with services.db.connection() as conn:
                 agent = await visible_agent(conn, actor, agent_id)
                 rows = await db.list_agent_logs(conn, agent_id, after=after, before=before)

@@ -138,7 +138,10 @@ async def _keep_conversation(conn: "Connection", row: RunRow, now: datetime) -> 
 
 
 async def _delete(run: JobRun, row: RunRow) -> None:
-    await _destroy_place(run, row)
+    if row.orphan:
+        run.log(LogLevel.WARN, REMOVING, "As wished, the driver is not asked to remove anything.")
+    else:
+        await _destroy_place(run, row)
     now = run.services.now()
     async with run.fenced() as conn:
         run.log(LogLevel.INFO, RECORDING, "Nothing of the workspace is left.")

@@ -74,7 +74,11 @@ def build_view(build: BuildRow, parts: BuildParts, now: datetime) -> wire.Worksp
         max_deadline=build.max_deadline,
         status=build.status,
         daily_cost=0,
-        matched_provisioners=matched_provisioners(build.job),
+        matched_provisioners=wire.MatchedProvisioners(
+            count=build.workers_count,
+            available=build.workers_available,
+            most_recently_seen=build.workers_seen_at,
+        ),
         template_version_preset_id=build.template_version_preset_id,
         has_ai_task=unless_empty(build.has_ai_task),
     )
@@ -112,11 +116,6 @@ def job_view(job: JobRow, metadata: wire.JobMetadata) -> wire.ProvisionerJob:
 def _error_code(word: str | None) -> wire.JobErrorCode | UnsetType:
     """The code where it is one that clients know."""
     return wire.JobErrorCode(word) if word and word in set(wire.JobErrorCode) else UNSET
-
-
-def matched_provisioners(job: JobRow) -> wire.MatchedProvisioners:
-    """The workers for a job: any worker takes any job, and a server always has one."""
-    return wire.MatchedProvisioners(count=1, available=1, most_recently_seen=job.updated_at)
 
 
 def resource_views(

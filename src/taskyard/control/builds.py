@@ -34,12 +34,14 @@ async def insert_build(
     template_version_id: UUID,
     preset_id: UUID | None,
     parameters: Mapping[str, str] | None,
+    by_clock: bool = False,
+    orphan: bool = False,
     now: datetime,
 ) -> BuildRow:
     """The new build of a workspace, its job pending at the end of the queue.
 
-    parameters null: those of the build before. The place in the queue is 0, as nobody has looked
-    yet. Raises BuildActive when a build is not over, NotFound when the workspace or the version is
+    parameters null: those of the build before. by_clock: nobody asked for it. orphan: a delete that leaves
+    the driver alone. The place in the queue is 0, as nobody has looked yet. Raises BuildActive when a build is not over, NotFound when the workspace or the version is
     gone. Source: tasks-api 8.10.
     """
     locked = await builds.lock_workspace(conn, workspace.id)
@@ -72,14 +74,23 @@ async def insert_build(
         job_id=job_id,
         template_version_id=template_version_id,
         preset_id=preset_id,
+        orphan=orphan,
         now=now,
     )
-    if parameters is None:
-        await builds.copy_build_parameters(conn, locked.id, build_id)
-    elif parameters:
-        await builds.insert_build_parameters(conn, build_id, parameters)
+    by_person = transition is Transition.START and not by_clock
+    await builds.touch_workspace(conn, locked.id, now, wanted=by_person)
+    await _keep_parameters(conn, locked.id, build_id, parameters)
     await jobs.ring_changed(conn, locked.id, build_id)
     return await _read(conn, build_id)
+
+
+async def _keep_parameters(
+    conn: "Connection", workspace_id: UUID, build_id: UUID, parameters: Mapping[str, str] | None
+) -> None:
+    if parameters is None:
+        await builds.copy_build_parameters(conn, workspace_id, build_id)
+    elif parameters:
+        await builds.insert_build_parameters(conn, build_id, parameters)
 
 
 async def _read(conn: "Connection", build_id: UUID) -> BuildRow:

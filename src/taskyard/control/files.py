@@ -9,14 +9,16 @@ from uuid import UUID, uuid4
 
 import anyio.to_thread
 
+from taskyard.control import audit
 from taskyard.control.actors import Actor
 from taskyard.control.archives import tar_to_zip, zip_to_tar
 from taskyard.control.services import Services
 from taskyard.control.viewers import viewer_for
-from taskyard.db import templates as db
-from taskyard.db.templates import FileRow
+from taskyard.db import files as db
+from taskyard.db.files import FileRow
 from taskyard.errors import Forbidden, NotFound, RequestRefused
 from taskyard.lifecycle.permissions import Verb, can
+from taskyard.wire.enums import AuditAction, AuditResource
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
@@ -59,7 +61,16 @@ async def upload_file(
         data = await anyio.to_thread.run_sync(zip_to_tar, data)
     sha256 = await anyio.to_thread.run_sync(_sha256, data)
     async with services.db.transaction() as conn:
-        return await store_file(conn, actor.user_id, data, sha256=sha256, now=now)
+        stored = await store_file(conn, actor.user_id, data, sha256=sha256, now=now)
+        if stored.is_new:
+            deed = audit.Deed(
+                action=AuditAction.CREATE,
+                resource_type=AuditResource.FILE,
+                resource_id=stored.id,
+                resource_name=sha256.hex(),
+            )
+            await audit.record(conn, actor, deed, now)
+        return stored
 
 
 async def store_file(

@@ -5,6 +5,8 @@ from uuid import UUID
 from msgspec import UNSET
 
 from taskyard.db import identity as db
+from taskyard.db import members as members_db
+from taskyard.db import users as users_db
 from taskyard.wire import identity as wire
 from taskyard.wire.base import unless_empty
 from taskyard.wire.enums import LoginType
@@ -54,7 +56,28 @@ def organization_view(row: db.OrganizationRow) -> wire.Organization:
     )
 
 
-def member_view(row: db.MemberRow) -> wire.MemberWithUserData:
+def organization_member_view(row: members_db.OrganizationMemberRow) -> wire.OrganizationMember:
+    """What somebody is in an organization, as the wire shows it."""
+    return wire.OrganizationMember(
+        user_id=row.user_id,
+        organization_id=row.organization_id,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        roles=[_role(name, row.organization_id) for name in row.roles],
+    )
+
+
+def ssh_key_view(row: users_db.GitSSHKeyRow) -> wire.GitSSHKey:
+    """The public half of a user's SSH key as the wire shows it."""
+    return wire.GitSSHKey(
+        user_id=row.user_id,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        public_key=row.public_key,
+    )
+
+
+def member_view(row: members_db.MemberRow) -> wire.MemberWithUserData:
     """A member of an organization as the wire shows them."""
     return wire.MemberWithUserData(
         user_id=row.user_id,

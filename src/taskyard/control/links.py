@@ -46,6 +46,11 @@ class Links:
         del self._open[agent_id]
         return True
 
+    @property
+    def count(self) -> int:
+        """How many links are open."""
+        return len(self._open)
+
     def holds(self, agent_id: UUID) -> bool:
         """Whether there is an open link of the agent here."""
         return agent_id in self._open

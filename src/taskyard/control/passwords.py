@@ -1,6 +1,7 @@
 """Passwords: what is accepted, how they are hashed and checked without holding up anybody."""
 
 from functools import partial
+from itertools import pairwise
 
 import anyio
 import anyio.to_thread
@@ -15,8 +16,13 @@ MIN_LENGTH = 8
 MAX_LENGTH = 128
 """Characters; longer input only makes work for the hash."""
 
-COMMON = frozenset({"password", "12345678", "123456789", "1234567890", "qwertyuiop", "letmein1"})
-"""Never accepted, whatever their length; with the user's own name these are what guessers try first."""
+_COMMON = """
+abc access admin administrator asdfghjkl baseball changeme charlie computer default dragon flower football freedom
+guest hello iloveyou letmein login master michael monkey passphrase passw password princess qwerty qwertyuiop
+qwertz root secret shadow starwars sunshine superman temp test trustno user welcome whatever zxcvbnm
+"""
+COMMON = frozenset(_COMMON.split())
+"""Words that guessers begin with; nothing but digits and signs around one makes it no better."""
 
 HASH_SLOTS = 2
 """Hashes at once: one takes 64 MiB and a quarter of a second of one core."""
@@ -35,11 +41,26 @@ def password_problem(password: str, *, username: str, email: str) -> str | None:
         return f"use at least {MIN_LENGTH} characters"
     if len(password) > MAX_LENGTH:
         return f"use at most {MAX_LENGTH} characters"
-    if lowered in COMMON or lowered in (username.lower(), email.lower()):
+    word = "".join(filter(str.isalpha, lowered))
+    names = {username.lower(), email.lower(), email.lower().partition("@")[0]}
+    if word in COMMON or lowered in names or _only_letters(names) & {word}:
         return "this is one of the first that anybody would guess"
-    if len(set(lowered)) < 3:
-        return "use more than two different characters"
+    if len(set(lowered)) < 3 or _is_run(lowered):
+        return "use characters that do not just follow or repeat each other"
     return None
+
+
+def _only_letters(names: set[str]) -> set[str]:
+    """The letters of each name, where it has any."""
+    return {word for name in names if (word := "".join(filter(str.isalpha, name)))}
+
+
+def _is_run(text: str) -> bool:
+    """Whether each character follows the one before it, up or down: 12345678 or hgfedcba; 90 counts as 9 and 10."""
+    steps = {
+        (ord(b) - ord(a)) % 10 if (a + b).isdigit() else ord(b) - ord(a) for a, b in pairwise(text)
+    }
+    return steps in ({1}, {-1}, {9})
 
 
 async def hash_password(password: str) -> str:

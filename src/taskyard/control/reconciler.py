@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
+from taskyard.control.audit import Deed, record
 from taskyard.control.builds import insert_build
 from taskyard.control.services import Services
 from taskyard.db import jobs, runs
@@ -21,18 +22,29 @@ from taskyard.db.pool import ring
 from taskyard.db.runs import PlaceRow, WorldRow
 from taskyard.drivers.base import Driver, Observation
 from taskyard.errors import DriverError
+from taskyard.lifecycle.job import is_active
 from taskyard.lifecycle.plan import (
     Action,
     AutoPause,
     Desired,
     DestroyOrphan,
+    Discard,
     Halt,
     Observed,
     Place,
     Repair,
+    Rest,
     plan,
 )
-from taskyard.wire.enums import BuildReason, JobStatus, LogLevel, LogSource, Transition
+from taskyard.wire.enums import (
+    AuditAction,
+    AuditResource,
+    BuildReason,
+    JobStatus,
+    LogLevel,
+    LogSource,
+    Transition,
+)
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
@@ -127,6 +139,10 @@ class Reconciler:
                     await self._destroy(action.workspace_id, seen)
             case AutoPause():
                 await self._pause(action)
+            case Rest():
+                await self._rest(action)
+            case Discard():
+                await self._discard(action)
             case _:
                 assert_never(action)
 
@@ -195,22 +211,75 @@ class Reconciler:
         now = self._services.now()
         async with self._services.db.transaction() as conn:
             place = await runs.lock_place(conn, action.workspace_id)
-            if place is None or place.deleted or not _runs(place):
+            if place is None or place.deleted or is_active(place.job_status):
                 return
-            if place.deadline is None or place.deadline > now:
+            due = place.deadline if _runs(place) else place.tidy_from
+            if due is None or due > now:
                 return
-            await insert_build(
-                conn,
-                workspace=place,
-                transition=Transition.STOP,
-                reason=BuildReason(action.reason),
-                initiator_id=place.owner_id,
-                template_version_id=place.template_version_id,
-                preset_id=place.template_version_preset_id,
-                parameters=None,
-                now=now,
-            )
+            await _build(conn, place, Transition.STOP, action.reason, now=now)
         log.info("workspace.auto_paused", workspace_id=str(action.workspace_id))
+
+    async def _rest(self, action: Rest) -> None:
+        """Marks a workspace as dormant that still nobody uses, and stops it if it runs."""
+        now = self._services.now()
+        async with self._services.db.transaction() as conn:
+            place = await runs.lock_place(conn, action.workspace_id)
+            if place is None or place.deleted or is_active(place.job_status):
+                return
+            if place.rest_from is None or place.rest_from > now:
+                return
+            if _runs(place):
+                await _build(conn, place, Transition.STOP, BuildReason.DORMANCY, now=now)
+            await runs.rest_workspace(conn, place.workspace_id, now)
+        log.info("workspace.dormant", workspace_id=str(action.workspace_id))
+
+    async def _discard(self, action: Discard) -> None:
+        """Makes the delete build of a workspace that still is dormant."""
+        now = self._services.now()
+        async with self._services.db.transaction() as conn:
+            place = await runs.lock_place(conn, action.workspace_id)
+            if place is None or place.deleted or is_active(place.job_status):
+                return
+            if place.discard_from is None or place.discard_from > now:
+                return
+            await _build(conn, place, Transition.DELETE, BuildReason.DORMANCY, now=now)
+        log.info("workspace.discarded", workspace_id=str(action.workspace_id))
+
+
+async def _build(
+    conn: "Connection",
+    place: PlaceRow,
+    transition: Transition,
+    reason: BuildReason,
+    *,
+    now: datetime,
+) -> None:
+    """A build that nobody asked for, in the name of the workspace's owner."""
+    await insert_build(
+        conn,
+        workspace=place,
+        transition=transition,
+        reason=reason,
+        initiator_id=place.owner_id,
+        template_version_id=place.template_version_id,
+        preset_id=place.template_version_preset_id,
+        parameters=None,
+        by_clock=True,
+        now=now,
+    )
+    await record(
+        conn,
+        None,
+        Deed(
+            action=AuditAction(transition),
+            resource_type=AuditResource.WORKSPACE,
+            resource_id=place.workspace_id,
+            resource_name=place.workspace_name,
+            organization_id=place.organization_id,
+            changes={"reason": {"old": None, "new": reason}},
+        ),
+        now,
+    )
 
 
 async def _enqueue(conn: "Connection", place: PlaceRow, now: datetime) -> None:
@@ -244,6 +313,9 @@ def _desired(row: WorldRow) -> Desired:
         agent_last_seen=row.agent_last_seen,
         deadline=row.deadline,
         is_task=row.is_task,
+        tidy_from=row.tidy_from,
+        rest_from=row.rest_from,
+        discard_from=row.discard_from,
     )
 
 

@@ -1,12 +1,13 @@
 """What use cases work with: handed to them by the composition root, never reached for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from taskyard.config import Settings
 from taskyard.control.links import Links
+from taskyard.control.meters import Meters
 from taskyard.db.pool import Database, Doorbell
 
 
@@ -21,3 +22,4 @@ class Services:
     server_id: UUID
     deployment_id: UUID
     now: Callable[[], datetime]
+    meters: Meters = field(default_factory=Meters)

@@ -2,22 +2,18 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
-import anyio.to_thread
 import asyncpg
 import structlog
 
-from taskyard.control.archives import File, pack
 from taskyard.control.files import store_file
 from taskyard.control.services import Services
+from taskyard.control.template_examples import starters
 from taskyard.control.template_versions import NewVersion, insert_version
 from taskyard.control.templates import NewTemplate, insert_template
 from taskyard.db import identity
@@ -76,8 +72,7 @@ async def import_starters(services: Services, now: datetime) -> bool:
     Safe to run any time on any number of servers. A template of that name that somebody made, changed or
     deleted is left alone.
     """
-    starters = await anyio.to_thread.run_sync(load_starters)
-    for name, archive in starters.items():
+    for name, starter in (await starters()).items():
         async with services.db.transaction() as conn:
             await db.take_starters_turn(conn)
             owner_id = await db.get_first_owner_as_system(conn)
@@ -85,30 +80,8 @@ async def import_starters(services: Services, now: datetime) -> bool:
             if owner_id is None or organization is None:
                 return False
             owner = _Owner(owner_id, organization.id)
-            await _import(conn, name, archive, owner=owner, now=now)
+            await _import(conn, name, starter.archive, owner=owner, now=now)
     return True
-
-
-def load_starters() -> dict[str, bytes]:
-    """The archive of each starter that this release ships, by its name."""
-    root = files("taskyard") / "starters"
-    folders = sorted((each for each in root.iterdir() if each.is_dir()), key=lambda each: each.name)
-    return {
-        folder.name: pack(_files(folder, "")) for folder in folders if folder.name[0] not in "._"
-    }
-
-
-def _files(folder: Traversable, path: str) -> Iterator[File]:
-    """Every file below a folder; what begins with #! can be run, whatever an installer made of its mode."""
-    for entry in folder.iterdir():
-        name = f"{path}{entry.name}"
-        if entry.name == "__pycache__":
-            continue
-        if entry.is_dir():
-            yield from _files(entry, f"{name}/")
-        else:
-            content = entry.read_bytes()
-            yield File(name, content, content.startswith(b"#!"))
 
 
 async def _import(

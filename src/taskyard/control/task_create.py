@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from asyncpg import UniqueViolationError
 
 from taskyard.control.actors import Actor
+from taskyard.control.audit import Deed, record
 from taskyard.control.builds import insert_build
 from taskyard.control.services import Services
 from taskyard.control.template_use import (
@@ -18,13 +19,13 @@ from taskyard.control.template_use import (
     parameter_values,
     preset_parameters,
 )
-from taskyard.control.viewers import is_user_of_site
+from taskyard.control.workspace_create import check_rights, template_ttl_ms
 from taskyard.db import tasks as db
 from taskyard.db import workspaces as workspaces_db
 from taskyard.db.identity import UserRow
 from taskyard.db.jobs import IdRow
 from taskyard.db.workspaces import VersionRow
-from taskyard.errors import Forbidden, NotFound, RequestRefused, WorkspaceNameTaken
+from taskyard.errors import NotFound, RequestRefused, WorkspaceNameTaken
 from taskyard.lifecycle.names import (
     ADJECTIVES,
     SURNAMES,
@@ -34,9 +35,8 @@ from taskyard.lifecycle.names import (
     generate_name,
     name_violation,
 )
-from taskyard.lifecycle.permissions import Verb, can
 from taskyard.lifecycle.template_model import Template
-from taskyard.wire.enums import BuildReason, Transition
+from taskyard.wire.enums import AuditAction, AuditResource, BuildReason, Transition
 from taskyard.wire.tasks import CreateTaskRequest
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ async def create_task(
                 parameters=values,
                 now=now,
             )
+            await record(conn, actor, _deed(new), now)
             task = await db.get_task(conn, actor.viewer, new.id)
     except UniqueViolationError as error:
         raise WorkspaceNameTaken(request.name or "like this one") from error
@@ -91,13 +92,23 @@ async def create_task(
     return task
 
 
+def _deed(new: _NewTask) -> Deed:
+    return Deed(
+        action=AuditAction.CREATE,
+        resource_type=AuditResource.TASK,
+        resource_id=new.id,
+        resource_name=new.name,
+        organization_id=new.version.organization_id,
+    )
+
+
 async def _checked(
     conn: "Connection", actor: Actor, owner: UserRow, request: CreateTaskRequest
 ) -> _NewTask:
     """A task that may be made, nothing of it written; the order of the checks is the contract's."""
     version = await _version(conn, actor, request)
     _check_names(request)
-    _check_rights(actor, owner, version)
+    check_rights(actor, owner, version.organization_id)
     check_template(version)
     name = await _free_name(conn, owner.id, request)
     return _NewTask(uuid4(), uuid4(), name, version, check_import(version))
@@ -127,15 +138,6 @@ def _check_names(request: CreateTaskRequest) -> None:
         )
 
 
-def _check_rights(actor: Actor, owner: UserRow, version: VersionRow) -> None:
-    """Raises NotFound or Forbidden unless the actor may make this for the owner."""
-    organization = version.organization_id
-    if not is_user_of_site(actor, owner) and organization not in owner.organization_ids:
-        raise NotFound(f"user {owner.username} is no member of the template's organization")
-    if not can(actor, Verb.TASK_WRITE, owner.id, organization):
-        raise Forbidden("create a workspace for this user")
-
-
 async def _free_name(conn: "Connection", owner_id: UUID, request: CreateTaskRequest) -> str:
     """The name asked for, or one made from the input; raises WorkspaceNameTaken. Source: T27, T28, T31."""
     name = request.name
@@ -162,7 +164,7 @@ async def _insert(
         organization_id=new.version.organization_id,
         template_id=new.version.template_id,
         name=new.name,
-        ttl_ms=_ttl_ms(new),
+        ttl_ms=template_ttl_ms(new.version, new.template),
         now=now,
     )
     await db.insert_task(
@@ -177,9 +179,3 @@ async def _insert(
         input=request.input,
         now=now,
     )
-
-
-def _ttl_ms(new: _NewTask) -> int | None:
-    """How long the workspace runs at most, by the template's setting or what its file says; null for ever."""
-    ttl_s = new.template.workspace.ttl_s
-    return new.version.default_ttl_ms or (ttl_s * 1000 if ttl_s else None)

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
-from uuid import UUID
 
 from msgspec.structs import replace
 
 from taskyard.control.actors import Actor
+from taskyard.control.audit import Deed, record
 from taskyard.control.build_view import BuildParts, build_view
 from taskyard.control.builds import insert_build
 from taskyard.control.services import Services
@@ -25,31 +25,11 @@ from taskyard.errors import (
 )
 from taskyard.lifecycle.permissions import Verb, can
 from taskyard.lifecycle.task import Refusal, RefusalKind, TaskVerb, allowed
-from taskyard.wire.enums import BuildReason, Transition
+from taskyard.wire.enums import AuditAction, AuditResource, BuildReason, Transition
 from taskyard.wire.workspaces import WorkspaceBuild
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
-
-
-async def find_task(
-    services: Services, actor: Actor, owner_id: UUID, *, name: str, task_id: UUID | None
-) -> db.TaskRow:
-    """The live task of that id, whoever owns it, else the owner's of that name, else that of a workspace.
-
-    task_id is null when the name is no UUID. Raises NotFound. Source: tasks-api 7, T40-T42.
-    """
-    async with services.db.connection() as conn:
-        task = None
-        if task_id is not None:
-            task = await db.get_task(conn, actor.viewer, task_id)
-        if task is None:
-            task = await db.get_task_by_name(conn, actor.viewer, owner_id, name)
-        if task is None and task_id is not None:
-            task = await db.get_task_by_workspace(conn, actor.viewer, task_id)
-    if task is None:
-        raise NotFound(f"task {name}")
-    return task
 
 
 async def delete_task(services: Services, actor: Actor, task: db.TaskRow, now: datetime) -> None:
@@ -63,11 +43,14 @@ async def delete_task(services: Services, actor: Actor, task: db.TaskRow, now: d
         refuse(TaskVerb.DELETE, fresh)
         if workspace is not None:
             await _insert_build(conn, actor, workspace, fresh, verb=TaskVerb.DELETE, now=now)
+        await record(conn, actor, deed_of(task, AuditAction.DELETE), now)
         await db.delete_task(conn, task.id, now)
         await ring(conn, "task", str(task.id))
 
 
-async def update_input(services: Services, actor: Actor, task: db.TaskRow, text: str) -> None:
+async def update_input(
+    services: Services, actor: Actor, task: db.TaskRow, text: str, *, now: datetime
+) -> None:
     """Keeps another text for the next start; nothing is sent. Source: tasks-api 8.5, T90-T92.
 
     Raises RequestRefused for a blank text, NotFound, Forbidden, Refused unless the task is paused.
@@ -79,6 +62,7 @@ async def update_input(services: Services, actor: Actor, task: db.TaskRow, text:
         _, fresh = await _locked(conn, actor, task)
         refuse(TaskVerb.INPUT, fresh)
         await db.update_task_input(conn, task.id, text)
+        await record(conn, actor, deed_of(task, AuditAction.WRITE), now)
         await ring(conn, "task", str(task.id))
 
 
@@ -102,6 +86,17 @@ async def resume_task(
     """
     _require_write(actor, task, "start this workspace")
     return await _build(services, actor, task, TaskVerb.RESUME, now=now)
+
+
+def deed_of(task: db.TaskRow, action: AuditAction) -> Deed:
+    """Something done to a task, for the audit; what it is about stays with its owner."""
+    return Deed(
+        action=action,
+        resource_type=AuditResource.TASK,
+        resource_id=task.id,
+        resource_name=task.name,
+        organization_id=task.organization_id,
+    )
 
 
 def refuse(verb: TaskVerb, task: db.TaskRow) -> None:
@@ -140,6 +135,7 @@ async def _build(
         if workspace is None:
             raise NotFound(f"workspace {fresh.workspace_id}")
         build = await _insert_build(conn, actor, workspace, fresh, verb=verb, now=now)
+        await record(conn, actor, deed_of(fresh, AuditAction(build.transition)), now)
     return replace(build_view(build, BuildParts(), now), template_version_name="")
 
 

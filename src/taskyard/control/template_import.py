@@ -11,8 +11,8 @@ from taskyard.control.archives import Archive, pack, read_archive
 from taskyard.control.files import store_file
 from taskyard.control.job_run import JobRun
 from taskyard.control.templates_view import PresetValue, StoredOption
-from taskyard.db import runs
-from taskyard.db import templates as db
+from taskyard.db import files, runs
+from taskyard.db import template_imports as db
 from taskyard.errors import ArchiveInvalid, JobFailed
 from taskyard.lifecycle.template import (
     Parameter,
@@ -56,7 +56,7 @@ async def import_version(run: JobRun) -> None:
         now = run.services.now()
         if read.repacked is not None:
             stored = await store_file(conn, run.job.initiator_id, read.repacked, now=now)
-            await db.use_file(conn, run.job.id, stored.id)
+            await files.use_file(conn, run.job.id, stored.id)
         await db.record_import(conn, version_id, _found(read), now)
         run.log(LogLevel.INFO, RECORDING, "The version can be used.")
         await run.finish(conn, now)

@@ -9,6 +9,7 @@ import msgspec
 from taskyard.control.actors import Actor
 from taskyard.control.viewers import viewer_for
 from taskyard.db import workspaces as db
+from taskyard.db.templates import hold_template_of
 from taskyard.db.workspaces import VersionRow
 from taskyard.errors import (
     ParametersInvalid,
@@ -18,9 +19,9 @@ from taskyard.errors import (
     VersionImporting,
 )
 from taskyard.lifecycle.job import is_active
-from taskyard.lifecycle.parameter import validate_parameters
+from taskyard.lifecycle.parameter import check_change, validate_parameters
 from taskyard.lifecycle.permissions import Verb
-from taskyard.lifecycle.template_model import Monotonic, Parameter, Template
+from taskyard.lifecycle.template_model import Template
 from taskyard.wire.enums import JobStatus
 
 if TYPE_CHECKING:
@@ -33,9 +34,13 @@ class _PresetValue(msgspec.Struct):
 
 
 async def get_version(conn: "Connection", actor: Actor, version_id: UUID | None) -> VersionRow:
-    """A version that the actor may use; raises RequestRefused when it is absent or not visible."""
+    """A version that the actor may use; raises RequestRefused when it is absent or not visible.
+
+    Until the transaction ends nobody deletes its template or archives it.
+    """
     version = None
     if version_id is not None:
+        await hold_template_of(conn, version_id)
         viewer = viewer_for(actor, Verb.TEMPLATE_READ)
         version = await db.get_version(conn, viewer, version_id)
     if version is None:
@@ -117,26 +122,13 @@ def parameter_values(
     if isinstance(values, list):
         raise ParametersInvalid([(violation.name, violation.sentence) for violation in values])
     changes = [
-        (name, sentence)
+        (name, violation.sentence)
         for name, value in values.items()
-        if name in old and (sentence := _change_refused(known[name], old[name], value))
+        if name in old and (violation := check_change(known[name], old[name], value))
     ]
     if changes:
         raise ParametersInvalid(changes)
     return values
-
-
-def _change_refused(parameter: Parameter, old: str, new: str) -> str:
-    """Why a value may not follow another one; empty when it may."""
-    if old == new:
-        return ""
-    if not parameter.mutable:
-        return f'it was set to "{old}" when the workspace was made and cannot be changed'
-    if parameter.monotonic is Monotonic.INCREASING and int(new) < int(old):
-        return f"it may only grow, and is {old}"
-    if parameter.monotonic is Monotonic.DECREASING and int(new) > int(old):
-        return f"it may only shrink, and is {old}"
-    return ""
 
 
 def _ended(status: JobStatus) -> str:

@@ -1,12 +1,15 @@
-"""Templates: made around a version, found, and moved to another version."""
+"""Templates: made around a version, found, changed, moved to another version, deleted."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
+import msgspec
 from asyncpg import UniqueViolationError
 
+from taskyard.control import audit
 from taskyard.control.actors import Actor
 from taskyard.control.services import Services
 from taskyard.control.viewers import viewer_for
@@ -20,37 +23,23 @@ from taskyard.errors import (
     TemplateNameTaken,
     VersionNotReady,
 )
-from taskyard.lifecycle import names
 from taskyard.lifecycle.permissions import Verb, can
-from taskyard.lifecycle.template import MAX_DESCRIPTION_CHARS
+from taskyard.lifecycle.template_settings import (
+    NAMES,
+    TemplateSettings,
+    changed_settings,
+    new_settings,
+    number_problems,
+    text_problems,
+)
 from taskyard.wire.base import NIL_UUID
-from taskyard.wire.enums import JobStatus
-from taskyard.wire.templates import CorsBehavior, CreateTemplateRequest
-from taskyard.wire.workspaces import SharingLevel
+from taskyard.wire.enums import AuditAction, AuditResource, JobStatus
+from taskyard.wire.templates import CreateTemplateRequest, UpdateTemplateRequest
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
 
-DURATIONS = (
-    "default_ttl_ms",
-    "activity_bump_ms",
-    "failure_ttl_ms",
-    "dormant_ttl_ms",
-    "delete_ttl_ms",
-)
-"""Fields of a template that are milliseconds, 0 for none."""
-
-FLAGS = (
-    "allow_user_cancel_workspace_jobs",
-    "allow_user_autostart",
-    "allow_user_autostop",
-    "require_active_version",
-)
-"""Fields of a template that are kept as they were sent."""
-
-
-MAX_WEEKS = 16
-"""Longest time between stops that a template may ask for, in weeks; clients offer no more."""
+NOT_SO = "A template cannot be made of this."
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +99,10 @@ async def create_template(
             version_id = request.template_version_id or NIL_UUID
             version = await db.lock_version(conn, viewer, version_id)
             _check_free(version, organization_id, version_id)
-            _check_durations(request)
+            if violations := number_problems(new_settings(request), is_new=True):
+                raise Invalid(NOT_SO, violations)
             about = NewTemplate(template_id, organization_id, version_id, actor.user_id)
-            await insert_template(conn, about, request, now)
+            await insert_template(conn, about, request, now, actor=actor)
             created = await db.get_template(conn, viewer, template_id)
     except UniqueViolationError as error:
         raise TemplateNameTaken(request.name) from error
@@ -122,24 +112,92 @@ async def create_template(
 
 
 async def insert_template(
-    conn: "Connection", new: NewTemplate, request: CreateTemplateRequest, now: datetime
+    conn: "Connection",
+    new: NewTemplate,
+    request: CreateTemplateRequest,
+    now: datetime,
+    *,
+    actor: Actor | None = None,
 ) -> None:
-    """Adds a template around a version that has none; texts left empty come from the version."""
-    kept = {name: getattr(request, name) for name in (*DURATIONS, *FLAGS)}
+    """Adds a template around a version that has none; texts left empty come from the version.
+
+    actor null: the server makes it by itself.
+    """
+    settings = msgspec.structs.asdict(new_settings(request))
+    del settings["deprecation_message"]
     await db.insert_template(
         conn,
         id=new.id,
         organization_id=new.organization_id,
-        name=request.name,
-        display_name=request.display_name.strip(),
-        description=request.description,
-        icon=request.icon,
         version_id=new.version_id,
         created_by=new.created_by,
         now=now,
-        **kept,
+        **settings,
     )
     await db.attach_version(conn, new.version_id, new.id, now)
+    deed = audit.Deed(
+        action=AuditAction.CREATE,
+        resource_type=AuditResource.TEMPLATE,
+        resource_id=new.id,
+        resource_name=request.name,
+        organization_id=new.organization_id,
+    )
+    await audit.record(conn, actor, deed, now)
+
+
+async def update_template(
+    services: Services,
+    actor: Actor,
+    template: db.TemplateRow,
+    request: UpdateTemplateRequest,
+    *,
+    now: datetime,
+) -> db.TemplateRow:
+    """The template with its new settings; what the request leaves out stays. Source: supporting-api 7 row 45.
+
+    Raises Forbidden, Invalid, TemplateNameTaken, NotFound.
+    """
+    _check_rights(actor, template)
+    viewer = viewer_for(actor, Verb.TEMPLATE_READ)
+    wanted = template.name
+    try:
+        async with services.db.transaction() as conn:
+            before = await _locked(conn, actor, template.id)
+            old = _settings(before)
+            new = changed_settings(old, request)
+            wanted = new.name
+            known = text_problems(old)  # what came from an archive may break rules of requests
+            violations = [each for each in text_problems(new) if each not in known]
+            if violations := violations + number_problems(new, is_new=False):
+                raise Invalid("A template cannot have these settings.", violations)
+            if changes := audit.changed(old, new, NAMES):
+                values = msgspec.structs.asdict(new)
+                await db.update_template(conn, template_id=template.id, now=now, **values)
+                await _record(conn, actor, before, AuditAction.WRITE, now=now, changes=changes)
+            after = await db.get_template(conn, viewer, template.id)
+    except UniqueViolationError as error:
+        raise TemplateNameTaken(wanted) from error
+    return after or before
+
+
+async def delete_template(
+    services: Services, actor: Actor, template: db.TemplateRow, now: datetime
+) -> None:
+    """Deletes a template that no live workspace is of. Source: supporting-api 7 row 46.
+
+    Raises Forbidden, NotFound, RequestRefused.
+    """
+    _check_rights(actor, template)
+    async with services.db.transaction() as conn:
+        before = await _locked(conn, actor, template.id)
+        if await db.has_workspaces(conn, template.id):
+            raise RequestRefused(
+                "template_in_use",
+                f"There are workspaces of the template {template.name}.",
+                "Delete their tasks and workspaces first.",
+            )
+        await db.delete_template(conn, template.id, now)
+        await _record(conn, actor, before, AuditAction.DELETE, now=now)
 
 
 async def promote_version(
@@ -152,30 +210,76 @@ async def promote_version(
 ) -> None:
     """New workspaces of the template are made of this version. Source: supporting-api 7 row 49.
 
-    Raises Forbidden, Missing, RequestRefused, VersionNotReady.
+    Raises Forbidden, Missing, RequestRefused, VersionNotReady, NotFound.
     """
-    if not can(actor, Verb.TEMPLATE_WRITE, None, template.organization_id):
-        raise Forbidden("change this template")
+    _check_rights(actor, template)
     async with services.db.transaction() as conn:
+        before = await _locked(conn, actor, template.id)
         viewer = viewer_for(actor, Verb.TEMPLATE_READ)
         version = await db.get_version(conn, viewer, version_id or NIL_UUID)
         if version is None:
             raise version_missing(str(version_id or ""))
-        if version.template_id != template.id:
-            raise RequestRefused(
-                "template_version_of_other_template",
-                f"The version {version.name} does not belong to the template {template.name}.",
-                "Give the id of one of its versions.",
-            )
-        if version.import_status is not JobStatus.SUCCEEDED:
-            raise VersionNotReady(
-                "template_version_not_imported",
-                f"The version {version.name} cannot be used: its import is {version.import_status}.",
-                "See the log of the import; wait for it, or push the template again.",
-            )
-        if version.archived:
-            raise _archived(version.name)
+        _check_promotable(template, version)
         await db.promote_version(conn, template.id, version.id, now)
+        ids = {"old": str(before.active_version_id), "new": str(version.id)}
+        changes = {"active_version_id": ids}
+        await _record(conn, actor, before, AuditAction.WRITE, now=now, changes=changes)
+
+
+def _check_promotable(template: db.TemplateRow, version: db.VersionRow) -> None:
+    if version.template_id != template.id:
+        raise RequestRefused(
+            "template_version_of_other_template",
+            f"The version {version.name} does not belong to the template {template.name}.",
+            "Give the id of one of its versions.",
+        )
+    if version.import_status is not JobStatus.SUCCEEDED:
+        raise VersionNotReady(
+            "template_version_not_imported",
+            f"The version {version.name} cannot be used: its import is {version.import_status}.",
+            "See the log of the import; wait for it, or push the template again.",
+        )
+    if version.archived:
+        raise _archived(version.name)
+
+
+async def _locked(conn: "Connection", actor: Actor, template_id: UUID) -> db.TemplateRow:
+    """The template as it is now, kept from others until the transaction ends; raises NotFound."""
+    viewer = viewer_for(actor, Verb.TEMPLATE_READ)
+    if await db.lock_template(conn, template_id):
+        row = await db.get_template(conn, viewer, template_id)
+        if row is not None:
+            return row
+    raise NotFound(f"template {template_id}")
+
+
+def _check_rights(actor: Actor, template: db.TemplateRow) -> None:
+    if not can(actor, Verb.TEMPLATE_WRITE, None, template.organization_id):
+        raise Forbidden("change this template")
+
+
+def _settings(row: db.TemplateRow) -> TemplateSettings:
+    return TemplateSettings(**{name: getattr(row, name) for name in NAMES})
+
+
+async def _record(
+    conn: "Connection",
+    actor: Actor,
+    template: db.TemplateRow,
+    action: AuditAction,
+    *,
+    now: datetime,
+    changes: Mapping[str, Mapping[str, object]] | None = None,
+) -> None:
+    deed = audit.Deed(
+        action=action,
+        resource_type=AuditResource.TEMPLATE,
+        resource_id=template.id,
+        resource_name=template.name,
+        organization_id=template.organization_id,
+        changes=changes or {},
+    )
+    await audit.record(conn, actor, deed, now)
 
 
 def version_missing(named: str) -> Missing:
@@ -211,31 +315,9 @@ def _check_free(
 
 
 def _check_words(request: CreateTemplateRequest) -> None:
-    """Nothing when each field is well-formed by itself; else raises Invalid with all that are not."""
-    violations = []
-    if problem := names.name_problem(request.name):
-        violations.append(("name", problem))
+    """Nothing when each text is well-formed by itself; else raises Invalid with all that are not."""
+    violations = text_problems(new_settings(request))
     if request.template_version_id is None:
         violations.append(("template_version_id", "give the id of a template version"))
-    if rule := names.display_name_violation(request.display_name):
-        violations.append(("display_name", names.explain(rule, request.display_name)))
-    if len(request.description) > MAX_DESCRIPTION_CHARS:
-        violations.append(
-            ("description", f"a description has at most {MAX_DESCRIPTION_CHARS} characters")
-        )
-    if request.max_port_share_level not in ("", *SharingLevel):
-        violations.append(("max_port_share_level", f"give one of {', '.join(SharingLevel)}"))
-    if request.cors_behavior not in ("", *CorsBehavior):
-        violations.append(("cors_behavior", f"give one of {', '.join(CorsBehavior)}"))
     if violations:
-        raise Invalid("A template cannot be made of this.", violations)
-
-
-def _check_durations(request: CreateTemplateRequest) -> None:
-    violations = [
-        (name, "give milliseconds, 0 for none") for name in DURATIONS if getattr(request, name) < 0
-    ]
-    if request.autostop_requirement and not 0 <= request.autostop_requirement.weeks <= MAX_WEEKS:
-        violations.append(("autostop_requirement.weeks", f"give 1 to {MAX_WEEKS} weeks"))
-    if violations:
-        raise Invalid("A template cannot be made of this.", violations)
+        raise Invalid(NOT_SO, violations)

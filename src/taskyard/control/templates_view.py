@@ -3,14 +3,13 @@
 import msgspec
 from msgspec import UNSET
 
-from taskyard.control.build_view import job_view, matched_provisioners
-from taskyard.db.templates import ParameterRow, PresetRow, TemplateRow, VersionRow
+from taskyard.control.build_view import job_view
+from taskyard.db.template_imports import ParameterRow, PresetRow
+from taskyard.db.templates import TemplateRow, VersionRow
 from taskyard.wire import templates as wire
 from taskyard.wire.base import NIL_UUID, unless_empty
-from taskyard.wire.workspaces import JobMetadata, SharingLevel
-
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-"""The days on which a workspace may start by itself: all of them. Source: S10."""
+from taskyard.wire.enums import Transition
+from taskyard.wire.workspaces import JobMetadata, MatchedProvisioners
 
 
 class PresetValue(msgspec.Struct, frozen=True):
@@ -30,8 +29,7 @@ class StoredOption(msgspec.Struct, frozen=True):
 
 
 def template_view(row: TemplateRow) -> wire.Template:
-    """A template; what this server does not vary is what clients take for the usual. Source: S10."""
-    unknown = wire.TransitionStats(p50=None, p95=None)
+    """A template. Source: S10."""
     return wire.Template(
         id=row.id,
         created_at=row.created_at,
@@ -45,7 +43,7 @@ def template_view(row: TemplateRow) -> wire.Template:
         provisioner=row.provisioner,
         active_version_id=row.active_version_id,
         active_user_count=row.active_user_count,
-        build_time_stats=wire.BuildTimeStats(start=unknown, stop=unknown, delete=unknown),
+        build_time_stats=_build_times(row),
         description=row.description,
         deprecated=bool(row.deprecation_message),
         deprecation_message=row.deprecation_message,
@@ -53,8 +51,10 @@ def template_view(row: TemplateRow) -> wire.Template:
         icon=row.icon,
         default_ttl_ms=row.default_ttl_ms,
         activity_bump_ms=row.activity_bump_ms,
-        autostop_requirement=wire.AutostopRequirement(days_of_week=[], weeks=1),
-        autostart_requirement=wire.AutostartRequirement(days_of_week=list(WEEKDAYS)),
+        autostop_requirement=wire.AutostopRequirement(
+            days_of_week=row.autostop_days, weeks=row.autostop_weeks
+        ),
+        autostart_requirement=wire.AutostartRequirement(days_of_week=row.autostart_days),
         created_by_id=row.created_by,
         created_by_name=row.created_by_name,
         allow_user_autostart=row.allow_user_autostart,
@@ -64,10 +64,25 @@ def template_view(row: TemplateRow) -> wire.Template:
         time_til_dormant_ms=row.dormant_ttl_ms,
         time_til_dormant_autodelete_ms=row.delete_ttl_ms,
         require_active_version=row.require_active_version,
-        max_port_share_level=SharingLevel.OWNER,
-        cors_behavior=wire.CorsBehavior.SIMPLE,
-        use_classic_parameter_flow=False,
-        disable_module_cache=False,
+        max_port_share_level=row.max_port_share_level,
+        cors_behavior=row.cors_behavior,
+        use_classic_parameter_flow=row.use_classic_parameter_flow,
+        disable_module_cache=row.disable_module_cache,
+    )
+
+
+def _build_times(row: TemplateRow) -> wire.BuildTimeStats:
+    """How long builds took; null for a transition that none succeeded of."""
+    known = msgspec.json.decode(row.build_times, type=dict[Transition, tuple[int, int]])
+
+    def stats(transition: Transition) -> wire.TransitionStats:
+        p50, p95 = known.get(transition, (None, None))
+        return wire.TransitionStats(p50=p50, p95=p95)
+
+    return wire.BuildTimeStats(
+        start=stats(Transition.START),
+        stop=stats(Transition.STOP),
+        delete=stats(Transition.DELETE),
     )
 
 
@@ -98,10 +113,38 @@ def version_view(row: VersionRow) -> wire.TemplateVersion:
             avatar_url=unless_empty(row.created_by_avatar_url),
         ),
         archived=row.archived,
-        warnings=unless_empty(msgspec.json.decode(row.warnings, type=list[str])),
-        matched_provisioners=matched_provisioners(job),
+        warnings=unless_empty(_warnings(row)),
+        matched_provisioners=MatchedProvisioners(
+            count=row.workers_count,
+            available=row.workers_available,
+            most_recently_seen=row.workers_seen_at,
+        ),
         has_external_agent=False,
     )
+
+
+def _warnings(row: VersionRow) -> list[str]:
+    found = msgspec.json.decode(row.warnings, type=list[str])
+    if row.variable_names:
+        names = ", ".join(row.variable_names)
+        found.append(f"user_variable_values are not used: no template asks for {names} here.")
+    return found
+
+
+def variable_views(row: VersionRow) -> list[wire.TemplateVersionVariable]:
+    """What a version's author gave values for; templates of ours ask nothing, so the values are not kept."""
+    return [
+        wire.TemplateVersionVariable(
+            name=name,
+            description="",
+            type="string",
+            value="",
+            default_value="",
+            required=False,
+            sensitive=True,
+        )
+        for name in row.variable_names
+    ]
 
 
 def preset_view(row: PresetRow) -> wire.Preset:

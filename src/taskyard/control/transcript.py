@@ -91,6 +91,7 @@ async def store_items(
             await _confirm_prompts(conn, taken.task_id, fresh, now)
             await _observe(conn, actor.agent_id, taken.task_id, fresh, now=now)
         await db.set_acked_seq_as_system(conn, actor.workspace_id, fresh[-1].seq, now)
+    services.meters.items(len(fresh))
     return fresh[-1].seq
 
 

@@ -1,5 +1,8 @@
 """Whom somebody may see, by the one table of roles and verbs."""
 
+from collections.abc import Iterable
+from uuid import UUID
+
 from taskyard.control.actors import Actor
 from taskyard.db.identity import UserRow
 from taskyard.db.viewer import Viewer
@@ -13,9 +16,12 @@ def viewer_for(actor: Actor, verb: Verb) -> Viewer:
 
 def may_read_user(actor: Actor, user: UserRow) -> bool:
     """Whether the actor may see the user, be it as such or as a member of an organization."""
-    return is_user_of_site(actor, user) or any(
-        can(actor, Verb.USER_READ, user.id, organization) for organization in user.organization_ids
-    )
+    return may_read_member(actor, user.id, user.organization_ids)
+
+
+def may_read_member(actor: Actor, user_id: UUID, organizations: Iterable[UUID]) -> bool:
+    """Whether the actor may see the user of this id, who belongs to these organizations."""
+    return any(can(actor, Verb.USER_READ, user_id, where) for where in (None, *organizations))
 
 
 def is_user_of_site(actor: Actor, user: UserRow) -> bool:

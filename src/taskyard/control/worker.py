@@ -7,7 +7,7 @@ over. One that was thought dead finds its lease gone at its next write and stops
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import assert_never
 from uuid import UUID, uuid4
 
@@ -20,6 +20,7 @@ from taskyard.control.job_run import FLUSH_S, Interruption, JobRun
 from taskyard.control.services import Services
 from taskyard.db import jobs
 from taskyard.db.jobs import Claim, JobKind, JobRow, Lease
+from taskyard.db.workers import beat_worker, remove_worker
 from taskyard.drivers.base import Driver
 from taskyard.errors import DatabaseBusy, JobCanceled, JobFailed, LeaseLost
 from taskyard.lifecycle.job import MAX_ATTEMPTS, retry_at
@@ -40,6 +41,9 @@ POLL_S = 5.0
 
 RENEWALS_PER_LEASE = 3
 """A lease is renewed after a third of it, so that two renewals may fail."""
+
+BEAT = timedelta(seconds=5)
+"""Time between signs of life: three may fail until the worker no longer counts as one that takes jobs."""
 
 TROUBLE_S = 1.0
 """Seconds to wait before the database is asked again after it did not answer."""
@@ -86,18 +90,23 @@ class Worker:
         self._max_running = max_running(services.settings)
         self._lease = timedelta(seconds=services.settings.job_lease_s)
         self._runs: dict[UUID, JobRun] = {}
+        self._beaten_at: datetime | None = None
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
         """Works until cancelled; jobs in hand are then given back, for others to take at once."""
         async with asyncio.TaskGroup() as group, self._services.doorbell.on(jobs.JOBS, self._rung):
             await self._release()
-            while True:
-                self._wake.clear()
-                wait_s = await self._fill(group)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(wait_s):
-                        await self._wake.wait()
+            try:
+                while True:
+                    self._wake.clear()
+                    wait_s = await self._fill(group)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(wait_s):
+                            await self._wake.wait()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._leave()
 
     def _rung(self, subject: str) -> None:
         """A job is new or over, or somebody wants one canceled; empty: anything may have happened."""
@@ -120,6 +129,7 @@ class Worker:
     async def _fill(self, group: asyncio.TaskGroup) -> float:
         """Claims what there is and room for; returns the seconds until the next look."""
         try:
+            await self._beat()
             while len(self._runs) < self._jobs_at_once:
                 job = await self._claim()
                 if job is None:
@@ -133,6 +143,22 @@ class Worker:
             log.warning("worker.no_database", exc_info=error)
             return TROUBLE_S
         return POLL_S
+
+    async def _beat(self) -> None:
+        """Says that this worker lives, every few seconds."""
+        now = self._services.now()
+        if self._beaten_at is not None and now - self._beaten_at < BEAT:
+            return
+        self._beaten_at = now
+        running, capacity = len(self._runs), self._jobs_at_once
+        async with self._services.db.connection() as conn:
+            await beat_worker(conn, self.id, self._name, now, running=running, capacity=capacity)
+
+    async def _leave(self) -> None:
+        """Says that this worker takes no more jobs; when that fails, its silence says so."""
+        with suppress(*DATABASE_TROUBLE):
+            async with asyncio.timeout(GIVE_BACK_S), self._services.db.connection() as conn:
+                await remove_worker(conn, self.id)
 
     async def _claim(self) -> JobRow | None:
         now = self._services.now()
@@ -178,15 +204,24 @@ class Worker:
         try:
             try:
                 await self._execute(run)
+                self._count(run, "succeeded")
             except JobCanceled:
                 await self._end(run, None)
+                self._count(run, "canceled")
             except JobFailed as error:
                 await self._end(run, str(error))
+                self._count(run, "failed")
         except LeaseLost as error:
             log.warning("job.lease_lost", exc_info=error)
         except Exception as error:  # the edge: an executor may fail in any way
             log.exception("job.crashed")
+            self._count(run, "crashed")
             await self._try_again(run, error)
+
+    def _count(self, run: JobRun, outcome: str) -> None:
+        """Counts a try that is over, with the time since it was claimed."""
+        seconds = (self._services.now() - run.job.updated_at).total_seconds()
+        self._services.meters.job(run.job.type, outcome, seconds)
 
     async def _execute(self, run: JobRun) -> None:
         """Returns when the job is over; raises JobCanceled, JobFailed, LeaseLost, or what went wrong."""

@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from taskyard.control.actors import Actor
+from taskyard.control.audit import record
+from taskyard.control.build_create import deed_of, runs_things
 from taskyard.control.build_parts import build_views, load_parts
+from taskyard.control.build_timings import timings_view
 from taskyard.control.build_view import agent_view, resource_views
-from taskyard.control.builds import insert_build
 from taskyard.control.services import Services
-from taskyard.control.template_use import (
-    check_import,
-    get_version,
-    parameter_values,
-    preset_parameters,
-)
 from taskyard.control.viewers import viewer_for
 from taskyard.control.workspaces import visible_workspace
 from taskyard.db import builds, jobs
@@ -23,16 +19,17 @@ from taskyard.db import workspaces as db
 from taskyard.db.builds import BuildRow, ParameterRow
 from taskyard.errors import (
     Forbidden,
-    JobStatusUnexpected,
     NotFound,
-    RefusedNow,
     RequestRefused,
-    VersionArchived,
 )
 from taskyard.lifecycle.job import is_active
 from taskyard.lifecycle.permissions import Verb, can
+from taskyard.wire import workspace_details as details
 from taskyard.wire import workspaces as wire
-from taskyard.wire.enums import BuildReason, JobStatus, Transition
+from taskyard.wire.enums import (
+    AuditAction,
+    JobStatus,
+)
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
@@ -46,74 +43,6 @@ class BuildPage:
     after_id: UUID | None
     limit: int | None
     offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class BuildRequest:
-    """What a person wants built. version_id null: that of the build before. values: by parameter."""
-
-    transition: Transition
-    reason: BuildReason
-    version_id: UUID | None
-    preset_id: UUID | None
-    values: dict[str, str]
-
-
-async def create_build(
-    services: Services, actor: Actor, workspace_id: UUID, wanted: BuildRequest, *, now: datetime
-) -> wire.WorkspaceBuild:
-    """The new build of a workspace. Source: supporting-api 9 row 68, U16, U21.
-
-    Raises NotFound, RefusedNow, Forbidden, RequestRefused, VersionArchived, VersionImporting,
-    ParametersInvalid, BuildActive.
-    """
-    async with services.db.transaction() as conn:
-        workspace = await visible_workspace(conn, actor, workspace_id)
-        if workspace.deleted:
-            raise RefusedNow(
-                "workspace_deleted",
-                "This workspace was deleted; nothing of it can be built.",
-                "Create a new one.",
-            )
-        if not can(actor, Verb.WORKSPACE_WRITE, workspace.owner_id, workspace.organization_id):
-            raise Forbidden(f"{wanted.transition} this workspace")
-        values = await _values(conn, actor, workspace, wanted)
-        build = await insert_build(
-            conn,
-            workspace=workspace,
-            transition=wanted.transition,
-            reason=wanted.reason,
-            initiator_id=actor.user_id,
-            template_version_id=wanted.version_id or workspace.template_version_id,
-            preset_id=wanted.preset_id,
-            parameters=values,
-            now=now,
-        )
-        [view] = await build_views(conn, [build], now)
-    return view
-
-
-async def _values(
-    conn: "Connection", actor: Actor, workspace: db.WorkspaceRow, wanted: BuildRequest
-) -> dict[str, str] | None:
-    """The parameter values of a build; null keeps those of the build before, as every stop does."""
-    if wanted.version_id is None and not wanted.values and wanted.preset_id is None:
-        return None
-    version = await get_version(conn, actor, wanted.version_id or workspace.template_version_id)
-    if version.template_id != workspace.template_id:
-        raise RequestRefused(
-            "template_version_foreign",
-            "This template version belongs to another template.",
-            f"Give a version of the template {workspace.template_name}.",
-        )
-    if version.archived:
-        raise VersionArchived
-    template = check_import(version)
-    preset = await preset_parameters(conn, version.id, wanted.preset_id)
-    if wanted.transition is not Transition.START:
-        return None
-    before = await builds.list_build_parameters(conn, workspace.build_id)
-    return parameter_values(template, preset | wanted.values, {p.name: p.value for p in before})
 
 
 async def list_builds(
@@ -184,14 +113,14 @@ async def cancel_build(
         workspace = await visible_workspace(conn, actor, build.workspace_id)
         if not _may_cancel(actor, workspace):
             raise Forbidden("cancel builds of this template")
-        if expected is not None and build.job_status is not expected:
-            raise JobStatusUnexpected(expected, build.job_status)
-        await jobs.cancel_job(conn, build.job_id, now)
+        after = await jobs.cancel_job(conn, build.job_id, now, expected=expected)
+        changes = {f"build {build.build_number}": {"old": build.job_status, "new": after}}
+        await record(conn, actor, deed_of(workspace, AuditAction.WRITE, changes), now)
 
 
 def _may_cancel(actor: Actor, workspace: db.WorkspaceRow) -> bool:
     """Administrators may; owners of the workspace where the template allows it. Source: supporting-api 10 row 71."""
-    if actor.is_owner or workspace.organization_id in actor.admin_of:
+    if runs_things(actor, workspace):
         return True
     writes = can(actor, Verb.WORKSPACE_WRITE, workspace.owner_id, workspace.organization_id)
     return writes and workspace.allow_user_cancel_workspace_jobs
@@ -238,3 +167,37 @@ async def visible_agent(conn: "Connection", actor: Actor, agent_id: UUID) -> db.
     if row is None:
         raise NotFound(f"agent {agent_id}")
     return row
+
+
+async def get_build_by_number(
+    services: Services, actor: Actor, workspace_id: UUID, number: int, *, now: datetime
+) -> wire.WorkspaceBuild:
+    """The build of that number of a workspace; raises NotFound."""
+    async with services.db.connection() as conn:
+        await visible_workspace(conn, actor, workspace_id)
+        row = await builds.get_build_by_number(conn, workspace_id, number)
+        if row is None:
+            raise NotFound(f"build {number}")
+        [view] = await build_views(conn, [row], now)
+    return view
+
+
+async def get_timings(
+    services: Services, actor: Actor, build_id: UUID
+) -> details.WorkspaceBuildTimings:
+    """Where the time of a build went, as far as it has come; raises NotFound."""
+    async with services.db.connection() as conn:
+        build = await visible_build(conn, actor, build_id)
+        return timings_view(build, await load_parts(conn, [build_id]))
+
+
+async def require_build(services: Services, actor: Actor, build_id: UUID) -> None:
+    """Nothing when the actor may see the build; raises NotFound."""
+    async with services.db.connection() as conn:
+        await visible_build(conn, actor, build_id)
+
+
+async def require_agent(services: Services, actor: Actor, agent_id: UUID) -> None:
+    """Nothing when the actor may see the agent; raises NotFound."""
+    async with services.db.connection() as conn:
+        await visible_agent(conn, actor, agent_id)

@@ -1,8 +1,9 @@
 """The list of workspaces: its query and its pages."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
@@ -53,7 +54,6 @@ class _Search:
 
     only: db.WorkspaceFilter
     checks: list[Check]
-    nothing: bool
 
 
 async def list_workspaces(
@@ -63,8 +63,6 @@ async def list_workspaces(
     viewer = viewer_for(actor, Verb.WORKSPACE_READ)
     async with services.db.connection() as conn:
         search = await _search(conn, actor, q)
-        if search.nothing:
-            return wire.WorkspacesResponse(workspaces=[], count=0)
         if search.checks:
             all_rows = await db.list_workspaces(conn, viewer, search.only, limit=None, offset=0)
             views = await workspace_views(conn, all_rows, now)
@@ -100,14 +98,14 @@ async def _search(conn: "Connection", actor: Actor, q: str) -> _Search:
         name=_text(name),
         status=_word(found, "status", WorkspaceStatus, violations),
         has_ai_task=_boolean(found, "has-ai-task", violations),
+        dormant=_boolean(found, "dormant", violations),
         used_after=_time(found, "last_used_after", violations),
         used_before=_time(found, "last_used_before", violations),
     )
     checks = _checks(found, violations)
-    dormant = _boolean(found, "dormant", violations)
     if violations:
         raise QueryInvalid(violations)
-    return _Search(only, checks, nothing=dormant is True)
+    return _Search(only, checks)
 
 
 def _owner_and_name(found: Mapping[str, str]) -> tuple[str | None, str | None]:
@@ -159,11 +157,12 @@ def _time(found: Mapping[str, str], key: str, violations: Violations) -> datetim
     value = found.get(key)
     if value is None:
         return None
-    try:
-        at = datetime.fromisoformat(value.upper())
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
+    at = None
+    with suppress(ValueError, OverflowError):
+        found_at = datetime.fromisoformat(value.upper())
+        # A time that UTC has no year for is none that the database could compare with.
+        at = found_at.astimezone(UTC) if found_at.tzinfo else None
+    if at is None:
         violations.append((key, f'"{value}" is no time such as "2026-01-31T12:00:00Z", in quotes'))
         return None
     return at

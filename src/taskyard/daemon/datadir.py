@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID, uuid4
 
-from taskyard.errors import StartupError
+from taskyard.errors import DataDirInUse, StartupError
 
 FORMAT = 1  # of the layout above; raised when an older release could no longer read it
 # What a folder that is not yet ours may hold: what a killed first start left, what mkfs puts there.
@@ -153,7 +153,7 @@ class DataDir:
         except BlockingIOError as error:
             holder = os.pread(lock, 32, 0).decode() or "unknown"
             os.close(lock)
-            raise StartupError(
+            raise DataDirInUse(
                 f"data directory {self.path} is in use by another server (process {holder}). "
                 "Stop that one first, or choose another data directory."
             ) from error

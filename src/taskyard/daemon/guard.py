@@ -11,15 +11,20 @@ import resource
 import socket
 import struct
 from collections import Counter
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from starlette.responses import Response
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import ServerState
 from websockets.frames import Frame
+
+from taskyard.server.edge import OURS
+from taskyard.server.errors import problem
 
 HEAD_BYTES = 64 * 1024
 """Most bytes of a request's line and headers, of its trailers, and of a chunk's header: what others take too."""
@@ -45,10 +50,19 @@ UNREAD_BYTES = 1024 * 1024
 MAX_FRAGMENTS = 4096
 """Frames one message may come in; its size has a bound already, but empty frames have none."""
 
-_TOO_LARGE = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"content-length: 0\r\nconnection: close\r\n\r\n"
+
+def _last_words(response: Response) -> bytes:
+    """A response as it goes over the wire, after which the connection ends."""
+    head = f"HTTP/1.1 {response.status_code} {HTTPStatus(response.status_code).phrase}\r\n".encode()
+    headers = [*response.raw_headers, *OURS, (b"connection", b"close")]
+    lines = b"".join(b"%s: %s\r\n" % line for line in headers)
+    return head + lines + b"\r\n" + bytes(response.body)
+
+
+_TOO_LARGE = _last_words(
+    problem(431, "head_too_large", f"The request line and the headers exceed {HEAD_BYTES} bytes.")
 )
+_NOT_HTTP = _last_words(problem(400, "invalid_http", "The request is not valid HTTP."))
 
 
 class Peers:
@@ -65,6 +79,11 @@ class Peers:
         self._open[name] += 1
         return name
 
+    def enter_unnamed(self) -> str:
+        """A place that is counted with those of nobody."""
+        self._open[""] += 1
+        return ""
+
     def leave(self, name: str) -> None:
         """One connection less of the one that `enter` named."""
         self._open[name] -= 1
@@ -79,6 +98,8 @@ _PEERS: WeakKeyDictionary[ServerState, Peers] = WeakKeyDictionary()
 class GuardedHttp(HttpToolsProtocol):
     """uvicorn's HTTP with bounds on heads and on connections."""
 
+    counts_peers = True
+
     def __init__(
         self,
         config: Config,
@@ -90,6 +111,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._peers = _PEERS.setdefault(server_state, Peers())
         self._peer: str | None = None
         self._unparsed = 0
+        self._head_bytes = 0
         self._moved = False
         self._in_head = True
         self._slow: asyncio.TimerHandle | None = None
@@ -98,7 +120,7 @@ class GuardedHttp(HttpToolsProtocol):
         """Takes the connection, or hangs up at once where there are too many."""
         super().connection_made(transport)
         is_full = len(self.connections) > max_connections()
-        self._peer = None if is_full else self._peers.enter(transport)
+        self._peer = None if is_full else self._enter(transport)
         if self._peer is None:
             transport.abort()
             return
@@ -119,6 +141,11 @@ class GuardedHttp(HttpToolsProtocol):
             self.transport.write(_TOO_LARGE)
             self.transport.close()
 
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's text for it
+        """Says that this is no HTTP, or too much of it, in the shape that all our errors have, and hangs up."""
+        self.transport.write(_TOO_LARGE if self._head_bytes > HEAD_BYTES else _NOT_HTTP)
+        self.transport.close()
+
     def handle_websocket_upgrade(self) -> None:
         """Hands the connection over, with its place among those of its peer."""
         self._head_came()
@@ -132,12 +159,19 @@ class GuardedHttp(HttpToolsProtocol):
         """A head begins."""
         super().on_message_begin()
         self._moved = self._in_head = True
+        self._head_bytes = 0
         self._wait_for_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keeps a header; a trailer is dropped, as nobody here reads one."""
         if self._in_head:
+            self._measure(len(name) + len(value))
             super().on_header(name, value)
+
+    def on_url(self, url: bytes) -> None:
+        """Keeps a piece of the path."""
+        self._measure(len(url))
+        super().on_url(url)
 
     def on_headers_complete(self) -> None:
         """The head is here."""
@@ -154,6 +188,12 @@ class GuardedHttp(HttpToolsProtocol):
         self._moved = True
         super().on_body(body)
 
+    def _measure(self, size: int) -> None:
+        """Counts bytes of a head; raises ValueError, on which the parser gives up, when they are too many."""
+        self._head_bytes += size
+        if self._head_bytes > HEAD_BYTES:
+            raise ValueError(self._head_bytes)
+
     def _wait_for_head(self) -> None:
         if self._slow is None:
             self._slow = self.loop.call_later(HEAD_S, self._hang_up)
@@ -167,10 +207,19 @@ class GuardedHttp(HttpToolsProtocol):
         self._slow = None
         self.transport.abort()
 
+    def _enter(self, transport: asyncio.BaseTransport) -> str | None:
+        return self._peers.enter(transport) if self.counts_peers else self._peers.enter_unnamed()
+
     def _leave(self) -> None:
         if self._peer is not None:
             self._peers.leave(self._peer)
             self._peer = None
+
+
+class PublicHttp(GuardedHttp):
+    """The same for people and proxies, of which one may have as many connections as there are."""
+
+    counts_peers = False
 
 
 class GuardedWebSocket(WebSocketsSansIOProtocol):
@@ -205,10 +254,12 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
 
 
 def max_connections() -> int:
-    """Connections of one listener at once: two listeners then leave descriptors for the rest."""
-    return max(
-        FEWEST_CONNECTIONS, (resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES) // 2
-    )
+    """Connections of one listener at once: all of them together leave descriptors for the rest.
+
+    There are two at least, one of them for workspaces; one more counts as soon as somebody has used it.
+    """
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES
+    return max(FEWEST_CONNECTIONS, files // max(2, len(_PEERS)))
 
 
 def raise_file_limit() -> None:

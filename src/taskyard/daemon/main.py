@@ -13,29 +13,30 @@ import sys
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from uuid import UUID, uuid4, uuid5
+from uuid import UUID, uuid5
 
 import structlog
 import uvloop
-from starlette.types import ASGIApp
 
 from taskyard.config import Role, Settings, load_settings
 from taskyard.control import build_run, template_import
-from taskyard.control.links import Links
 from taskyard.control.reconciler import Reconciler
 from taskyard.control.services import Services
 from taskyard.control.shutdown import pause_all, stop_what_is_left
 from taskyard.control.starters import keep_starters
 from taskyard.control.worker import Executor, Worker
+from taskyard.daemon.complaints import exit_status
 from taskyard.daemon.database import open_database
 from taskyard.daemon.datadir import DataDir
 from taskyard.daemon.guard import raise_file_limit
-from taskyard.daemon.listen import Listener, listen_tcp, listen_unix
+from taskyard.daemon.listen import Listener
 from taskyard.daemon.logs import configure_logs
+from taskyard.daemon.notify import notify
+from taskyard.daemon.reach import Sockets, open_sockets, reach_of
+from taskyard.daemon.services import make_services
+from taskyard.daemon.tls import Certificate, certificate
 from taskyard.db.jobs import JobKind
-from taskyard.db.pool import Database, Doorbell
 from taskyard.drivers.base import Driver
 from taskyard.drivers.echo.driver import EchoDriver
 from taskyard.drivers.sandbox.driver import SandboxDriver
@@ -48,9 +49,6 @@ log = structlog.get_logger()
 
 PAUSE_MARGIN_S = 1.0
 """Time for the bookkeeping of pausing, on top of the grace that agents get; 10 s in all is the promise."""
-
-LINK_PATIENCE_S = 8.0
-"""How long a request waits for an agent that is not connected: agents dial again within 5 s at most."""
 
 EXECUTORS: Mapping[str, Executor] = {
     JobKind.IMPORT: template_import.import_version,
@@ -77,26 +75,14 @@ class Stop:
 
 def run_server(flags: Mapping[str, object], config_file: Path | None) -> int:
     """Runs a server until it is told to stop; the exit status, 1 when it could not start."""
-    try:
+
+    def work() -> None:
         settings = load_settings(flags, os.environ, config_file)
         configure_logs(settings)
         raise_file_limit()
         uvloop.run(serve(settings))
-    except StartupError as error:
-        _complain(error)
-        return 1
-    except BaseExceptionGroup as group:
-        causes, rest = group.split(StartupError)
-        if causes is None or rest is not None:
-            raise
-        for cause in _leaves(causes):
-            _complain(cause)
-        return 1
-    return 0
 
-
-def _complain(error: BaseException) -> None:
-    sys.stderr.write(f"taskyard: {error}\n")
+    return exit_status(work, StartupError)
 
 
 async def serve(settings: Settings) -> None:
@@ -108,14 +94,21 @@ async def serve(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         is_api = Role.API in settings.roles
         data = stack.enter_context(DataDir(Path(settings.data_dir), attach=not is_api))
-        sockets = _sockets(settings, data) if is_api else None
+        tls = certificate(settings)
+        if (
+            tls is not None and not sys.stdin.isatty()
+        ):  # of a terminal that is closed the server ends
+            loop.add_signal_handler(signal.SIGHUP, tls.told.set)
+        sockets = open_sockets(settings, data, tls) if is_api else None
         db = await stack.enter_async_context(open_database(settings, data))
-        services = _services(settings, data, db)
+        services = make_services(settings, data, db)
         drivers = await _drivers(settings, data)
         async with asyncio.TaskGroup() as group:
             running = Running(group, services, drivers)
-            await running.start(sockets)
+            await running.start(sockets, tls)
+            notify("READY=1")
             await stop.told.wait()
+            notify("STOPPING=1")
             await running.stop(stop)
 
 
@@ -132,15 +125,12 @@ class Running:
         self._listeners: list[Listener] = []
         self._serving: list[asyncio.Task[None]] = []
 
-    async def start(self, sockets: "Sockets | None") -> None:
+    async def start(self, sockets: Sockets | None, tls: Certificate | None) -> None:
         """Returns once requests are answered; says so on stdout, for whoever started the server."""
         services = self._services
         self._loop(services.doorbell.run())
         if sockets is not None:
-            public = build_app(services, ROUTES, HANDLERS, SOCKETS)
-            inside = [r for r in ROUTES if r.auth is Auth.AGENT or r.operation == "get_build_info"]
-            await self._listen(public, sockets.public)
-            await self._listen(build_app(services, inside, HANDLERS, SOCKETS), sockets.agents)
+            await self._answer(sockets, tls)
             if services.settings.starter_templates:
                 self._loop(keep_starters(services))
         if Role.WORKER in services.settings.roles:
@@ -186,40 +176,33 @@ class Running:
     def _loop(self, work: Coroutine[None, None, None]) -> None:
         self._loops.append(self._group.create_task(work))
 
-    async def _listen(self, app: ASGIApp, sock: socket.socket) -> None:
-        listener = Listener(app, proxied=False)
+    async def _answer(self, sockets: Sockets, tls: Certificate | None) -> None:
+        """Returns once people, workspaces and whoever reads figures are answered."""
+        services = self._services
+        reach = reach_of(services.settings)
+        public = build_app(services, ROUTES, HANDLERS, SOCKETS, reach=reach)
+        inside = [r for r in ROUTES if r.auth is Auth.AGENT or r.operation == "get_build_info"]
+        agents = build_app(services, inside, HANDLERS, SOCKETS)
+        context = tls.context if tls is not None else None
+        await self._listen(Listener(public, tls=context, public=True), sockets.tcp)
+        await self._listen(Listener(public, public=True), sockets.unix)
+        await self._listen(Listener(agents), [sockets.agents])
+        if sockets.metrics is not None:
+            # Imported on use: it takes a tenth of a second, and most servers are not measured.
+            from taskyard.daemon.metrics import metrics_app
+
+            figures = metrics_app(services, reach)
+            await self._listen(Listener(figures, public=True), [sockets.metrics])
+        if tls is not None:
+            self._loop(tls.run())
+
+    async def _listen(self, listener: Listener, sockets: list[socket.socket]) -> None:
+        """Returns once these sockets, if there are any, are answered."""
+        if not sockets:
+            return
         self._listeners.append(listener)
-        self._serving.append(self._group.create_task(listener.serve([sock])))
+        self._serving.append(self._group.create_task(listener.serve(sockets)))
         await listener.ready.wait()
-
-
-@dataclass(frozen=True, slots=True)
-class Sockets:
-    """What an api server listens on, bound before anything slow, and the address it prints."""
-
-    public: socket.socket
-    agents: socket.socket
-    address: str
-
-
-def _sockets(settings: Settings, data: DataDir) -> Sockets:
-    public = listen_tcp(settings.host, settings.port)
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    address = f"http://{host}:{public.getsockname()[1]}"
-    return Sockets(public, listen_unix(data.link_socket), address)
-
-
-def _services(settings: Settings, data: DataDir, db: Database) -> Services:
-    """What use cases work with."""
-    return Services(
-        settings=settings,
-        db=db,
-        doorbell=Doorbell(db.url),
-        links=Links(patience_s=LINK_PATIENCE_S),
-        server_id=uuid4(),
-        deployment_id=data.deployment_id,
-        now=lambda: datetime.now(UTC),
-    )
 
 
 async def _drivers(settings: Settings, data: DataDir) -> dict[str, Driver]:
@@ -249,10 +232,3 @@ def _worker_id(services: Services) -> UUID | None:
     if Role.API not in services.settings.roles:
         return None
     return uuid5(services.deployment_id, "worker")
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found

@@ -75,6 +75,7 @@ _INSERT_LOG = statement("agents", "insert_agent_log_as_system", NoRow)
 _GET_APP = statement("agents", "get_agent_app_as_system", AppRefRow)
 _GET_TASK_APP = statement("agents", "get_task_app_as_system", AppRefRow)
 _INSERT_STATUS = statement("agents", "insert_app_status_as_system", NoRow)
+_USE = statement("agents", "use_workspace_as_system", NoRow)
 _PUSH_DEADLINE = statement("agents", "push_deadline_as_system", NoRow)
 
 
@@ -248,9 +249,10 @@ async def insert_app_status_as_system(
 ) -> None:
     """Adds a report; the newest one of a workspace is what clients see.
 
-    Work, and its end, push the deadline. Source: T161.
+    Work, and its end, push the deadline and count as use of the workspace. Source: T161.
     """
     await _PUSH_DEADLINE.execute(conn, workspace_id=app.workspace_id, state=state, now=now)
+    await _USE.execute(conn, workspace_id=app.workspace_id, state=state, now=now)
     await _INSERT_STATUS.execute(
         conn,
         id=uuid4(),

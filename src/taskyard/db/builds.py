@@ -40,7 +40,8 @@ class LockedWorkspaceRow(msgspec.Struct, frozen=True, kw_only=True):
 class BuildRow(msgspec.Struct, frozen=True, kw_only=True):
     """A build with its job, whose columns begin with `job_`. Source: S2.
 
-    agent_id and app_id are who takes the task's input, filled when a start succeeded.
+    agent_id and app_id are who takes the task's input, filled when a start succeeded. workers_*: who
+    could take the job now, how many of them have a hand free, and when one was last heard of, null for never.
     """
 
     id: UUID
@@ -89,6 +90,9 @@ class BuildRow(msgspec.Struct, frozen=True, kw_only=True):
     job_error_code: str | None
     job_queue_position: int
     job_queue_size: int
+    workers_count: int
+    workers_available: int
+    workers_seen_at: datetime | None
 
     @property
     def job(self) -> JobRow:
@@ -189,6 +193,8 @@ _GET_AS_SYSTEM = statement("builds", "get_build_as_system", BuildRow)
 _GET_NEWEST = statement("builds", "get_newest_build", BuildRow)
 _GET_BY_NUMBER = statement("builds", "get_build_by_number", BuildRow)
 _LIST = statement("builds", "list_builds", BuildRow)
+_TOUCH = statement("builds", "touch_workspace", NoRow)
+_SET_DEADLINE = statement("builds", "set_deadline", NoRow)
 _INSERT_RESOURCE = statement("builds", "insert_resource", NoRow)
 _INSERT_AGENT = statement("builds", "insert_agent", NoRow)
 _INSERT_APP = statement("builds", "insert_app", NoRow)
@@ -211,9 +217,12 @@ async def get_file_of_version_as_system(
     return None if row is None else row.id
 
 
-async def insert_build(conn: "Connection", **values: object) -> None:
-    """Adds a build row with the workspace's next number; its job row is there already."""
-    await _INSERT.execute(conn, **values)
+async def insert_build(conn: "Connection", *, orphan: bool = False, **values: object) -> None:
+    """Adds a build row with the workspace's next number; its job row is there already.
+
+    orphan: a delete that does not ask the driver.
+    """
+    await _INSERT.execute(conn, orphan=orphan, **values)
 
 
 async def has_active_build(conn: "Connection", workspace_id: UUID) -> bool:
@@ -278,6 +287,20 @@ async def list_builds(
     return await _LIST.many(
         conn, workspace_id=workspace_id, since=since, below=below, limit=limit, offset=offset
     )
+
+
+async def touch_workspace(
+    conn: "Connection", workspace_id: UUID, now: datetime, *, wanted: bool
+) -> None:
+    """Something changed in the workspace; wanted: by the wish of a person, who thereby wakes a dormant one."""
+    await _TOUCH.execute(conn, workspace_id=workspace_id, now=now, wanted=wanted)
+
+
+async def set_deadline(
+    conn: "Connection", build_id: UUID, deadline: datetime | None, now: datetime
+) -> None:
+    """Moves when the workspace of a start ends by itself; null means never."""
+    await _SET_DEADLINE.execute(conn, build_id=build_id, deadline=deadline, now=now)
 
 
 async def insert_resource(conn: "Connection", **values: object) -> None:

@@ -1,6 +1,5 @@
 """Users, organizations, keys: row types and one function a statement of sql/identity.sql."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -40,12 +39,6 @@ class UserRow(msgspec.Struct, frozen=True, kw_only=True):
     organization_ids: list[UUID]
 
 
-class ListedUserRow(UserRow, frozen=True, kw_only=True):
-    """A user of a list; total counts the whole list before paging."""
-
-    total: int
-
-
 class OrganizationRow(msgspec.Struct, frozen=True, kw_only=True):
     """An organization."""
 
@@ -64,26 +57,6 @@ class MembershipRow(msgspec.Struct, frozen=True):
 
     organization_id: UUID
     roles: list[str]
-
-
-class MemberRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A member of an organization with the user's data."""
-
-    user_id: UUID
-    organization_id: UUID
-    created_at: datetime
-    updated_at: datetime
-    roles: list[str]
-    username: str
-    name: str
-    avatar_url: str
-    email: str
-    status: UserStatus
-    login_type: LoginType
-    last_seen_at: datetime
-    user_created_at: datetime
-    user_updated_at: datetime
-    global_roles: list[str]
 
 
 class ApiKeyRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,35 +99,22 @@ class AgentAuthRow(msgspec.Struct, frozen=True, kw_only=True):
     task_id: UUID | None
 
 
-class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """What a list of users is narrowed to; null means any."""
-
-    text: str | None = None
-    status: str | None = None
-    role: str | None = None
-    login_type: str | None = None
-    github_user_id: int | None = None
-
-
 _COUNT_USERS = statement("identity", "count_users_as_system", CountRow)
 _INSERT_USER = statement("identity", "insert_user", NoRow)
 _GET_USER = statement("identity", "get_user_as_system", UserRow)
 _GET_BY_USERNAME = statement("identity", "get_user_by_username_as_system", UserRow)
 _GET_BY_EMAIL = statement("identity", "get_user_by_email_as_system", UserRow)
-_LIST_USERS = statement("identity", "list_users", ListedUserRow)
-_TOUCH_USER = statement("identity", "touch_user_as_system", NoRow)
 _INSERT_ORGANIZATION = statement("identity", "insert_organization", NoRow)
 _DEFAULT_ORGANIZATION = statement("identity", "get_default_organization_as_system", OrganizationRow)
 _LIST_ORGANIZATIONS = statement("identity", "list_organizations", OrganizationRow)
 _USER_ORGANIZATIONS = statement("identity", "list_user_organizations", OrganizationRow)
 _INSERT_MEMBER = statement("identity", "insert_member", NoRow)
 _MEMBERSHIPS = statement("identity", "list_memberships_as_system", MembershipRow)
-_MEMBERS = statement("identity", "list_members", MemberRow)
 _INSERT_KEY = statement("identity", "insert_api_key", NoRow)
 _GET_KEY = statement("identity", "get_api_key_as_system", ApiKeyRow)
 _LIST_TOKENS = statement("identity", "list_tokens", TokenRow)
 _TOKEN_BY_NAME = statement("identity", "get_token_by_name", ApiKeyRow)
-_USE_KEY = statement("identity", "use_api_key_as_system", NoRow)
+_EXPIRE_KEY = statement("identity", "expire_api_key", NoRow)
 _DELETE_KEY = statement("identity", "delete_api_key", NoRow)
 _AGENT_AUTH = statement("identity", "get_agent_auth_as_system", AgentAuthRow)
 
@@ -197,20 +157,6 @@ async def get_user_by_email_as_system(conn: "Connection", email: str) -> UserRow
     return await _GET_BY_EMAIL.one(conn, email=email)
 
 
-async def list_users(
-    conn: "Connection", viewer: Viewer, only: UserFilter, *, limit: int, offset: int
-) -> list[ListedUserRow]:
-    """Users the viewer may read, by name, narrowed by the filter."""
-    return await _LIST_USERS.many(
-        conn, **viewer.values(), **msgspec.structs.asdict(only), limit=limit, offset=offset
-    )
-
-
-async def touch_user_as_system(conn: "Connection", user_id: UUID, now: datetime) -> None:
-    """The user was seen; a dormant one is active again."""
-    await _TOUCH_USER.execute(conn, user_id=user_id, now=now)
-
-
 async def insert_organization(
     conn: "Connection", *, organization_id: UUID, name: str, is_default: bool, now: datetime
 ) -> None:
@@ -251,13 +197,6 @@ async def list_memberships_as_system(conn: "Connection", user_id: UUID) -> list[
     return await _MEMBERSHIPS.many(conn, user_id=user_id)
 
 
-async def list_members(
-    conn: "Connection", viewer: Viewer, organization_id: UUID
-) -> list[MemberRow]:
-    """Members of an organization as far as the viewer sees them."""
-    return await _MEMBERS.many(conn, **viewer.values(), organization_id=organization_id)
-
-
 async def insert_api_key(conn: "Connection", key: ApiKeyRow, now: datetime) -> None:
     """A new key. Raises UniqueViolationError for a token name that the user has already."""
     values = msgspec.structs.asdict(key)
@@ -285,11 +224,9 @@ async def get_token_by_name(conn: "Connection", user_id: UUID, name: str) -> Api
     return await _TOKEN_BY_NAME.one(conn, user_id=user_id, token_name=name)
 
 
-async def use_api_key_as_system(
-    conn: "Connection", key_id: str, expires_at: datetime | None, now: datetime
-) -> None:
-    """The key was used; it is prolonged when an expiry is given."""
-    await _USE_KEY.execute(conn, id=key_id, expires_at=expires_at, now=now)
+async def expire_api_key(conn: "Connection", key_id: str, user_id: UUID, now: datetime) -> bool:
+    """Ends a key of this user at once and keeps its row; False when there is none."""
+    return await _EXPIRE_KEY.execute(conn, id=key_id, user_id=user_id, now=now) > 0
 
 
 async def delete_api_key(conn: "Connection", key_id: str, user_id: UUID) -> bool:
@@ -300,8 +237,3 @@ async def delete_api_key(conn: "Connection", key_id: str, user_id: UUID) -> bool
 async def get_agent_auth_as_system(conn: "Connection", token_hash: bytes) -> AgentAuthRow | None:
     """The agent whose current token has this hash."""
     return await _AGENT_AUTH.one(conn, token_hash=token_hash)
-
-
-def organization_ids(rows: Iterable[MembershipRow], role: str | None) -> frozenset[UUID]:
-    """Organizations of these memberships, only those with the role unless it is None."""
-    return frozenset(r.organization_id for r in rows if role is None or role in r.roles)

@@ -15,7 +15,13 @@ import msgspec
 
 from taskyard.db.pool import ring
 from taskyard.db.statements import NoRow, statement
-from taskyard.errors import JobCancelRequested, JobCompleted, LeaseLost, NotFound
+from taskyard.errors import (
+    JobCancelRequested,
+    JobCompleted,
+    JobStatusUnexpected,
+    LeaseLost,
+    NotFound,
+)
 from taskyard.lifecycle.job import job_status
 from taskyard.wire.enums import JobStatus, LogLevel, LogSource
 
@@ -24,6 +30,9 @@ if TYPE_CHECKING:
 
 JOBS = "jobs"
 """The topic that is rung when a job may be claimed or canceled; its subject is the job's id."""
+
+WORKSPACES = "workspace"
+"""The topic that is rung when a workspace looks different; its subject is the workspace's id."""
 
 CLAIM_LOCK = 7_245_002
 """Any fixed number of an advisory lock: claims take turns on it."""
@@ -164,6 +173,7 @@ _RENEW = statement("jobs", "renew_lease", HeldRow)
 _RELEASE = statement("jobs", "release_leases", NoRow)
 _FINISH = statement("jobs", "finish_job", FinishedRow)
 _SETTLE = statement("jobs", "settle_build", NoRow)
+_TOUCH = statement("jobs", "touch_workspace_of_job", NoRow)
 _TASK = statement("jobs", "get_task_of_workspace_as_system", IdRow)
 _RETRY = statement("jobs", "retry_job", NoRow)
 _LOCK = statement("jobs", "lock_job", LockedRow)
@@ -287,14 +297,20 @@ async def retry_job(conn: "Connection", lease: Lease, run_at: datetime, now: dat
     await ring(conn, JOBS, str(lease.job_id))
 
 
-async def cancel_job(conn: "Connection", job_id: UUID, now: datetime) -> JobStatus:
+async def cancel_job(
+    conn: "Connection", job_id: UUID, now: datetime, *, expected: JobStatus | None = None
+) -> JobStatus:
     """Cancels a pending job at once, asks the worker of a running one; returns the status after that.
 
-    Raises NotFound, JobCompleted, JobCancelRequested. Source: supporting-api 10 row 71.
+    expected: nothing is done unless the job is in this status. Raises NotFound, JobStatusUnexpected,
+    JobCompleted, JobCancelRequested. Source: supporting-api 10 row 71.
     """
     row = await _LOCK.one(conn, job_id=job_id)
     if row is None:
         raise NotFound(f"job {job_id}")
+    status = job_status(row.started_at, row.completed_at, row.canceled_at, row.error)
+    if expected is not None and status is not expected:
+        raise JobStatusUnexpected(expected, status)
     if row.completed_at is not None:
         raise JobCompleted(job_id)
     if row.canceled_at is not None:
@@ -335,6 +351,7 @@ async def _over(conn: "Connection", row: FinishedRow, now: datetime) -> None:
     """What follows from a job's end: its build is settled, and who waits for either is woken."""
     if row.workspace_id is not None:
         await _SETTLE.execute(conn, job_id=row.id, now=now)
+        await _TOUCH.execute(conn, job_id=row.id, now=now)
     await ring(conn, JOBS, str(row.id))
     await ring_changed(conn, row.workspace_id, row.workspace_build_id)
 
@@ -342,10 +359,11 @@ async def _over(conn: "Connection", row: FinishedRow, now: datetime) -> None:
 async def ring_changed(
     conn: "Connection", workspace_id: UUID | None, build_id: UUID | None
 ) -> None:
-    """Wakes who waits for a build or for the task of its workspace; nothing without a build."""
+    """Wakes who waits for a build, its workspace, or the task of that; nothing without a build."""
     if workspace_id is None or build_id is None:
         return
     await ring(conn, "build", str(build_id))
+    await ring(conn, WORKSPACES, str(workspace_id))
     task = await _TASK.one(conn, workspace_id=workspace_id)
     if task is not None:
         await ring(conn, "task", str(task.id))

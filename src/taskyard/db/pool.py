@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -31,12 +32,31 @@ RECONNECT_S = 1.0
 """Pause between tries to listen again after the listening connection was lost."""
 
 
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+"""Where Postgres begins to count microseconds."""
+
+
 async def prepare_connection(conn: "asyncpg.Connection[Record]") -> None:
-    """Makes json and jsonb travel as the UTF-8 bytes of their text, which msgspec reads and writes."""
+    """Makes json and jsonb travel as the UTF-8 bytes of their text, which msgspec reads and writes.
+
+    Times are aware whatever they are: asyncpg by itself stores the zero time as minus infinity, and reads that as a
+    time without a zone, which on the wire is no time at all.
+    """
     for kind in ("json", "jsonb"):
         await conn.set_type_codec(
             kind, schema="pg_catalog", encoder=bytes.decode, decoder=str.encode, format="text"
         )
+    await conn.set_type_codec(
+        "timestamptz",
+        schema="pg_catalog",
+        encoder=lambda moment: ((moment - EPOCH) // timedelta(microseconds=1),),
+        decoder=lambda parts: EPOCH + timedelta(microseconds=parts[0]),
+        format="tuple",
+    )
+
+
+async def leave_connection(_conn: "asyncpg.Connection[Record]") -> None:
+    """Nothing: what we set ends with its transaction, and asyncpg's own reset is a round trip after each use."""
 
 
 class Database:
@@ -50,6 +70,7 @@ class Database:
         self.url = url
         self._size = size
         self._gate = asyncio.Semaphore(size)
+        self._readers = asyncio.Semaphore(max(1, size // 2))
         self._pool: asyncpg.Pool[Record] | None = None
 
     async def open(self) -> None:
@@ -59,9 +80,11 @@ class Database:
             min_size=1,
             max_size=self._size,
             init=prepare_connection,
+            reset=leave_connection,
             server_settings={
                 "application_name": "taskyard",
                 "timezone": "UTC",
+                "jit": "off",  # compiling a plan takes longer than any of our statements
                 "statement_timeout": str(STATEMENT_TIMEOUT_MS),
             },
         )
@@ -76,21 +99,21 @@ class Database:
         except TimeoutError:
             self._pool.terminate()
 
+    @property
+    def connections(self) -> tuple[int, int]:
+        """How many connections are in use, and how many idle."""
+        if self._pool is None:
+            return 0, 0
+        idle = self._pool.get_idle_size()
+        return self._pool.get_size() - idle, idle
+
     @asynccontextmanager
     async def connection(self) -> "AsyncIterator[Connection]":
         """A connection outside any transaction, for single statements; raises DatabaseBusy."""
         if self._pool is None:
             raise RuntimeError("the database was not opened")
-        try:
-            async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
-                await self._gate.acquire()
-        except TimeoutError as error:
-            raise DatabaseBusy from error
-        try:
-            async with self._pool.acquire() as conn:
-                yield conn
-        finally:
-            self._gate.release()
+        async with _turn(self._gate), self._pool.acquire() as conn:
+            yield conn
 
     @asynccontextmanager
     async def transaction(self) -> "AsyncIterator[Connection]":
@@ -103,6 +126,33 @@ class Database:
                 # Cancelled in the middle of COMMIT or ROLLBACK: nobody may get this connection again.
                 if not conn.is_closed() and conn.is_in_transaction():
                     conn.terminate()
+
+    @asynccontextmanager
+    async def reading(self) -> "AsyncIterator[Connection]":
+        """A read-only transaction for lists: each statement is planned for the values that it is given.
+
+        One plan for all would be right for nobody: the tasks of one owner and those of a whole site are found in
+        different ways. A slow client may draw such a transaction out, so they take half of the connections at most.
+        """
+        async with _turn(self._readers), self.transaction() as conn:
+            await conn.execute(
+                "set transaction read only; set local plan_cache_mode = force_custom_plan"
+            )
+            yield conn
+
+
+@asynccontextmanager
+async def _turn(gate: asyncio.Semaphore) -> AsyncIterator[None]:
+    """A place behind a gate; raises DatabaseBusy when none comes free in time."""
+    try:
+        async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
+            await gate.acquire()
+    except TimeoutError as error:
+        raise DatabaseBusy from error
+    try:
+        yield
+    finally:
+        gate.release()
 
 
 class Doorbell:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     """A build for its executor.
 
-    created_at and job_status are the build's; newest: no later build exists. definition is the
+    created_at and job_status are the build's; newest: no later build exists. orphan: a delete that leaves
+    the driver alone. definition is the
     parsed template as JSON, null when its import did not succeed. driver is null before the first start.
     """
 
@@ -38,6 +39,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     definition: bytes | None
     file_id: UUID
     task_id: UUID | None
+    orphan: bool
     newest: bool
     job_status: JobStatus
 
@@ -60,6 +62,9 @@ class WorldRow(msgspec.Struct, frozen=True, kw_only=True):
     settled_at: datetime
     agent_last_seen: datetime | None
     is_task: bool
+    tidy_from: datetime | None
+    rest_from: datetime | None
+    discard_from: datetime | None
 
 
 class PlaceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +85,10 @@ class PlaceRow(msgspec.Struct, frozen=True, kw_only=True):
     initiator_id: UUID
     job_status: JobStatus
     busy: bool
+    workspace_name: str
+    tidy_from: datetime | None
+    rest_from: datetime | None
+    discard_from: datetime | None
 
     @property
     def id(self) -> UUID:
@@ -113,6 +122,7 @@ _END_AGENTS = statement("runs", "end_agents", NoRow)
 _RENEW_AGENT = statement("runs", "renew_agent", NoRow)
 _RENEW_APPS = statement("runs", "renew_apps", NoRow)
 _HAS_SNAPSHOT = statement("runs", "has_snapshot_since", FoundRow)
+_REST = statement("runs", "rest_workspace", NoRow)
 _DELETE_WORKSPACE = statement("runs", "delete_workspace", NoRow)
 _DELETE_TASK = statement("runs", "delete_task_of_workspace", NoRow)
 _LIST_WORLD = statement("runs", "list_world_as_system", WorldRow)
@@ -168,6 +178,11 @@ async def has_snapshot_since(conn: "Connection", task_id: UUID, since: datetime)
     """Whether the log of a task was uploaded at or after that time."""
     row = await _HAS_SNAPSHOT.one(conn, task_id=task_id, since=since)
     return row is not None and row.found
+
+
+async def rest_workspace(conn: "Connection", workspace_id: UUID, now: datetime) -> None:
+    """Marks a workspace as dormant, and when it goes for that."""
+    await _REST.execute(conn, workspace_id=workspace_id, now=now)
 
 
 async def delete_workspace(conn: "Connection", workspace_id: UUID, now: datetime) -> None:

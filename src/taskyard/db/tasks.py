@@ -1,11 +1,13 @@
 """Tasks with the facts that decide over them: row types and one function a statement of sql/tasks.sql."""
 
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 
+from taskyard.db.askers import AskerRow
 from taskyard.db.statements import NoRow, statement
 from taskyard.db.viewer import Viewer
 from taskyard.lifecycle.task import AppReport, TaskFacts
@@ -94,6 +96,31 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class TaskPath(msgspec.Struct, frozen=True, kw_only=True):
+    """How a path names a user and a task; the ids are null where the words are no UUIDs."""
+
+    owner: str
+    owner_id: UUID | None
+    task: str
+    task_id: UUID | None
+
+
+class AskerWithTaskRow(AskerRow, frozen=True, kw_only=True):
+    """An API key with its user, and what a path names.
+
+    owner_id and the organizations are of the path's user, null when there is none, whoever asks. task is the
+    JSON of a TaskRow, null when there is none that the asker sees.
+    """
+
+    owner_id: UUID | None
+    owner_member_of: list[UUID] | None
+    task: bytes | None
+
+    def read_task(self) -> TaskRow | None:
+        """The task that the asker sees."""
+        return None if self.task is None else _TASK.decode(self.task)
+
+
 class TaskFilter(msgspec.Struct, frozen=True, kw_only=True):
     """What a list of tasks is narrowed to; null means any. before_* are of the last task seen."""
 
@@ -104,9 +131,9 @@ class TaskFilter(msgspec.Struct, frozen=True, kw_only=True):
     before_id: UUID | None = None
 
 
+_TASK = msgspec.json.Decoder(TaskRow)
 _GET = statement("tasks", "get_task", TaskRow)
-_GET_BY_NAME = statement("tasks", "get_task_by_name", TaskRow)
-_GET_BY_WORKSPACE = statement("tasks", "get_task_by_workspace", TaskRow)
+_GET_ASKER_WITH_TASK = statement("tasks", "get_asker_with_task", AskerWithTaskRow)
 _LIST = statement("tasks", "list_tasks", TaskRow)
 _INSERT = statement("tasks", "insert_task", NoRow)
 _UPDATE_INPUT = statement("tasks", "update_task_input", NoRow)
@@ -119,26 +146,29 @@ async def get_task(conn: "Connection", viewer: Viewer, task_id: UUID) -> TaskRow
     return await _GET.one(conn, task_id=task_id, **viewer.values())
 
 
-async def get_task_by_name(
-    conn: "Connection", viewer: Viewer, owner_id: UUID, name: str
-) -> TaskRow | None:
-    """A live task of an owner by name, whatever its case."""
-    return await _GET_BY_NAME.one(conn, owner_id=owner_id, name=name, **viewer.values())
+async def get_asker_with_task(
+    conn: "Connection", key_id: str, path: TaskPath
+) -> AskerWithTaskRow | None:
+    """Whom the key of this id lets in, with the user and the task of a path; None without such a key."""
+    return await _GET_ASKER_WITH_TASK.one(conn, key_id=key_id, **msgspec.structs.asdict(path))
 
 
-async def get_task_by_workspace(
-    conn: "Connection", viewer: Viewer, workspace_id: UUID
-) -> TaskRow | None:
-    """The live task of a workspace."""
-    return await _GET_BY_WORKSPACE.one(conn, workspace_id=workspace_id, **viewer.values())
+def list_tasks(
+    conn: "Connection", viewer: Viewer, only: TaskFilter, *, limit: int | None, batch: int
+) -> AsyncGenerator[list[TaskRow], None]:
+    """Live tasks that the viewer may see, newest first, up to `batch` at a time; limit null means all.
+
+    conn is in a transaction for reading.
+    """
+    values = msgspec.structs.asdict(narrowed(viewer, only))
+    return _LIST.batches(conn, batch, **viewer.values(), **values, limit=limit)
 
 
-async def list_tasks(
-    conn: "Connection", viewer: Viewer, only: TaskFilter, *, limit: int | None
-) -> list[TaskRow]:
-    """Live tasks that the viewer may see, newest first; limit null means all."""
-    values = msgspec.structs.asdict(only)
-    return await _LIST.many(conn, **viewer.values(), **values, limit=limit)
+def narrowed(viewer: Viewer, only: TaskFilter) -> TaskFilter:
+    """The same tasks by a filter that an index answers: whoever sees only their own asks for those of one owner."""
+    if only.owner_id is None and viewer.sees_own_only:
+        return msgspec.structs.replace(only, owner_id=viewer.user_id)
+    return only
 
 
 async def insert_task(conn: "Connection", **values: object) -> None:

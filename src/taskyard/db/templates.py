@@ -1,6 +1,5 @@
-"""Templates, their versions and files: row types and one function a statement of sql/templates.sql."""
+"""Templates and their versions: row types and one function a statement of sql/templates.sql."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -11,22 +10,15 @@ from taskyard.db.jobs import IdRow, JobKind, JobRow, TurnRow
 from taskyard.db.statements import NoRow, statement
 from taskyard.db.viewer import Viewer
 from taskyard.lifecycle.job import job_status
-from taskyard.wire.enums import JobStatus, ParameterType
-from taskyard.wire.templates import Monotonic, Provisioner
+from taskyard.wire.enums import JobStatus
+from taskyard.wire.templates import CorsBehavior, Provisioner
+from taskyard.wire.workspaces import SharingLevel
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
 
 STARTERS_LOCK = 7_245_003
 """Any fixed number of an advisory lock: servers take turns on it when they bring their starters."""
-
-
-class FileRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An archive as it was uploaded."""
-
-    id: UUID
-    mimetype: str
-    data: bytes
 
 
 class FoundRow(msgspec.Struct, frozen=True):
@@ -36,7 +28,10 @@ class FoundRow(msgspec.Struct, frozen=True):
 
 
 class TemplateRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A template. has_ai_task is of its active version, active_user_count who has a workspace of it."""
+    """A template. has_ai_task is of its active version, active_user_count who has a workspace of it.
+
+    build_times is a JSON object: transition to median and 95th percentile in milliseconds.
+    """
 
     id: UUID
     organization_id: UUID
@@ -66,6 +61,14 @@ class TemplateRow(msgspec.Struct, frozen=True, kw_only=True):
     created_by_name: str
     created_at: datetime
     updated_at: datetime
+    autostop_days: list[str]
+    autostop_weeks: int
+    autostart_days: list[str]
+    max_port_share_level: SharingLevel
+    cors_behavior: CorsBehavior
+    use_classic_parameter_flow: bool
+    disable_module_cache: bool
+    build_times: bytes
 
 
 class TemplateFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +91,8 @@ class TemplateFilter(msgspec.Struct, frozen=True, kw_only=True):
 class VersionRow(msgspec.Struct, frozen=True, kw_only=True):
     """A template version with its import job, whose columns begin with `job_`.
 
-    template_* is null while it belongs to no template. warnings is a JSON array of sentences.
+    template_* is null while it belongs to no template. warnings is a JSON array of sentences. workers_* tell
+    of those who could take the job.
     """
 
     id: UUID
@@ -102,6 +106,7 @@ class VersionRow(msgspec.Struct, frozen=True, kw_only=True):
     readme: str
     archived: bool
     warnings: bytes
+    variable_names: list[str]
     created_by: UUID
     created_by_username: str
     created_by_name: str
@@ -131,6 +136,9 @@ class VersionRow(msgspec.Struct, frozen=True, kw_only=True):
     job_error_code: str | None
     job_queue_position: int
     job_queue_size: int
+    workers_count: int
+    workers_available: int
+    workers_seen_at: datetime | None
 
     @property
     def job(self) -> JobRow:
@@ -154,49 +162,11 @@ class LockedVersionRow(msgspec.Struct, frozen=True, kw_only=True):
     archived: bool
 
 
-class PresetRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A preset; parameters is a JSON array of objects with name and value."""
+class ArchivedRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that was archived just now."""
 
     id: UUID
     name: str
-    description: str
-    icon: str
-    is_default: bool
-    parameters: bytes
-
-
-class ParameterRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A question of a version; options is a JSON array of objects."""
-
-    name: str
-    display_name: str
-    description: str
-    type: ParameterType
-    form_type: str
-    mutable: bool
-    default_value: str
-    icon: str
-    options: bytes
-    validation_error: str | None
-    validation_regex: str | None
-    validation_min: int | None
-    validation_max: int | None
-    validation_monotonic: Monotonic | None
-    required: bool
-    ephemeral: bool
-
-
-class ImportedVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """What an import found; definition is the parsed template as JSON."""
-
-    definition: bytes
-    has_ai_task: bool
-    readme: str
-    display_name: str
-    description: str
-    icon: str
-    parameters: list[ParameterRow]
-    presets: list[PresetRow]
 
 
 class StarterRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,55 +177,33 @@ class StarterRow(msgspec.Struct, frozen=True, kw_only=True):
     version_name: str
 
 
-_INSERT_FILE = statement("templates", "insert_file", NoRow)
-_FIND_FILE = statement("templates", "find_file", IdRow)
-_GET_FILE = statement("templates", "get_file", FileRow)
-_MAY_USE_FILE = statement("templates", "may_use_file", FoundRow)
 _NAME_IN_USE = statement("templates", "template_name_in_use", FoundRow)
 _INSERT = statement("templates", "insert_template", NoRow)
 _GET = statement("templates", "get_template", TemplateRow)
 _GET_BY_NAME = statement("templates", "get_template_by_name", TemplateRow)
 _LIST = statement("templates", "list_templates", TemplateRow)
+_UPDATE = statement("templates", "update_template", NoRow)
+_LOCK = statement("templates", "lock_template", IdRow)
+_HOLD = statement("templates", "hold_template_of", IdRow)
+_HAS_WORKSPACES = statement("templates", "has_workspaces", FoundRow)
+_DELETE = statement("templates", "delete_template", NoRow)
 _INSERT_VERSION = statement("templates", "insert_version", NoRow)
 _GET_VERSION = statement("templates", "get_version", VersionRow)
 _GET_VERSION_BY_NAME = statement("templates", "get_version_by_name", VersionRow)
 _LIST_VERSIONS = statement("templates", "list_versions", VersionRow)
+_GET_PREVIOUS_VERSION = statement("templates", "get_previous_version", VersionRow)
+_UPDATE_VERSION = statement("templates", "update_version", NoRow)
+_SET_ARCHIVED = statement("templates", "set_archived", NoRow)
+_IS_VERSION_USED = statement("templates", "is_version_used", FoundRow)
+_ARCHIVE_UNUSED = statement("templates", "archive_unused", ArchivedRow)
+_TAG_JOB = statement("templates", "tag_job", NoRow)
 _HAS_VERSION = statement("templates", "has_version", FoundRow)
 _LOCK_VERSION = statement("templates", "lock_version", LockedVersionRow)
 _ATTACH_VERSION = statement("templates", "attach_version", NoRow)
 _PROMOTE_VERSION = statement("templates", "promote_version", NoRow)
-_PRESETS = statement("templates", "list_presets", PresetRow)
-_PARAMETERS = statement("templates", "list_parameters", ParameterRow)
-_RECORD_IMPORT = statement("templates", "record_import", NoRow)
-_FILL_TEMPLATE = statement("templates", "fill_template", NoRow)
-_INSERT_PARAMETER = statement("templates", "insert_parameter", NoRow)
-_INSERT_PRESET = statement("templates", "insert_preset", NoRow)
-_USE_FILE = statement("templates", "use_file", NoRow)
 _STARTERS_TURN = statement("templates", "take_starters_turn", TurnRow)
 _FIRST_OWNER = statement("templates", "get_first_owner_as_system", IdRow)
 _STARTER = statement("templates", "get_starter_as_system", StarterRow)
-
-
-async def insert_file(conn: "Connection", **values: object) -> bool:
-    """Whether the file is new; False when its user has one of the same bytes."""
-    return await _INSERT_FILE.execute(conn, **values) > 0
-
-
-async def find_file(conn: "Connection", created_by: UUID, sha256: bytes) -> UUID | None:
-    """The id of the user's file of these bytes; None when they have none."""
-    row = await _FIND_FILE.one(conn, created_by=created_by, sha256=sha256)
-    return None if row is None else row.id
-
-
-async def get_file(conn: "Connection", viewer: Viewer, file_id: UUID) -> FileRow | None:
-    """A file that the viewer may read."""
-    return await _GET_FILE.one(conn, file_id=file_id, **viewer.values())
-
-
-async def may_use_file(conn: "Connection", viewer: Viewer, file_id: UUID) -> bool:
-    """Whether there is such a file and the viewer may read it."""
-    row = await _MAY_USE_FILE.one(conn, file_id=file_id, **viewer.values())
-    return row is not None and row.found
 
 
 async def template_name_in_use(conn: "Connection", organization_id: UUID, name: str) -> bool:
@@ -267,6 +215,32 @@ async def template_name_in_use(conn: "Connection", organization_id: UUID, name: 
 async def insert_template(conn: "Connection", **values: object) -> None:
     """Adds a template around a version. Raises UniqueViolationError for a name in use."""
     await _INSERT.execute(conn, **values)
+
+
+async def update_template(conn: "Connection", **values: object) -> None:
+    """Gives a template these settings. Raises UniqueViolationError for a name in use."""
+    await _UPDATE.execute(conn, **values)
+
+
+async def lock_template(conn: "Connection", template_id: UUID) -> bool:
+    """Whether the template lives; nobody else changes it until the transaction ends."""
+    return await _LOCK.one(conn, template_id=template_id) is not None
+
+
+async def hold_template_of(conn: "Connection", version_id: UUID) -> None:
+    """Who changes the template of this version waits until the transaction ends; others go on using it."""
+    await _HOLD.one(conn, version_id=version_id)
+
+
+async def has_workspaces(conn: "Connection", template_id: UUID) -> bool:
+    """Whether a live workspace is of the template."""
+    row = await _HAS_WORKSPACES.one(conn, template_id=template_id)
+    return row is not None and row.found
+
+
+async def delete_template(conn: "Connection", template_id: UUID, now: datetime) -> None:
+    """Nobody sees the template from now on, and its name is free."""
+    await _DELETE.execute(conn, template_id=template_id, now=now)
 
 
 async def get_template(conn: "Connection", viewer: Viewer, template_id: UUID) -> TemplateRow | None:
@@ -327,6 +301,47 @@ async def list_versions(
     )
 
 
+async def get_previous_version(
+    conn: "Connection", template_id: UUID, version_id: UUID
+) -> VersionRow | None:
+    """The version of the template that was made before this one; None for the first."""
+    return await _GET_PREVIOUS_VERSION.one(conn, template_id=template_id, version_id=version_id)
+
+
+async def update_version(
+    conn: "Connection", version_id: UUID, *, name: str, message: str, now: datetime
+) -> None:
+    """Gives a version another name and message. Raises UniqueViolationError for a name in use."""
+    await _UPDATE_VERSION.execute(conn, version_id=version_id, name=name, message=message, now=now)
+
+
+async def set_archived(
+    conn: "Connection", version_id: UUID, *, archived: bool, now: datetime
+) -> None:
+    """Archives a version, or takes it back."""
+    await _SET_ARCHIVED.execute(conn, version_id=version_id, archived=archived, now=now)
+
+
+async def is_version_used(conn: "Connection", template_id: UUID, version_id: UUID) -> bool:
+    """Whether the version is the active one, or a live workspace of the template runs on it."""
+    row = await _IS_VERSION_USED.one(conn, template_id=template_id, version_id=version_id)
+    return row is not None and row.found
+
+
+async def archive_unused(
+    conn: "Connection", template_id: UUID, *, every_version: bool, now: datetime
+) -> list[ArchivedRow]:
+    """The versions that were archived now: unused ones whose import failed, or every unused one."""
+    return await _ARCHIVE_UNUSED.many(
+        conn, template_id=template_id, every_version=every_version, now=now
+    )
+
+
+async def tag_job(conn: "Connection", job_id: UUID, tags: bytes) -> None:
+    """The import has these tags, a JSON object of texts."""
+    await _TAG_JOB.execute(conn, job_id=job_id, tags=tags)
+
+
 async def has_version(conn: "Connection", template_id: UUID, version_id: UUID) -> bool:
     """Whether the template has this version."""
     row = await _HAS_VERSION.one(conn, template_id=template_id, version_id=version_id)
@@ -354,45 +369,6 @@ async def promote_version(
     await _PROMOTE_VERSION.execute(conn, template_id=template_id, version_id=version_id, now=now)
 
 
-async def list_presets(conn: "Connection", version_id: UUID) -> list[PresetRow]:
-    """The presets of a version, in the template's order."""
-    return await _PRESETS.many(conn, version_id=version_id)
-
-
-async def list_parameters(conn: "Connection", version_id: UUID) -> list[ParameterRow]:
-    """What a version asks of a workspace, in the template's order."""
-    return await _PARAMETERS.many(conn, version_id=version_id)
-
-
-async def record_import(
-    conn: "Connection", version_id: UUID, found: ImportedVersion, now: datetime
-) -> None:
-    """Writes all that an import found; the template that waits for it gets its texts."""
-    await _RECORD_IMPORT.execute(
-        conn,
-        version_id=version_id,
-        definition=found.definition,
-        has_ai_task=found.has_ai_task,
-        readme=found.readme,
-        now=now,
-    )
-    await _FILL_TEMPLATE.execute(
-        conn,
-        version_id=version_id,
-        display_name=found.display_name,
-        description=found.description,
-        icon=found.icon,
-        now=now,
-    )
-    await _INSERT_PARAMETER.execute_many(conn, _placed(version_id, found.parameters))
-    await _INSERT_PRESET.execute_many(conn, _placed(version_id, found.presets))
-
-
-async def use_file(conn: "Connection", job_id: UUID, file_id: UUID) -> None:
-    """The version that the job imports is made from this file from now on."""
-    await _USE_FILE.execute(conn, job_id=job_id, file_id=file_id)
-
-
 async def take_starters_turn(conn: "Connection") -> None:
     """Returns once no other server is at its starters; until the transaction ends."""
     await _STARTERS_TURN.one(conn, lock=STARTERS_LOCK)
@@ -409,12 +385,3 @@ async def get_starter_as_system(
 ) -> StarterRow | None:
     """The template of this name, live or deleted; None when there never was one."""
     return await _STARTER.one(conn, organization_id=organization_id, name=name)
-
-
-def _placed(
-    version_id: UUID, rows: "list[ParameterRow] | list[PresetRow]"
-) -> list[Mapping[str, object]]:
-    return [
-        {"version_id": version_id, "ordinal": place, **msgspec.structs.asdict(row)}
-        for place, row in enumerate(rows)
-    ]

@@ -15,6 +15,11 @@ class Viewer:
     sees_all: bool
     admin_of: frozenset[UUID]
 
+    @property
+    def sees_own_only(self) -> bool:
+        """Whether the condition comes down to the rows of this person, which an index finds."""
+        return not self.sees_all and not self.admin_of
+
     def values(self) -> dict[str, object]:
         """The three parameters of the condition above."""
         return {

@@ -8,9 +8,11 @@ from uuid import UUID
 import msgspec
 
 from taskyard.db.builds import BuildRow
+from taskyard.db.jobs import IdRow
 from taskyard.db.statements import NoRow, statement
 from taskyard.db.viewer import Viewer
 from taskyard.wire.enums import AppStatusState, JobStatus, LogLevel, WorkspaceStatus
+from taskyard.wire.workspaces import AutomaticUpdates
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
@@ -22,7 +24,8 @@ MAX_APP_STATUSES = 50
 class WorkspaceRow(msgspec.Struct, frozen=True, kw_only=True):
     """A workspace with its newest build; has_ai_task and template_version_id are of that build.
 
-    task_id is of the task it was made with, live or deleted, null for a plain one.
+    task_id is of the task it was made with, live or deleted, null for a plain one. favorite: one of the
+    viewer's own.
     """
 
     id: UUID
@@ -36,6 +39,7 @@ class WorkspaceRow(msgspec.Struct, frozen=True, kw_only=True):
     template_display_name: str
     template_icon: str
     allow_user_cancel_workspace_jobs: bool
+    allow_user_autostop: bool
     active_version_id: UUID
     require_active_version: bool
     name: str
@@ -50,6 +54,11 @@ class WorkspaceRow(msgspec.Struct, frozen=True, kw_only=True):
     has_ai_task: bool | None
     status: WorkspaceStatus
     task_id: UUID | None
+    autostart_schedule: str
+    automatic_updates: AutomaticUpdates
+    favorite: bool
+    dormant_at: datetime | None
+    deleting_at: datetime | None
 
 
 class ListedWorkspaceRow(WorkspaceRow, frozen=True, kw_only=True):
@@ -70,6 +79,7 @@ class WorkspaceFilter(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None = None
     status: WorkspaceStatus | None = None
     has_ai_task: bool | None = None
+    dormant: bool | None = None
     used_after: datetime | None = None
     used_before: datetime | None = None
 
@@ -125,7 +135,7 @@ class AgentLogRow(msgspec.Struct, frozen=True, kw_only=True):
 class VersionRow(msgspec.Struct, frozen=True, kw_only=True):
     """What decides whether workspaces can be made of a template version.
 
-    definition and has_ai_task are null until its import succeeded, template_* and default_ttl_ms
+    definition and has_ai_task are null until its import succeeded, template_* and all from default_ttl_ms on
     while it belongs to no template. deprecation_message not empty: the template is deprecated.
     """
 
@@ -140,6 +150,10 @@ class VersionRow(msgspec.Struct, frozen=True, kw_only=True):
     template_deleted: bool | None
     deprecation_message: str | None
     default_ttl_ms: int | None
+    active_version_id: UUID | None
+    require_active_version: bool | None
+    allow_user_autostart: bool | None
+    allow_user_autostop: bool | None
 
 
 class PresetRow(msgspec.Struct, frozen=True):
@@ -150,6 +164,9 @@ class PresetRow(msgspec.Struct, frozen=True):
 
 
 _INSERT = statement("workspaces", "insert_workspace", NoRow)
+_ACTIVE_VERSION = statement("workspaces", "get_active_version_id", IdRow)
+_SET_TTL = statement("workspaces", "set_ttl", NoRow)
+_SET_FAVORITE = statement("workspaces", "set_favorite", NoRow)
 _NAME_IN_USE = statement("workspaces", "name_in_use", FoundRow)
 _GET = statement("workspaces", "get_workspace", WorkspaceRow)
 _GET_BY_NAME = statement("workspaces", "get_workspace_by_name", WorkspaceRow)
@@ -165,9 +182,38 @@ _GET_VERSION = statement("workspaces", "get_version", VersionRow)
 _GET_PRESET = statement("workspaces", "get_preset", PresetRow)
 
 
-async def insert_workspace(conn: "Connection", **values: object) -> None:
+async def insert_workspace(
+    conn: "Connection",
+    *,
+    autostart_schedule: str = "",
+    automatic_updates: AutomaticUpdates = AutomaticUpdates.NEVER,
+    **values: object,
+) -> None:
     """Adds a workspace without a build. Raises UniqueViolationError for a name in use."""
-    await _INSERT.execute(conn, **values)
+    await _INSERT.execute(
+        conn,
+        autostart_schedule=autostart_schedule,
+        automatic_updates=automatic_updates,
+        **values,
+    )
+
+
+async def get_active_version_id(conn: "Connection", template_id: UUID) -> UUID | None:
+    """The id of a template's active version, for whoever may see that; None when there is no such template."""
+    row = await _ACTIVE_VERSION.one(conn, template_id=template_id)
+    return None if row is None else row.id
+
+
+async def set_ttl(
+    conn: "Connection", workspace_id: UUID, ttl_ms: int | None, now: datetime
+) -> None:
+    """How long the workspace runs after each start from now on; null means for ever."""
+    await _SET_TTL.execute(conn, workspace_id=workspace_id, ttl_ms=ttl_ms, now=now)
+
+
+async def set_favorite(conn: "Connection", workspace_id: UUID, *, favorite: bool) -> None:
+    """Whether its owner likes to see the workspace first."""
+    await _SET_FAVORITE.execute(conn, workspace_id=workspace_id, favorite=favorite)
 
 
 async def name_in_use(conn: "Connection", owner_id: UUID, name: str) -> bool:
@@ -195,7 +241,7 @@ async def get_workspace_by_name(
 async def list_workspaces(
     conn: "Connection", viewer: Viewer, only: WorkspaceFilter, *, limit: int | None, offset: int
 ) -> list[ListedWorkspaceRow]:
-    """Live workspaces that the viewer may see, running ones first; limit null means all."""
+    """Live workspaces that the viewer may see, their favorites first, then running ones; limit null means all."""
     values = msgspec.structs.asdict(only)
     return await _LIST.many(conn, **viewer.values(), **values, limit=limit, offset=offset)
 

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
-from taskyard.lifecycle.template_model import Parameter
+from taskyard.lifecycle.pattern import PatternInvalid, found_in
+from taskyard.lifecycle.template_model import Monotonic, Parameter
 from taskyard.wire.enums import ParameterType
 
 MAX_VALUE_BYTES = 64 * 1024
 """Largest value of one parameter: Linux takes 128 KiB an environment variable, and this leaves room."""
 
 MAX_REGEX_CHARS = 1024
-"""Longest value that a template's pattern is tried on; it bounds what a slow pattern can cost."""
+"""Longest value that a template's pattern is tried on: with the limits of patterns it bounds the time that takes."""
 
 
 class ParameterRule(StrEnum):
@@ -28,6 +29,8 @@ class ParameterRule(StrEnum):
     MINIMUM = "parameter_minimum"
     MAXIMUM = "parameter_maximum"
     SIZE = "parameter_size"
+    IMMUTABLE = "parameter_immutable"
+    MONOTONIC = "parameter_monotonic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,8 @@ def validate_parameters(
 ) -> dict[str, str] | list[ParameterViolation]:
     """A value for each parameter, in the template's order, or everything that is wrong.
 
-    Absent values become their defaults. Whether a value may change between builds (mutable,
-    monotonic) is not checked here. Source: S12.
+    Absent values become their defaults. Whether a value may follow that of the build before is
+    check_change. Source: S12.
     """
     known = {parameter.name for parameter in parameters}
     violations = [_unknown(name, known) for name in given if name not in known]
@@ -63,14 +66,14 @@ def validate_parameters(
 def parameter_environment(values: Mapping[str, str]) -> dict[str, str]:
     """The environment variables that carry parameter values to scripts, apps and the coding agent.
 
-    Each is TASKYARD_PARAMETER_ and the name in capitals, with `_` for `-`.
+    Each is TASKYARD_PARAMETER_ and the name in capitals, with `_` for `-` and for a blank.
     """
     return {environment_name(name): value for name, value in values.items()}
 
 
 def environment_name(parameter: str) -> str:
     """The environment variable that carries the value of the parameter of that name."""
-    return "TASKYARD_PARAMETER_" + parameter.upper().replace("-", "_")
+    return "TASKYARD_PARAMETER_" + parameter.upper().replace("-", "_").replace(" ", "_")
 
 
 def check_value(parameter: Parameter, value: str) -> ParameterViolation | None:
@@ -90,6 +93,22 @@ def check_value(parameter: Parameter, value: str) -> ParameterViolation | None:
     assert_never(parameter.type)
 
 
+def check_change(parameter: Parameter, old: str, new: str) -> ParameterViolation | None:
+    """Why a good value may not follow that of the build before; None when it may. Source: S12."""
+    if old == new:
+        return None
+    if not parameter.mutable:
+        sentence = f'it was set to "{old[:80]}" when the workspace was made and cannot be changed'
+        return ParameterViolation(parameter.name, ParameterRule.IMMUTABLE, sentence)
+    if parameter.monotonic is None or not _is_number(old) or not _is_number(new):
+        return None
+    if parameter.monotonic is Monotonic.INCREASING and int(new) < int(old):
+        return _broken(parameter, ParameterRule.MONOTONIC, f"it may only grow, and is {old}")
+    if parameter.monotonic is Monotonic.DECREASING and int(new) > int(old):
+        return _broken(parameter, ParameterRule.MONOTONIC, f"it may only shrink, and is {old}")
+    return None
+
+
 def _unknown(name: str, known: set[str]) -> ParameterViolation:
     have = ", ".join(sorted(known)) or "none"
     sentence = f'the template has no parameter "{name}"; its parameters are: {have}'
@@ -102,7 +121,7 @@ def _missing(parameter: Parameter) -> ParameterViolation:
 
 
 def _number(parameter: Parameter, value: str) -> ParameterViolation | None:
-    if not re.fullmatch(r"-?[0-9]{1,18}", value):
+    if not _is_number(value):
         return _wrong_type(parameter, value, "a whole number")
     number = int(value)
     if parameter.minimum is not None and number < parameter.minimum:
@@ -114,6 +133,11 @@ def _number(parameter: Parameter, value: str) -> ParameterViolation | None:
             parameter, ParameterRule.MAXIMUM, f"{value} is more than {parameter.maximum}"
         )
     return _in_options(parameter, [value])
+
+
+def _is_number(value: str) -> bool:
+    """Whether this is a whole number as values are written; it may have been of another type before."""
+    return re.fullmatch(r"-?[0-9]{1,18}", value) is not None
 
 
 def _bool(parameter: Parameter, value: str) -> ParameterViolation | None:
@@ -147,8 +171,17 @@ def _in_options(parameter: Parameter, values: list[str]) -> ParameterViolation |
 def _in_pattern(parameter: Parameter, value: str) -> ParameterViolation | None:
     if parameter.regex is None:
         return None
-    if len(value) <= MAX_REGEX_CHARS and re.search(parameter.regex, value):
-        return None
+    if len(value) > MAX_REGEX_CHARS:
+        sentence = (
+            f"the value is longer than the {MAX_REGEX_CHARS} characters a pattern is tried on"
+        )
+        return ParameterViolation(parameter.name, ParameterRule.PATTERN, sentence)
+    try:
+        if found_in(parameter.regex, value):
+            return None
+    except PatternInvalid as error:
+        sentence = f"the template's pattern {parameter.regex} cannot be used: {error}"
+        return ParameterViolation(parameter.name, ParameterRule.PATTERN, sentence)
     return _broken(
         parameter, ParameterRule.PATTERN, f'"{value[:80]}" does not match {parameter.regex}'
     )

@@ -148,13 +148,28 @@ def may_grant(asker: Asker, role: Role, organization: UUID | None) -> bool:
 def may_change_user(asker: Asker, user_id: UUID, user_roles: AbstractSet[str]) -> bool:
     """Whether somebody may change a user, password and status included.
 
-    Somebody with roles of the whole site is changed by owners and by themselves only: else a user admin
-    could take an owner's place. user_roles are those of the user to be changed.
+    Somebody with roles is changed by owners and by themselves only: else a user admin could take the place of
+    an owner, or of the administrator of an organization. user_roles are all of the user to be changed.
     """
     if not can(asker, Verb.USER_WRITE, user_id, None):
         return False
     plain = user_roles <= {Role.MEMBER}
     return plain or asker.user_id == user_id or Role.OWNER in asker.roles
+
+
+def may_use_keys(
+    asker: Asker, verb: Verb, user_id: UUID | None, service_roles: AbstractSet[str] | None
+) -> bool:
+    """Whether somebody may read, or make and end, the keys of a user; user_id null: those of everybody.
+
+    A service account cannot sign in, so its tokens are made by those who may change it. service_roles are
+    all of its roles, null for a person.
+    """
+    if can(asker, verb, user_id, None):
+        return True
+    if user_id is None or service_roles is None:
+        return False
+    return may_change_user(asker, user_id, service_roles)
 
 
 def _roles(asker: Asker) -> list[Role]:

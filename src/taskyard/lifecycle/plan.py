@@ -36,7 +36,8 @@ class Desired:
     or not: what was observed before it counts for nothing. restarts are the repairs in a row
     (Repair.restarts; 0 after a build). agent_last_seen is null for an agent that never called; a driver
     without agents of ours gives the time of the observation. deadline null: never stopped by itself.
-    is_task: it belongs to a live task.
+    is_task: it belongs to a live task. tidy_from: from when a start that failed is stopped, rest_from: from when
+    it is dormant for want of use, discard_from: from when it is deleted, having been dormant; null means never.
     """
 
     workspace_id: UUID
@@ -48,6 +49,9 @@ class Desired:
     agent_last_seen: datetime | None
     deadline: datetime | None
     is_task: bool
+    tidy_from: datetime | None = None
+    rest_from: datetime | None = None
+    discard_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +93,27 @@ class DestroyOrphan:
 
 @dataclass(frozen=True, slots=True)
 class AutoPause:
-    """Make a stop build, for its deadline has passed; the reason says what kind of workspace it is."""
+    """Make a stop build, for its deadline has passed, or the time that a failed start is kept.
+
+    The reason says what kind of workspace it is.
+    """
 
     workspace_id: UUID
     reason: BuildReason
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Set aside a workspace that nobody used for long: mark it as dormant, and stop it if it runs."""
+
+    workspace_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Make a delete build of a workspace that was dormant for long."""
+
+    workspace_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +125,7 @@ class _Clock:
     agent_lease_s: float
 
 
-Action = Repair | Halt | DestroyOrphan | AutoPause
+Action = Repair | Halt | DestroyOrphan | AutoPause | Rest | Discard
 
 
 def plan(
@@ -142,14 +163,30 @@ def _orphan(workspace_id: UUID, seen: Observed | None) -> Action | None:
 def _settled(workspace: Desired, seen: Observed | None, clock: _Clock) -> Action | None:
     """What a workspace needs that no build is working on."""
     should_run = workspace.transition is Transition.START and workspace.job is JobStatus.SUCCEEDED
-    if should_run and workspace.deadline is not None and workspace.deadline <= clock.now:
-        reason = BuildReason.TASK_AUTO_PAUSE if workspace.is_task else BuildReason.AUTOSTOP
-        return AutoPause(workspace.workspace_id, reason)
+    timed = _by_the_clock(workspace, clock.now, should_run=should_run)
+    if timed is not None:
+        return timed
     if seen is None or seen.at <= workspace.settled_at:
         return None
     if should_run:
         return _repair(workspace, seen, clock)
     return _leftover(workspace, seen)
+
+
+def _by_the_clock(workspace: Desired, now: datetime, *, should_run: bool) -> Action | None:
+    """What is due because time has passed; a delete that failed is left to people. Source: tasks-api 10."""
+    if _due(workspace.discard_from, now) and workspace.transition is not Transition.DELETE:
+        return Discard(workspace.workspace_id)
+    if _due(workspace.rest_from, now):
+        return Rest(workspace.workspace_id)
+    if _due(workspace.deadline if should_run else workspace.tidy_from, now):
+        reason = BuildReason.TASK_AUTO_PAUSE if workspace.is_task else BuildReason.AUTOSTOP
+        return AutoPause(workspace.workspace_id, reason)
+    return None
+
+
+def _due(at: datetime | None, now: datetime) -> bool:
+    return at is not None and at <= now
 
 
 def _repair(workspace: Desired, seen: Observed, clock: _Clock) -> Repair | None:

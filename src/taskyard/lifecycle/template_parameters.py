@@ -5,11 +5,13 @@ import re
 from collections.abc import Sequence
 
 from taskyard.lifecycle.parameter import check_value, environment_name
+from taskyard.lifecycle.pattern import PatternInvalid, check_pattern
 from taskyard.lifecycle.template_model import Monotonic, Option, Parameter, Preset
 from taskyard.lifecycle.toml_table import Table, nearest
 from taskyard.wire.enums import ParameterType
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_NAME = re.compile(r"(?=.{1,64}$)[A-Za-z](?: ?[A-Za-z0-9_-])*")
+"""Blanks are for the names that clients have built in, such as `AI Prompt`."""
 
 
 _FORMS = {
@@ -42,7 +44,10 @@ def read_parameters(root: Table) -> list[Parameter]:
 def _parameter(table: Table) -> Parameter | None:
     name = table.needed_text("name")
     if name is not None and not _NAME.fullmatch(name):
-        table.problem(f'"{name}" must begin with a letter; then letters, digits, _ and -', "name")
+        table.problem(
+            f'"{name}" must begin with a letter; then letters, digits, _, - and single blanks',
+            "name",
+        )
     kind = table.choice("type", ParameterType) or ParameterType.STRING
     options = _options(table, kind)
     default = to_value(table, "default", kind)
@@ -112,9 +117,9 @@ def _regex(rules: Table, kind: ParameterType) -> str | None:
     if kind is not ParameterType.STRING:
         rules.problem(f"is for parameters of type string, not {kind}", "regex")
     try:
-        re.compile(regex)
-    except (re.error, OverflowError, RecursionError) as error:
-        rules.problem(f"is not a pattern that Python's re takes: {error}", "regex")
+        check_pattern(regex)
+    except PatternInvalid as error:
+        rules.problem(f"is not a pattern that can be used (RE2 syntax): {error}", "regex")
         return None
     return regex
 
@@ -135,6 +140,10 @@ def _monotonic(rules: Table, kind: ParameterType) -> Monotonic | None:
 
 def _check_rules(table: Table, parameter: Parameter) -> None:
     """Notes rules that no value can keep, and a default that breaks them."""
+    if parameter.ephemeral and parameter.default is None:
+        table.problem(
+            "an ephemeral parameter starts anew each time; give it a default", "ephemeral"
+        )
     low, high = parameter.minimum, parameter.maximum
     if low is not None and high is not None and low > high:
         table.problem(f"min {low} is above max {high}", "validation")

@@ -1,5 +1,6 @@
 """What a workspace, its agent and its apps are, from stored facts and the time."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +22,22 @@ AGENT_INACTIVE_S = 30
 
 CONNECTION_TIMEOUT_S = 120
 """Seconds an agent has for its first connection before it shows as timed out: the agent lease."""
+
+MIN_TTL_S = 60
+"""Shortest time to live of a workspace: below a minute its start would hardly be over."""
+
+MAX_TTL_S = 30 * 86_400
+"""Longest time to live of a workspace: who wants more leaves it out."""
+
+LEAST_EXTENSION_S = 30 * 60
+"""How far off a new deadline must be: one that comes nearer is what stopping is for."""
+
+EXTENSION_LEEWAY_S = 60
+"""How much a client's clock may lag behind when it asks for just that."""
+
+_SCHEDULE = re.compile(
+    r"(?:CRON_TZ=[\w/+-]{1,64} )?(?:[\d*/,A-Za-z-]{1,64} ){4}[\d*/,A-Za-z-]{1,64}"
+)
 
 ACTIVITY_BUMP_S = 3600
 """Seconds that activity adds to a deadline unless the template says otherwise. Source: tasks-api 10."""
@@ -173,6 +190,34 @@ def deadline_after_start(now: datetime, ttl_s: int | None) -> datetime | None:
     A time to live of null or 0 means never. Source: tasks-api 10.
     """
     return now + timedelta(seconds=ttl_s) if ttl_s else None
+
+
+def ttl_problem(ttl_ms: int | None) -> str | None:
+    """What is wrong with a time to live in milliseconds; None for a good one, and for none at all."""
+    if not ttl_ms or MIN_TTL_S * 1000 <= ttl_ms <= MAX_TTL_S * 1000:
+        return None
+    return f"give milliseconds from {MIN_TTL_S * 1000} to {MAX_TTL_S * 1000}, or 0 for ever"
+
+
+def schedule_problem(schedule: str) -> str | None:
+    """What is wrong with the form of a schedule; None for a good one, and for none at all.
+
+    Five fields of minute, hour, day, month and weekday, behind a time zone if there is one.
+    """
+    if not schedule or _SCHEDULE.fullmatch(schedule):
+        return None
+    return 'write it like "CRON_TZ=Europe/Berlin 30 9 * * 1-5"'
+
+
+def deadline_problem(deadline: datetime, latest: datetime | None, now: datetime) -> str | None:
+    """Why a workspace that runs cannot be given this deadline; latest null means that there is no last one."""
+    if deadline < now + timedelta(seconds=LEAST_EXTENSION_S - EXTENSION_LEEWAY_S):
+        return f"give a time at least {LEAST_EXTENSION_S // 60} minutes from now"
+    if latest is not None and deadline > latest:
+        return f"the template lets this workspace run until {latest:%Y-%m-%d %H:%M} UTC at most"
+    if deadline > now + timedelta(seconds=MAX_TTL_S):
+        return f"give a time at most {MAX_TTL_S // 86_400} days from now"
+    return None
 
 
 def deadline_after_report(

@@ -7,6 +7,7 @@ import msgspec
 
 from taskyard.sdk.calls import Address, Query, Request
 from taskyard.sdk.errors import AnswerInvalid
+from taskyard.wire.workspace_details import WatchEvent
 
 T = TypeVar("T")
 
@@ -71,6 +72,14 @@ class Position(Generic[T]):
                 yield self._decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise AnswerInvalid(request.operation, url, str(error)) from error
+
+
+def decoded_event(message: str | bytes, url: str) -> WatchEvent:
+    """One message of a watch; raises AnswerInvalid."""
+    try:
+        return msgspec.json.decode(message, type=WatchEvent)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise AnswerInvalid("watch_workspace_ws", url, str(error)) from error
 
 
 def socket_url(address: Address, request: Request) -> str:

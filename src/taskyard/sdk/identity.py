@@ -1,5 +1,7 @@
 """Methods of the blocking client: the server itself, signing in, users, keys, organizations."""
 
+from uuid import UUID
+
 from taskyard.sdk.caller import Caller
 from taskyard.sdk.calls import PathPart
 from taskyard.wire import identity
@@ -24,6 +26,10 @@ class IdentityCalls(Caller):
     def get_openapi(self) -> dict[str, object]:
         """Describe this API as an OpenAPI document."""
         return self.request(dict[str, object], "get_openapi")
+
+    def get_api_docs(self) -> bytes:
+        """Show this API as a page for people."""
+        return (self.exchange("get_api_docs")).body
 
     def list_experiments(self) -> list[str]:
         """List the experiments that are on."""
@@ -52,13 +58,23 @@ class IdentityCalls(Caller):
         return self.request(identity.AuthMethods, "get_auth_methods")
 
     def list_users(
-        self, q: str = "", *, limit: int | None = None, offset: int | None = None
+        self,
+        q: str = "",
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        after_id: UUID | None = None,
     ) -> identity.UsersResponse:
         """List the users that the caller may see."""
         return self.request(
             identity.UsersResponse,
             "list_users",
-            query={"q": q or None, "limit": limit, "offset": offset},
+            query={
+                "q": q or None,
+                "limit": limit,
+                "offset": offset,
+                "after_id": None if after_id is None else str(after_id),
+            },
         )
 
     def create_user(self, request: identity.CreateUserRequest) -> identity.User:
@@ -68,6 +84,50 @@ class IdentityCalls(Caller):
     def get_user(self, user: PathPart) -> identity.User:
         """Get one user."""
         return self.request(identity.User, "get_user", user)
+
+    def update_user(self, user: PathPart, request: identity.UpdateUserRequest) -> identity.User:
+        """Change what is given of a user."""
+        return self.request(identity.User, "update_user", user, body=request)
+
+    def delete_user(self, user: PathPart) -> Response:
+        """Delete a user who has no workspaces."""
+        return self.request(Response, "delete_user", user)
+
+    def update_user_profile(
+        self, user: PathPart, request: identity.UpdateProfileRequest
+    ) -> identity.User:
+        """Change how a user is called."""
+        return self.request(identity.User, "update_user_profile", user, body=request)
+
+    def suspend_user(self, user: PathPart) -> identity.User:
+        """Keep a user out; their keys are dead at once."""
+        return self.request(identity.User, "suspend_user", user)
+
+    def activate_user(self, user: PathPart) -> identity.User:
+        """Let a user in again."""
+        return self.request(identity.User, "activate_user", user)
+
+    def update_user_password(self, user: PathPart, request: identity.UpdatePasswordRequest) -> None:
+        """Change a password and end all other sessions."""
+        self.exchange("update_user_password", user, body=request)
+
+    def get_user_roles(self, user: PathPart) -> identity.UserRoles:
+        """Get the roles of a user."""
+        return self.request(identity.UserRoles, "get_user_roles", user)
+
+    def update_user_roles(
+        self, user: PathPart, request: identity.UpdateRolesRequest
+    ) -> identity.User:
+        """Set the roles that a user has on the whole site."""
+        return self.request(identity.User, "update_user_roles", user, body=request)
+
+    def get_git_ssh_key(self, user: PathPart) -> identity.GitSSHKey:
+        """Get the public half of a user's SSH key."""
+        return self.request(identity.GitSSHKey, "get_git_ssh_key", user)
+
+    def regenerate_git_ssh_key(self, user: PathPart) -> identity.GitSSHKey:
+        """Make a user a new SSH key."""
+        return self.request(identity.GitSSHKey, "regenerate_git_ssh_key", user)
 
     def list_user_organizations(self, user: PathPart) -> list[identity.Organization]:
         """List the organizations of a user."""
@@ -116,6 +176,16 @@ class IdentityCalls(Caller):
         """Delete a key; it is dead at once."""
         self.exchange("delete_key", user, keyid)
 
+    def expire_key(self, user: PathPart, keyid: PathPart) -> None:
+        """End a key at once and keep it in the lists of expired ones."""
+        self.exchange("expire_key", user, keyid)
+
+    def create_organization(
+        self, request: identity.CreateOrganizationRequest
+    ) -> identity.Organization:
+        """Make an organization."""
+        return self.request(identity.Organization, "create_organization", body=request)
+
     def list_organizations(self) -> list[identity.Organization]:
         """List the organizations that the caller may see."""
         return self.request(list[identity.Organization], "list_organizations")
@@ -127,3 +197,39 @@ class IdentityCalls(Caller):
     def list_members(self, organization: PathPart) -> list[identity.MemberWithUserData]:
         """List the members of an organization."""
         return self.request(list[identity.MemberWithUserData], "list_members", organization)
+
+    def list_paginated_members(
+        self,
+        organization: PathPart,
+        *,
+        q: str = "",
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> identity.PaginatedMembersResponse:
+        """Search the members of an organization page by page."""
+        return self.request(
+            identity.PaginatedMembersResponse,
+            "list_paginated_members",
+            organization,
+            query={"q": q or None, "limit": limit, "offset": offset},
+        )
+
+    def get_member(self, organization: PathPart, user: PathPart) -> identity.MemberWithUserData:
+        """Get one member of an organization."""
+        return self.request(identity.MemberWithUserData, "get_member", organization, user)
+
+    def add_member(self, organization: PathPart, user: PathPart) -> identity.OrganizationMember:
+        """Put a user into an organization."""
+        return self.request(identity.OrganizationMember, "add_member", organization, user)
+
+    def remove_member(self, organization: PathPart, user: PathPart) -> None:
+        """Take a user out of an organization."""
+        self.exchange("remove_member", organization, user)
+
+    def update_member_roles(
+        self, organization: PathPart, user: PathPart, request: identity.UpdateRolesRequest
+    ) -> identity.OrganizationMember:
+        """Set the roles that a user has in an organization."""
+        return self.request(
+            identity.OrganizationMember, "update_member_roles", organization, user, body=request
+        )

@@ -1,12 +1,21 @@
 """Methods of the blocking client: workspaces and their builds."""
 
 from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 from taskyard.sdk.caller import Caller
 from taskyard.sdk.calls import PathPart
+from taskyard.sdk.following import decoded_event
+from taskyard.wire import workspace_details as details
+from taskyard.wire import workspace_requests as requests
 from taskyard.wire import workspaces
 from taskyard.wire.base import Response
 from taskyard.wire.enums import JobStatus
+
+if TYPE_CHECKING:
+    from websockets.sync.client import ClientConnection
 
 
 class WorkspaceCalls(Caller):
@@ -46,14 +55,25 @@ class WorkspaceCalls(Caller):
         )
 
     def list_workspace_builds(
-        self, workspace: PathPart, *, limit: int | None = None, offset: int | None = None
+        self,
+        workspace: PathPart,
+        *,
+        since: datetime | None = None,
+        after_id: UUID | None = None,
+        limit: int | None = None,
+        offset: int | None = None,
     ) -> list[workspaces.WorkspaceBuild]:
         """List the builds of a workspace, newest first."""
         return self.request(
             list[workspaces.WorkspaceBuild],
             "list_workspace_builds",
             workspace,
-            query={"limit": limit, "offset": offset},
+            query={
+                "since": None if since is None else since.isoformat(),
+                "after_id": None if after_id is None else str(after_id),
+                "limit": limit,
+                "offset": offset,
+            },
         )
 
     def create_workspace_build(
@@ -104,3 +124,69 @@ class WorkspaceCalls(Caller):
     def list_build_resources(self, build: PathPart) -> list[workspaces.WorkspaceResource]:
         """List what a build made."""
         return self.request(list[workspaces.WorkspaceResource], "list_build_resources", build)
+
+    def create_workspace(
+        self, user: PathPart, request: requests.CreateWorkspaceRequest
+    ) -> workspaces.Workspace:
+        """Create a workspace without a task."""
+        return self.request(workspaces.Workspace, "create_workspace", user, body=request)
+
+    def create_member_workspace(
+        self, organization: PathPart, user: PathPart, request: requests.CreateWorkspaceRequest
+    ) -> workspaces.Workspace:
+        """Create a workspace for a member of an organization."""
+        return self.request(
+            workspaces.Workspace, "create_member_workspace", organization, user, body=request
+        )
+
+    def watch_workspace(self, workspace: PathPart) -> Iterator[workspaces.Workspace]:
+        """Get a workspace now and after each change, over watch_workspace_ws, until it is deleted."""
+        with self.watch_workspace_ws(workspace) as socket:
+            for message in socket:
+                event = decoded_event(message, self.url)
+                if event.data:
+                    yield event.data
+
+    def watch_workspace_ws(self, workspace: PathPart) -> "ClientConnection":
+        """Get a workspace now and after each change, as messages."""
+        return self.open_socket("watch_workspace_ws", workspace)
+
+    def set_workspace_ttl(
+        self, workspace: PathPart, request: requests.UpdateWorkspaceTtlRequest
+    ) -> None:
+        """Set how long a workspace runs after each start."""
+        self.exchange("set_workspace_ttl", workspace, body=request)
+
+    def extend_workspace(
+        self, workspace: PathPart, request: requests.ExtendWorkspaceRequest
+    ) -> Response:
+        """Move when a workspace that runs stops by itself."""
+        return self.request(Response, "extend_workspace", workspace, body=request)
+
+    def favorite_workspace(self, workspace: PathPart) -> None:
+        """Show a workspace of one's own before others."""
+        self.exchange("favorite_workspace", workspace)
+
+    def unfavorite_workspace(self, workspace: PathPart) -> None:
+        """Show a workspace of one's own where the others are."""
+        self.exchange("unfavorite_workspace", workspace)
+
+    def get_workspace_build_by_number(
+        self, user: PathPart, name: PathPart, buildnumber: PathPart
+    ) -> workspaces.WorkspaceBuild:
+        """Get one build by its workspace and number."""
+        return self.request(
+            workspaces.WorkspaceBuild, "get_workspace_build_by_number", user, name, buildnumber
+        )
+
+    def get_build_timings(self, build: PathPart) -> details.WorkspaceBuildTimings:
+        """Say where the time of a build went."""
+        return self.request(details.WorkspaceBuildTimings, "get_build_timings", build)
+
+    def get_build_state(self, build: PathPart) -> bytes:
+        """Get what the driver keeps of a build for itself, which is nothing."""
+        return self.exchange("get_build_state", build).body
+
+    def list_listening_ports(self, agent: PathPart) -> details.ListeningPorts:
+        """List the open ports of a workspace; none are told yet."""
+        return self.request(details.ListeningPorts, "list_listening_ports", agent)

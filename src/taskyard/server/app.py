@@ -1,25 +1,27 @@
 """The ASGI application, built from wire/routes.py: every route has a handler, every handler a route."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from uuid import uuid4
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Match, WebSocketRoute
 from starlette.routing import Route as HttpRoute
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from taskyard.control.services import Services
 from taskyard.errors import TaskyardError
 from taskyard.server import deps
 from taskyard.server.call import Answer, Call, Handler, SocketHandler
+from taskyard.server.edge import Edge, options, respond
 from taskyard.server.errors import problem, render
-from taskyard.server.meta import COMPATIBLE_VERSION
+from taskyard.server.meta import front_page
+from taskyard.server.reach import Reach
+from taskyard.server.streamed import Parts, Streamed
 from taskyard.wire.base import encode
 from taskyard.wire.routes import Auth, Route
 
@@ -33,8 +35,13 @@ def build_app(
     routes: Iterable[Route],
     handlers: Mapping[str, Handler],
     sockets: Mapping[str, SocketHandler],
+    *,
+    reach: Reach | None = None,
 ) -> ASGIApp:
-    """An application that serves these routes; raises LookupError when one has no handler."""
+    """An application that serves these routes; raises LookupError when one has no handler.
+
+    reach says who may come in, and that people may, who find a page at `/`; without it whoever gets here may.
+    """
     by_path: dict[str, dict[str, Callable[[Request], Awaitable[Response]]]] = {}
     mounted: list[BaseRoute] = []
     for route in routes:
@@ -50,44 +57,12 @@ def build_app(
         elif route.operation not in sockets:
             raise LookupError(f"no handler for {route.operation}")
     mounted.extend(_http_route(path, methods) for path, methods in by_path.items())
+    if reach is not None:
+        mounted.append(HttpRoute("/", front_page))
     app = Starlette(routes=mounted, exception_handlers={HTTPException: _http_error, 500: _crashed})
     app.router.redirect_slashes = False
-    return Edge(app)
-
-
-class Edge:
-    """What every response has: our headers and a request id; what every path gets: one spelling."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request."""
-        if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
-        scope["path"] = _one_spelling(scope["path"])
-        request_id = uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
-        extra = [
-            (b"x-coder-build-version", COMPATIBLE_VERSION.encode()),
-            (b"x-taskyard-request-id", request_id.encode()),
-        ]
-
-        async def send_more(message: Message) -> None:
-            if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                message["headers"] = [*message.get("headers", []), *extra]
-            await send(message)
-
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            await self._app(scope, receive, send_more)
-
-
-def _one_spelling(path: str) -> str:
-    """Doubled slashes and one at the end are tolerated. Source: clients 4, wire 12."""
-    while "//" in path:
-        path = path.replace("//", "/")
-    return path.rstrip("/") or "/"
+    app.router.default = _no_route
+    return Edge(app, reach, services.meters)
 
 
 def _http_route(
@@ -131,17 +106,23 @@ async def _authenticated(services: Services, route: Route, connection: HTTPConne
     now = services.now()
     session = agent = None
     if route.auth is Auth.SESSION:
-        session = await deps.session_actor(services, connection, now)
+        session = await deps.session_of(services, connection, now)
     elif route.auth is Auth.AGENT:
         agent = await deps.agent_actor(services, connection, now)
     else:
-        deps.refuse_foreign_page(connection)
+        deps.refuse_foreign_page(connection, services.settings)
+    if session is not None:
+        connection.state.user_id = str(session.actor.user_id)
     return Call(services, route, connection, now, session, agent)
 
 
 def _respond(route: Route, result: object) -> Response:
     answer = result if isinstance(result, Answer) else Answer(result)
     status = answer.status or route.status
+    if isinstance(answer.body, Parts):
+        return Streamed(answer.body.parts, status, answer.headers, JSON)
+    if isinstance(answer.body, AsyncIterator):
+        return StreamingResponse(answer.body, status, answer.headers, answer.media_type)
     if isinstance(answer.body, bytes):
         return Response(answer.body, status, answer.headers, answer.media_type)
     if answer.body is None and route.response is None:
@@ -158,17 +139,32 @@ def _rendered(error: TaskyardError) -> Response:
     return response
 
 
-async def _http_error(_request: Request, error: Exception) -> Response:
+async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
+    response = problem(
+        404, "no_route", "There is no such route.", "Check the path and the version of the API."
+    )
+    await respond(response, scope, receive, send)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    if error.status_code == 404:
-        return problem(
-            404, "no_route", "There is no such route.", "Check the path and the version of the API."
-        )
     if error.status_code == 405:
+        methods = _methods(request)
+        if request.method == "OPTIONS":
+            return options(request.scope, methods)
         response = problem(405, "no_method", "This route does not take that method.")
-        response.headers["Allow"] = (error.headers or {}).get("Allow", "")
+        response.headers["Allow"] = ", ".join(sorted(methods | {"OPTIONS"}))
         return response
     return problem(error.status_code, "http", error.detail)
+
+
+def _methods(request: Request) -> set[str]:
+    """Every method that the path of a request takes, by whichever of its routes."""
+    found: set[str] = set()
+    for route in request.app.routes:
+        if isinstance(route, HttpRoute) and route.matches(request.scope)[0] is not Match.NONE:
+            found |= route.methods or set()
+    return found
 
 
 async def _crashed(_request: Request, error: Exception) -> Response:

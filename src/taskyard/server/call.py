@@ -4,15 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import TypeVar, cast
 from uuid import UUID
 
-from starlette.requests import HTTPConnection, Request
+import msgspec
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.websockets import WebSocket
 
 from taskyard.control.actors import Actor, AgentActor
+from taskyard.control.keys import Session
 from taskyard.control.services import Services
-from taskyard.errors import BodyInvalid, NotFound
+from taskyard.errors import BodyInvalid, NotFound, QueryInvalid
 from taskyard.wire.base import read_json
 from taskyard.wire.routes import Auth, Route
 
@@ -36,7 +38,7 @@ BODY_S = 600.0
 class Answer:
     """A response with more to say than its body: another status, headers, or a media type.
 
-    body is encoded as JSON unless it is bytes; None sends no body.
+    body is encoded as JSON unless it is bytes, or pieces of them that are sent as they come; None sends no body.
     """
 
     body: object
@@ -49,14 +51,14 @@ class Answer:
 class Call:
     """A request with its route, the time it arrived and who asks.
 
-    actor is set on session routes, agent on agent routes; the properties raise on the others.
+    session is set on session routes, agent on agent routes; the properties raise on the others.
     """
 
     services: Services
     route: Route
     connection: HTTPConnection
     now: datetime
-    session: Actor | None
+    session: Session | None
     workspace_agent: AgentActor | None
 
     @property
@@ -64,7 +66,7 @@ class Call:
         """Who asks, on a session route."""
         if self.session is None:
             raise TypeError(f"{self.route.operation} is not a session route")
-        return self.session
+        return self.session.actor
 
     @property
     def agent(self) -> AgentActor:
@@ -88,6 +90,21 @@ class Call:
         """The query keys, each with its last value."""
         return dict(self.connection.query_params)
 
+    def typed_query(self, kind: type[T]) -> T:
+        """The query as the Struct that the route declares; an empty value is an absent one. Raises QueryInvalid."""
+        given: dict[str, object] = {}
+        wrong: list[tuple[str, str]] = []
+        for key in msgspec.structs.fields(cast("type[msgspec.Struct]", kind)):
+            name = key.encode_name
+            if text := self.query(name):
+                try:
+                    given[name] = msgspec.convert(text, key.type, strict=False)
+                except msgspec.ValidationError as error:
+                    wrong.append((name, f'"{text}" cannot be taken: {error}'))
+        if wrong:
+            raise QueryInvalid(wrong)
+        return msgspec.convert(given, kind)
+
     async def raw(self, limit: int) -> bytes:
         """The whole body; raises BodyInvalid once it is longer than limit bytes, or does not come."""
         clock = asyncio.get_running_loop().time
@@ -104,6 +121,8 @@ class Call:
                     pause.reschedule(min(clock() + BODY_PAUSE_S, end))
         except TimeoutError as error:
             raise BodyInvalid("the rest of the body did not come in time") from error
+        except ClientDisconnect as error:
+            raise BodyInvalid("the client hung up before the body was whole") from error
         return bytes(body)
 
     async def body(self, kind: type[T]) -> T:

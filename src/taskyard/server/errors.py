@@ -17,6 +17,9 @@ from taskyard.wire.base import ValidationItem, encode, unless_empty
 NOT_FOUND = "This does not exist, or you may not see it."
 FORBIDDEN = "You may see this, but not do that with it."
 
+CHALLENGE = 'Bearer realm="coder", error="invalid_token"'
+"""How to authenticate, on every 401. Source: tasks-api 2.1."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -70,6 +73,9 @@ TABLE: dict[type[errors.TaskyardError], Row] = {
     errors.UserSuspended: Row(401, "user_suspended"),
     errors.LoginRefused: Row(401, "login_refused"),
     errors.LoginsBusy: Row(429, "logins_busy"),
+    errors.LoginLimited: Row(429, "login_limited"),
+    errors.UserHasWorkspaces: Row(417, "user_has_workspaces"),
+    errors.OrganizationNameTaken: Row(409, "organization_name_taken"),
     errors.LoginTypeWrong: Row(403, "login_type"),
     errors.FirstUserExists: Row(409, "first_user_exists"),
     errors.UserExists: Row(409, "user_exists"),
@@ -93,6 +99,7 @@ TABLE: dict[type[errors.TaskyardError], Row] = {
     errors.ArchiveInvalid: Row(400, "archive_invalid"),
     errors.TemplateNameTaken: Row(409, "template_name_taken"),
     errors.VersionNameTaken: Row(409, "template_version_name_taken"),
+    errors.VersionRenameTaken: Row(400, "template_version_name_taken"),
     errors.ImportUnfinished: Row(425, "import_unfinished"),
     errors.VersionNotReady: Row(403, "refused", detail=_detail),
 }
@@ -114,7 +121,14 @@ def render(error: errors.TaskyardError) -> Response:
     row = row_for(type(error))
     violations = error.violations if isinstance(error, errors.Invalid) else []
     reason = getattr(error, "code", row.reason)
-    return problem(row.status, reason, row.message(error), row.detail(error), violations=violations)
+    response = problem(
+        row.status, reason, row.message(error), row.detail(error), violations=violations
+    )
+    if row.status == 401:
+        response.headers["WWW-Authenticate"] = CHALLENGE
+    if isinstance(error, errors.LoginLimited):
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
 
 
 def problem(
@@ -145,5 +159,5 @@ def problem_body(
 def _unauthenticated(error: errors.Unauthenticated) -> Response:
     message = "You are signed out or your session has ended. Sign in again to go on."
     response = problem(401, error.code, message, error.detail)
-    response.headers["WWW-Authenticate"] = 'Bearer realm="coder", error="invalid_token"'
+    response.headers["WWW-Authenticate"] = CHALLENGE
     return response

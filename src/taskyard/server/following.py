@@ -9,8 +9,10 @@ from uuid import UUID
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from taskyard.control import build_logs
+from taskyard.control.actors import Actor, Who
 from taskyard.errors import RequestRefused, TaskyardError
 from taskyard.server.call import Answer, Call
+from taskyard.server.deps import session_of
 from taskyard.wire.base import encode
 
 T = TypeVar("T")
@@ -20,6 +22,25 @@ REFUSED_CLOSE = 1008
 
 NORMAL_CLOSE = 1000
 """WebSocket close code of a log that was sent to its end. Source: U17."""
+
+
+RECHECK_S = 2.0
+"""Seconds after which somebody who follows is asked for again: so long a key that was removed goes on working here."""
+
+
+def still_signed_in(call: Call) -> Who:
+    """Says who asks, by the token of the call, looked up again every few seconds."""
+    clock = asyncio.get_running_loop().time
+    actor, checked_at = call.actor, clock()
+
+    async def who() -> Actor:
+        nonlocal actor, checked_at
+        if clock() - checked_at >= RECHECK_S:
+            session = await session_of(call.services, call.connection, call.services.now())
+            actor, checked_at = session.actor, clock()
+        return actor
+
+    return who
 
 
 async def send_all(

@@ -1,15 +1,38 @@
 """Every handler, by operation: what build_app serves."""
 
-from taskyard.server import agents, identity, link, meta, tasks, templates, workspaces
+from taskyard.server import (
+    agents,
+    builds,
+    identity,
+    link,
+    meta,
+    organizations,
+    tasks,
+    template_versions,
+    templates,
+    users,
+    watching,
+    workspaces,
+)
 from taskyard.server.call import Handler, SocketHandler
 
 HANDLERS: dict[str, Handler] = {
     **meta.HANDLERS,
     **identity.HANDLERS,
+    **users.HANDLERS,
+    **organizations.HANDLERS,
     **templates.HANDLERS,
+    **template_versions.HANDLERS,
     **tasks.HANDLERS,
     **workspaces.HANDLERS,
+    **watching.HANDLERS,
+    **builds.HANDLERS,
     **agents.HANDLERS,
 }
 
-SOCKETS: dict[str, SocketHandler] = {**link.SOCKETS, **workspaces.SOCKETS, **templates.SOCKETS}
+SOCKETS: dict[str, SocketHandler] = {
+    **link.SOCKETS,
+    **builds.SOCKETS,
+    **watching.SOCKETS,
+    **template_versions.SOCKETS,
+}

@@ -1,13 +1,12 @@
-"""Handlers: signing in, users, organizations, keys."""
+"""Handlers: the first user, signing in and out, keys."""
 
 from datetime import timedelta
-from uuid import UUID
 
-from taskyard.control import identity
-from taskyard.control.identity_view import key_view, member_view, organization_view, user_view
-from taskyard.errors import Forbidden, NotFound
+from taskyard.control import identity, sign_in, tokens
+from taskyard.control.identity_view import key_view
+from taskyard.lifecycle.permissions import Verb
 from taskyard.server.call import Answer, Call, Handler
-from taskyard.server.deps import COOKIE, organization_param, user_param
+from taskyard.server.deps import COOKIE, is_private_line, key_owner_param, origin_of
 from taskyard.server.errors import problem_body
 from taskyard.wire import identity as wire
 from taskyard.wire.base import Response
@@ -23,21 +22,22 @@ async def get_first_user(call: Call) -> object:
 async def create_first_user(call: Call) -> object:
     """Creates the owner and the default organization."""
     body = await call.body(wire.CreateFirstUserRequest)
-    return await identity.create_first_user(call.services, body, call.now)
+    origin = origin_of(call.connection)
+    return await identity.create_first_user(call.services, body, call.now, origin=origin)
 
 
 async def login(call: Call) -> object:
     """A session for an email and a password."""
     body = await call.body(wire.LoginRequest)
-    key = await identity.login(call.services, body, call.now)
-    secure = "; Secure" if (call.services.settings.access_url or "").startswith("https:") else ""
+    key = await sign_in.login(call.services, body, origin_of(call.connection), call.now)
+    secure = "; Secure" if is_private_line(call.connection, call.services.settings) else ""
     cookie = f"{COOKIE}={key}; Path=/; HttpOnly; SameSite=Lax{secure}"
     return Answer(wire.LoginResponse(session_token=key), headers={"Set-Cookie": cookie})
 
 
 async def logout(call: Call) -> object:
     """Ends the session in use."""
-    await identity.delete_key(call.services, call.actor.user_id, call.actor.key_id)
+    await sign_in.logout(call.services, call.actor, call.now)
     cookie = f"{COOKIE}=; Path=/; Max-Age=0"
     return Answer(Response(message="You are logged out."), headers={"Set-Cookie": cookie})
 
@@ -51,116 +51,60 @@ async def get_auth_methods(_call: Call) -> object:
     )
 
 
-async def list_users(call: Call) -> object:
-    """Users that the caller may read."""
-    users, total = await identity.list_users(call.services, call.actor, call.query_map())
-    return wire.UsersResponse(users=[user_view(u) for u in users], count=total)
-
-
-async def create_user(call: Call) -> object:
-    """A new member."""
-    body = await call.body(wire.CreateUserRequest)
-    return user_view(await identity.create_user(call.services, call.actor, body, call.now))
-
-
-async def get_user(call: Call) -> object:
-    """One user."""
-    return user_view(await user_param(call))
-
-
-async def list_user_organizations(call: Call) -> object:
-    """The organizations of a user."""
-    user = await user_param(call)
-    rows = await identity.list_user_organizations(call.services, call.actor, user.id)
-    return [organization_view(row) for row in rows]
-
-
-async def get_user_organization(call: Call) -> object:
-    """One organization of a user, by name."""
-    user = await user_param(call)
-    rows = await identity.list_user_organizations(call.services, call.actor, user.id)
-    name = call.path("organizationname").lower()
-    for row in rows:
-        if row.name.lower() == name:
-            return organization_view(row)
-    raise NotFound
-
-
-async def list_organizations(call: Call) -> object:
-    """Organizations that the caller sees."""
-    rows = await identity.list_organizations(call.services, call.actor)
-    return [organization_view(row) for row in rows]
-
-
-async def get_organization(call: Call) -> object:
-    """One organization."""
-    return organization_view(await organization_param(call))
-
-
-async def list_members(call: Call) -> object:
-    """Members of an organization."""
-    organization = await organization_param(call)
-    rows = await identity.list_members(call.services, call.actor, organization.id)
-    return [member_view(row) for row in rows]
-
-
 async def create_session_key(call: Call) -> object:
     """A key like that of a login, without a cookie. Source: U5."""
-    user_id = await _key_owner(call)
-    key = await identity.create_session_key(call.services, user_id, call.now)
+    user = await key_owner_param(call, Verb.TOKEN_WRITE)
+    key = await tokens.create_session_key(call.services, call.actor, user, call.now)
     return wire.CreateKeyResponse(key=key)
 
 
 async def create_token(call: Call) -> object:
     """A named token."""
-    user_id = await _key_owner(call)
+    user = await key_owner_param(call, Verb.TOKEN_WRITE)
     body = await call.body(wire.CreateTokenRequest)
-    key = await identity.create_token(call.services, user_id, body, call.now)
+    key = await tokens.create_token(call.services, call.actor, user, body, now=call.now)
     return wire.CreateKeyResponse(key=key)
 
 
 async def list_tokens(call: Call) -> object:
     """Tokens of a user; of everybody for an owner that asks for all."""
-    user_id = await _key_owner(call)
-    everybody = call.query("include_all") in ("true", "1")
-    expired = call.query("include_expired") in ("true", "1")
-    rows = await identity.list_tokens(
-        call.services, call.actor, None if everybody else user_id, expired=expired, now=call.now
-    )
+    user = await key_owner_param(call, Verb.TOKEN_READ)
+    query = call.typed_query(wire.ListTokensQuery)
+    rows = await tokens.list_tokens(call.services, call.actor, user, query, now=call.now)
     return [key_view(row) for row in rows]
 
 
 async def get_token_config(call: Call) -> object:
     """How long tokens may live."""
-    await _key_owner(call)
-    longest = identity.MAX_TOKEN_LIFETIME // timedelta(microseconds=1) * 1000
+    await key_owner_param(call, Verb.TOKEN_READ)
+    longest = tokens.MAX_TOKEN_LIFETIME // timedelta(microseconds=1) * 1000
     return wire.TokenConfig(max_token_lifetime=longest)
 
 
 async def get_token(call: Call) -> object:
     """A token by name."""
-    user_id = await _key_owner(call)
-    return key_view(await identity.get_token(call.services, user_id, call.path("keyname")))
+    user = await key_owner_param(call, Verb.TOKEN_READ)
+    return key_view(await tokens.get_token(call.services, user, call.path("keyname")))
 
 
 async def get_key(call: Call) -> object:
     """A key by id."""
-    user_id = await _key_owner(call)
-    return key_view(await identity.get_key(call.services, user_id, call.path("keyid")))
+    user = await key_owner_param(call, Verb.TOKEN_READ)
+    return key_view(await tokens.get_key(call.services, user, call.path("keyid")))
 
 
 async def delete_key(call: Call) -> object:
     """Ends a key at once. Source: U6."""
-    user_id = await _key_owner(call)
-    await identity.delete_key(call.services, user_id, call.path("keyid"))
+    user = await key_owner_param(call, Verb.TOKEN_WRITE)
+    await tokens.delete_key(call.services, call.actor, user, call.path("keyid"), now=call.now)
     return None
 
 
-async def _key_owner(call: Call) -> UUID:
-    user = await user_param(call)
-    if not identity.may_use_keys_of(call.actor, user.id):
-        raise Forbidden("use another user's keys")
-    return user.id
+async def expire_key(call: Call) -> object:
+    """Ends a key at once and keeps it to be listed."""
+    user = await key_owner_param(call, Verb.TOKEN_WRITE)
+    await tokens.expire_key(call.services, call.actor, user, call.path("keyid"), now=call.now)
+    return None
 
 
 HANDLERS: dict[str, Handler] = {
@@ -171,14 +115,6 @@ HANDLERS: dict[str, Handler] = {
         login,
         logout,
         get_auth_methods,
-        list_users,
-        create_user,
-        get_user,
-        list_user_organizations,
-        get_user_organization,
-        list_organizations,
-        get_organization,
-        list_members,
         create_session_key,
         create_token,
         list_tokens,
@@ -186,5 +122,6 @@ HANDLERS: dict[str, Handler] = {
         get_token,
         get_key,
         delete_key,
+        expire_key,
     )
 }

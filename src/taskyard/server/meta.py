@@ -1,15 +1,37 @@
 """Handlers: what the server says of itself."""
 
-from functools import cache
+from html import escape
 
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from taskyard.server import docs_page
 from taskyard.server.call import Answer, Call, Handler
-from taskyard.wire.base import Response, encode
+from taskyard.server.edge import COMPATIBLE_VERSION, our_version
+from taskyard.wire.base import Response
 from taskyard.wire.identity import BuildInfo
-from taskyard.wire.openapi import openapi
-from taskyard.wire.routes import ROUTES
 
-COMPATIBLE_VERSION = "v2.34.0"
-"""The version clients are told: the last line that had the Tasks API."""
+_FRONT = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
+<title>Taskyard</title>
+<h1>Taskyard</h1>
+<p>This is a Taskyard server, release {version}. It runs coding agents as background tasks.
+<p>Programs call its API below <code>{url}/api/v2</code>; <a href="/api/docs">this page</a> describes it.
+<p>People use the command line:
+<pre>taskyard login {url}</pre>
+</html>
+"""
+
+
+async def front_page(request: Request) -> HTMLResponse:
+    """A page for whoever opens the address of the server in a browser."""
+    url = escape(str(request.base_url).rstrip("/"))
+    page = _FRONT.format(version=escape(our_version()), url=url)
+    return HTMLResponse(page, headers={"Content-Security-Policy": "default-src 'none'"})
 
 
 async def health(_call: Call) -> object:
@@ -40,7 +62,14 @@ async def get_build_info(call: Call) -> object:
 
 async def get_openapi(_call: Call) -> object:
     """The OpenAPI document of every route, whether or not this server mounts it."""
-    return Answer(_document(), media_type="application/json; charset=utf-8")
+    return Answer(docs_page.document_file(), media_type="application/json; charset=utf-8")
+
+
+async def get_api_docs(_call: Call) -> object:
+    """The same document as a page, which runs nothing and fetches nothing."""
+    return Answer(
+        docs_page.page(), headers=docs_page.HEADERS, media_type="text/html; charset=utf-8"
+    )
 
 
 async def list_experiments(_call: Call) -> object:
@@ -48,13 +77,7 @@ async def list_experiments(_call: Call) -> object:
     return []
 
 
-@cache
-def _document() -> bytes:
-    """The document as JSON, made on first use: it takes some 30 ms, which most servers never spend."""
-    return encode(openapi(ROUTES))
-
-
 HANDLERS: dict[str, Handler] = {
     handler.__name__: handler
-    for handler in (health, api_root, get_build_info, get_openapi, list_experiments)
+    for handler in (health, api_root, get_build_info, get_openapi, get_api_docs, list_experiments)
 }

@@ -1,20 +1,39 @@
 """Handlers: tasks."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
 from taskyard.control import task_app, tasks
 from taskyard.control.task_create import create_task as create
 from taskyard.control.task_list import list_tasks as list_page
 from taskyard.control.tasks_view import task_view
 from taskyard.server.call import Answer, Call, Handler
 from taskyard.server.deps import task_param, user_param
+from taskyard.server.streamed import Parts
 from taskyard.wire import tasks as wire
+from taskyard.wire.base import encode
 
 
 async def list_tasks(call: Call) -> object:
     """The tasks that the caller may see, newest first; by pages for those who ask. Source: T13, T44."""
-    page = await list_page(call.services, call.actor, call.query_map())
-    shown = [task_view(row, call.now) for row in page.tasks]
+    page = await list_page(call.services, call.actor, call.query_map(), call.now)
+    if page.rest is not None:
+        return Answer(Parts(_parts(page.tasks, page.rest)))
     headers = {"X-Taskyard-Next-Page": page.next_token} if page.next_token else {}
-    return Answer(wire.TasksListResponse(tasks=shown, count=len(shown)), headers=headers)
+    return Answer(wire.TasksListResponse(tasks=page.tasks, count=len(page.tasks)), headers=headers)
+
+
+async def _parts(
+    tasks: list[wire.Task], rest: AsyncGenerator[list[wire.Task], None]
+) -> AsyncGenerator[bytes, None]:
+    """The JSON of a TasksListResponse that is never in memory as a whole."""
+    count = len(tasks)
+    async with aclosing(rest):
+        yield b'{"tasks":' + encode(tasks)[:-1]
+        async for more in rest:
+            count += len(more)
+            yield b"," + encode(more)[1:-1]
+    yield b'],"count":%d}' % count
 
 
 async def create_task(call: Call) -> object:
@@ -27,27 +46,27 @@ async def create_task(call: Call) -> object:
 
 async def get_task(call: Call) -> object:
     """One task. Source: T40-T43."""
-    return task_view(await task_param(call), call.now)
+    return task_view(task_param(call), call.now)
 
 
 async def delete_task(call: Call) -> object:
     """Takes the task away and its workspace with it. Source: T130-T136."""
-    task = await task_param(call)
+    task = task_param(call)
     await tasks.delete_task(call.services, call.actor, task, call.now)
     return None
 
 
 async def update_task_input(call: Call) -> object:
     """Another input for the next start. Source: T90-T92."""
-    task = await task_param(call)
+    task = task_param(call)
     body = await call.body(wire.UpdateTaskInputRequest)
-    await tasks.update_input(call.services, call.actor, task, body.input)
+    await tasks.update_input(call.services, call.actor, task, body.input, now=call.now)
     return None
 
 
 async def send_task_input(call: Call) -> object:
     """A message for the coding agent. Source: T93-T99."""
-    task = await task_param(call)
+    task = task_param(call)
     body = await call.body(wire.TaskSendRequest)
     await task_app.send_input(call.services, call.actor, task, body)
     return None
@@ -55,19 +74,19 @@ async def send_task_input(call: Call) -> object:
 
 async def get_task_logs(call: Call) -> object:
     """The conversation. Source: T100-T106."""
-    return await task_app.get_logs(call.services, await task_param(call))
+    return await task_app.get_logs(call.services, task_param(call))
 
 
 async def pause_task(call: Call) -> object:
     """Stops the workspace. Source: T110-T112."""
-    task = await task_param(call)
+    task = task_param(call)
     build = await tasks.pause_task(call.services, call.actor, task, call.now)
     return wire.PauseTaskResponse(workspace_build=build)
 
 
 async def resume_task(call: Call) -> object:
     """Starts the workspace again. Source: T113-T117."""
-    task = await task_param(call)
+    task = task_param(call)
     build = await tasks.resume_task(call.services, call.actor, task, call.now)
     return wire.ResumeTaskResponse(workspace_build=build)
 

@@ -1,25 +1,17 @@
-"""Handlers: files, templates and their versions."""
+"""Handlers: files, templates, and versions as parts of a template."""
 
-from starlette.websockets import WebSocket
-
-from taskyard.control import files, template_versions, templates
+from taskyard.control import files, template_archive, template_versions, templates
 from taskyard.control.archives import MAX_ARCHIVE_BYTES
+from taskyard.control.template_examples import list_examples
 from taskyard.control.template_list import list_templates as list_rows
-from taskyard.control.templates_view import (
-    parameter_view,
-    preset_view,
-    template_view,
-    version_view,
-)
+from taskyard.control.templates_view import template_view, version_view
 from taskyard.errors import BodyInvalid, RequestRefused
-from taskyard.server.call import Answer, Call, Handler, SocketHandler
+from taskyard.server.call import Answer, Call, Handler
 from taskyard.server.deps import (
     organization_param,
     template_by_name_param,
     template_param,
-    template_version_param,
 )
-from taskyard.server.following import follow_job_logs, job_logs
 from taskyard.wire import templates as wire
 from taskyard.wire.base import Response
 
@@ -74,6 +66,21 @@ async def get_organization_template_version(call: Call) -> object:
     return version_view(await template_versions.find_version_by_name(call.services, template, name))
 
 
+async def get_previous_template_version(call: Call) -> object:
+    """The version made before the one of this name; 204 for the first."""
+    template = await template_by_name_param(call)
+    name = call.path("version")
+    version = await template_versions.find_version_by_name(call.services, template, name)
+    row = await template_versions.find_previous_version(call.services, template, version)
+    return Answer(None, status=204) if row is None else version_view(row)
+
+
+async def list_template_examples(call: Call) -> object:
+    """The templates that come with the server."""
+    await organization_param(call)
+    return await list_examples()
+
+
 async def list_templates(call: Call) -> object:
     """The templates that the caller may see. Source: U13."""
     rows = await list_rows(call.services, call.actor, call.query("q") or "")
@@ -83,6 +90,33 @@ async def list_templates(call: Call) -> object:
 async def get_template(call: Call) -> object:
     """One template."""
     return template_view(await template_param(call))
+
+
+async def update_template(call: Call) -> object:
+    """A template with other settings; what the body leaves out stays."""
+    template = await template_param(call)
+    body = await call.body(wire.UpdateTemplateRequest)
+    row = await templates.update_template(call.services, call.actor, template, body, now=call.now)
+    return template_view(row)
+
+
+async def delete_template(call: Call) -> object:
+    """Deletes a template that no workspace is of."""
+    template = await template_param(call)
+    await templates.delete_template(call.services, call.actor, template, call.now)
+    return Response(message=f"The template {template.name} is deleted.")
+
+
+async def archive_template_versions(call: Call) -> object:
+    """Archives what nothing uses: failed imports, or with `all` every version."""
+    template = await template_param(call)
+    body = await call.body(wire.ArchiveVersionsRequest)
+    rows = await template_archive.archive_unused(
+        call.services, call.actor, template, every_version=body.all, now=call.now
+    )
+    return wire.ArchiveVersionsResponse(
+        template_id=template.id, archived_ids=[row.id for row in rows]
+    )
 
 
 async def list_template_versions(call: Call) -> object:
@@ -107,72 +141,6 @@ async def promote_template_version(call: Call) -> object:
     return Response(message=f"The template {template.name} uses this version now.")
 
 
-async def create_template_version(call: Call) -> object:
-    """A new version, its import pending. Source: U10."""
-    organization = await organization_param(call)
-    body = await call.body(wire.CreateTemplateVersionRequest)
-    row = await template_versions.create_version(
-        call.services, call.actor, organization.id, body, now=call.now
-    )
-    return version_view(row)
-
-
-async def get_template_version(call: Call) -> object:
-    """One version."""
-    return version_view(await template_version_param(call))
-
-
-async def cancel_template_version(call: Call) -> object:
-    """Ends an import."""
-    version = await template_version_param(call)
-    await template_versions.cancel_version(call.services, call.actor, version, call.now)
-    return Response(message=f"The import of {version.name} is canceled.")
-
-
-async def list_presets(call: Call) -> object:
-    """The presets of a version; always an array. Source: U11."""
-    version = await template_version_param(call)
-    rows = await template_versions.list_presets(call.services, version)
-    return [preset_view(row) for row in rows]
-
-
-async def list_rich_parameters(call: Call) -> object:
-    """What a version asks of a workspace. Source: U12."""
-    version = await template_version_param(call)
-    rows = await template_versions.list_parameters(call.services, version)
-    return [parameter_view(row) for row in rows]
-
-
-async def get_template_version_logs(call: Call) -> object:
-    """The log of an import as JSON or text."""
-    version = await template_version_param(call)
-    return await job_logs(call, version.job_id)
-
-
-async def follow_template_version_logs(call: Call, socket: WebSocket) -> None:
-    """The log of an import as it grows, a line a message."""
-    version = await template_version_param(call)
-    await follow_job_logs(call, socket, version.job_id)
-
-
-async def list_template_version_resources(call: Call) -> object:
-    """What a version makes: known to drivers only, so nothing."""
-    template_versions.check_resources_known(await template_version_param(call))
-    return []
-
-
-async def list_template_variables(call: Call) -> object:
-    """What a version asked for its import: templates of ours ask nothing."""
-    template_versions.check_variables_known(await template_version_param(call))
-    return []
-
-
-async def list_external_auth(call: Call) -> object:
-    """The foreign services a version wants a sign-in for: none."""
-    await template_version_param(call)
-    return []
-
-
 HANDLERS: dict[str, Handler] = {
     handler.__name__: handler
     for handler in (
@@ -182,21 +150,15 @@ HANDLERS: dict[str, Handler] = {
         list_organization_templates,
         get_organization_template,
         get_organization_template_version,
+        get_previous_template_version,
+        list_template_examples,
         list_templates,
+        update_template,
+        delete_template,
+        archive_template_versions,
         get_template,
         list_template_versions,
         get_template_version_by_name,
         promote_template_version,
-        create_template_version,
-        get_template_version,
-        cancel_template_version,
-        list_presets,
-        list_rich_parameters,
-        get_template_version_logs,
-        list_template_version_resources,
-        list_template_variables,
-        list_external_auth,
     )
 }
-
-SOCKETS: dict[str, SocketHandler] = {"get_template_version_logs": follow_template_version_logs}

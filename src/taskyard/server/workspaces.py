@@ -1,40 +1,23 @@
-"""Handlers: workspaces, their builds, their agents, and the logs of both."""
+"""Handlers: workspaces themselves, and the list of their builds."""
 
 import contextlib
 from datetime import UTC, datetime
 from uuid import UUID
 
-from starlette.websockets import WebSocket
-
-from taskyard.control import build_logs, workspace_builds, workspaces
-from taskyard.control.workspace_builds import BuildPage, BuildRequest
+from taskyard.control import workspace_builds, workspace_time, workspaces
+from taskyard.control.workspace_builds import BuildPage
+from taskyard.control.workspace_create import create_workspace as make
 from taskyard.control.workspace_list import list_workspaces as list_page
 from taskyard.errors import Invalid, RequestRefused
-from taskyard.server.call import Call, Handler, SocketHandler
-from taskyard.server.deps import user_param
-from taskyard.server.following import (
-    boolean,
-    follow_job_logs,
-    integer,
-    job_logs,
-    refuse_plain_follow,
-    send_all,
-)
-from taskyard.wire import workspaces as wire
+from taskyard.server.call import Call, Handler
+from taskyard.server.deps import organization_param, user_param
+from taskyard.server.following import boolean
 from taskyard.wire.base import Response
-from taskyard.wire.enums import BuildReason, JobStatus, Transition
-
-REASONS = frozenset(
-    {
-        BuildReason.DASHBOARD,
-        BuildReason.CLI,
-        BuildReason.SSH_CONNECTION,
-        BuildReason.VSCODE_CONNECTION,
-        BuildReason.JETBRAINS_CONNECTION,
-        BuildReason.TASK_MANUAL_PAUSE,
-    }
+from taskyard.wire.workspace_requests import (
+    CreateWorkspaceRequest,
+    ExtendWorkspaceRequest,
+    UpdateWorkspaceTtlRequest,
 )
-"""Reasons that a person may give for a build. Source: supporting-api 9 row 68, U21."""
 
 
 async def list_workspaces(call: Call) -> object:
@@ -75,97 +58,57 @@ async def list_workspace_builds(call: Call) -> object:
     )
 
 
-async def create_workspace_build(call: Call) -> object:
-    """Starts, stops or deletes a workspace. Source: U16, U21."""
+async def create_workspace(call: Call) -> object:
+    """A workspace without a task."""
+    owner = await user_param(call)
+    body = await call.body(CreateWorkspaceRequest)
+    return await make(call.services, call.actor, owner, body, now=call.now)
+
+
+async def create_member_workspace(call: Call) -> object:
+    """The same for a member of an organization. Source: supporting-api 5 row 35."""
+    organization = await organization_param(call)
+    owner = await user_param(call)
+    body = await call.body(CreateWorkspaceRequest)
+    return await make(
+        call.services, call.actor, owner, body, organization_id=organization.id, now=call.now
+    )
+
+
+async def set_workspace_ttl(call: Call) -> object:
+    """How long the workspace runs after each start."""
     workspace_id = call.uuid("workspace")
     await workspaces.require_visible(call.services, call.actor, workspace_id)
-    body = await call.body(wire.CreateWorkspaceBuildRequest)
-    return await workspace_builds.create_build(
-        call.services, call.actor, workspace_id, _wanted(body), now=call.now
+    body = await call.body(UpdateWorkspaceTtlRequest)
+    await workspace_time.set_ttl(call.services, call.actor, workspace_id, body.ttl_ms, now=call.now)
+    return None
+
+
+async def extend_workspace(call: Call) -> object:
+    """When the workspace stops by itself."""
+    workspace_id = call.uuid("workspace")
+    await workspaces.require_visible(call.services, call.actor, workspace_id)
+    body = await call.body(ExtendWorkspaceRequest)
+    deadline = await workspace_time.extend_workspace(
+        call.services, call.actor, workspace_id, body.deadline, now=call.now
     )
+    return Response(message=f"The workspace runs until {deadline:%Y-%m-%d %H:%M:%S} UTC.")
 
 
-async def get_workspace_build(call: Call) -> object:
-    """One build."""
-    return await workspace_builds.get_build(call.services, call.actor, call.uuid("build"), call.now)
-
-
-async def cancel_workspace_build(call: Call) -> object:
-    """Cancels a build. Source: U19, U20."""
-    build_id = call.uuid("build")
-    expected = _expected(call)
-    await workspace_builds.cancel_build(call.services, call.actor, build_id, expected, now=call.now)
-    return Response(message="The build is canceled, or will be as soon as its worker lets go.")
-
-
-async def get_workspace_build_logs(call: Call) -> object:
-    """The log of a build as JSON or text. Source: U18."""
-    job_id = await workspace_builds.job_of_build(call.services, call.actor, call.uuid("build"))
-    return await job_logs(call, job_id)
-
-
-async def follow_workspace_build_logs(call: Call, socket: WebSocket) -> None:
-    """The log of a build as it grows, a line a message. Source: U17, U24."""
-    job_id = await workspace_builds.job_of_build(call.services, call.actor, call.uuid("build"))
-    await follow_job_logs(call, socket, job_id)
-
-
-async def list_build_parameters(call: Call) -> object:
-    """The parameter values of a build, by name."""
-    rows = await workspace_builds.list_parameters(call.services, call.actor, call.uuid("build"))
-    return [wire.WorkspaceBuildParameter(name=row.name, value=row.value) for row in rows]
-
-
-async def list_build_resources(call: Call) -> object:
-    """What a build made."""
-    return await workspace_builds.list_resources(
-        call.services, call.actor, call.uuid("build"), call.now
+async def favorite_workspace(call: Call) -> object:
+    """The caller likes to see the workspace first."""
+    await workspace_time.set_favorite(
+        call.services, call.actor, call.uuid("workspace"), favorite=True
     )
+    return None
 
 
-async def get_workspace_agent(call: Call) -> object:
-    """A workspace agent with its apps."""
-    return await workspace_builds.get_agent(call.services, call.actor, call.uuid("agent"), call.now)
-
-
-async def get_workspace_agent_logs(call: Call) -> object:
-    """The log of a workspace agent."""
-    refuse_plain_follow(call)
-    agent_id, after, before = call.uuid("agent"), integer(call, "after"), integer(call, "before")
-    return await build_logs.list_agent_logs(
-        call.services, call.actor, agent_id, after=after or 0, before=before
+async def unfavorite_workspace(call: Call) -> object:
+    """The caller sees the workspace where the others are."""
+    await workspace_time.set_favorite(
+        call.services, call.actor, call.uuid("workspace"), favorite=False
     )
-
-
-async def follow_workspace_agent_logs(call: Call, socket: WebSocket) -> None:
-    """The log of a workspace agent as it grows, several lines a message. Source: U24."""
-    agent_id, after, before = call.uuid("agent"), integer(call, "after"), integer(call, "before")
-    batches = build_logs.follow_agent_logs(
-        call.services, call.actor, agent_id, after=after or 0, before=before
-    )
-    await send_all(socket, batches, lambda batch: [batch] if batch else [])
-
-
-def _wanted(body: wire.CreateWorkspaceBuildRequest) -> BuildRequest:
-    """What is to be built; raises Invalid with every field that is not right."""
-    violations: list[tuple[str, str]] = []
-    if body.transition not in set(Transition):
-        violations.append(("transition", f"give one of {', '.join(Transition)}"))
-    if body.reason and body.reason not in REASONS:
-        violations.append(("reason", f"give one of {', '.join(sorted(REASONS))}, or none"))
-    if body.log_level not in {"", "debug"}:
-        violations.append(("log_level", "give debug, or none"))
-    if body.dry_run:
-        violations.append(("dry_run", "builds cannot be tried without being done"))
-    if violations:
-        raise Invalid("A field is not valid.", violations)
-    return BuildRequest(
-        Transition(body.transition),
-        BuildReason(body.reason) if body.reason else BuildReason.INITIATOR,
-        body.template_version_id,
-        body.template_version_preset_id,
-        {entry.name: entry.value for entry in body.rich_parameter_values},
-    )
+    return None
 
 
 def _page(call: Call) -> tuple[int | None, int]:
@@ -207,36 +150,18 @@ def _after_id(call: Call) -> UUID | None:
         raise Invalid("A query parameter is not valid.", [("after_id", "give a UUID")]) from error
 
 
-def _expected(call: Call) -> JobStatus | None:
-    raw = call.query("expect_status")
-    if not raw:
-        return None
-    if raw in {JobStatus.RUNNING, JobStatus.PENDING}:
-        return JobStatus(raw)
-    raise RequestRefused(
-        "invalid_expect_status", f'expect_status cannot be "{raw}".', "Give running or pending."
-    )
-
-
 HANDLERS: dict[str, Handler] = {
     handler.__name__: handler
     for handler in (
+        create_workspace,
+        create_member_workspace,
         list_workspaces,
         get_workspace,
         get_workspace_by_name,
+        set_workspace_ttl,
+        extend_workspace,
+        favorite_workspace,
+        unfavorite_workspace,
         list_workspace_builds,
-        create_workspace_build,
-        get_workspace_build,
-        cancel_workspace_build,
-        get_workspace_build_logs,
-        list_build_parameters,
-        list_build_resources,
-        get_workspace_agent,
-        get_workspace_agent_logs,
     )
-}
-
-SOCKETS: dict[str, SocketHandler] = {
-    "get_workspace_build_logs": follow_workspace_build_logs,
-    "get_workspace_agent_logs": follow_workspace_agent_logs,
 }

@@ -1,5 +1,6 @@
 """Users, organizations, API keys, signing in, and what a server says of itself. Source: S14-S16."""
 
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -7,6 +8,9 @@ from msgspec import UNSET, UnsetType
 
 from taskyard.wire.base import Int64, Request, Time
 from taskyard.wire.enums import LoginType, UserStatus
+
+PageNumber = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""A limit or an offset of a list; a limit of 0 means all."""
 
 
 class Role(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +48,15 @@ class UsersResponse(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
+class ListUsersQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which users to list: a search, and a page of what it finds. after_id: those behind this user."""
+
+    q: str = ""
+    limit: PageNumber = 0
+    offset: PageNumber = 0
+    after_id: UUID | None = None
+
+
 class CreateUserRequest(Request, frozen=True, kw_only=True):
     """A new user. Words and rules are checked after reading, as fields.
 
@@ -60,6 +73,54 @@ class CreateUserRequest(Request, frozen=True, kw_only=True):
     user_status: str = ""
     organization_ids: list[UUID] = msgspec.field(default_factory=list)
     github_com_user_id: Int64 | None = None
+
+
+class UpdateProfileRequest(Request, frozen=True, kw_only=True):
+    """How a user is called; the name is what people read and may be empty. Source: wire 12."""
+
+    username: str = ""
+    name: str = ""
+
+
+class UpdateUserRequest(Request, frozen=True, kw_only=True):
+    """What changes of a user; what is absent stays. Ours.
+
+    github_com_user_id 0 takes the number away. It and the email are for those who administer users.
+    """
+
+    username: str | None = None
+    name: str | None = None
+    email: str | None = None
+    github_com_user_id: Int64 | None = None
+
+
+class UpdatePasswordRequest(Request, frozen=True, kw_only=True):
+    """A new password; the old one is asked of those who change their own. Source: supporting-api 3 row 15."""
+
+    old_password: str = ""
+    password: str = ""
+
+
+class UpdateRolesRequest(Request, frozen=True, kw_only=True):
+    """All roles that somebody shall have, by their words. Source: supporting-api 3 row 16, supporting-api 5 row 34."""
+
+    roles: list[str] = msgspec.field(default_factory=list)
+
+
+class UserRoles(msgspec.Struct, frozen=True, kw_only=True):
+    """The words of a user's roles on the site, and by the id of each organization they are in."""
+
+    roles: list[str]
+    organization_roles: dict[str, list[str]]
+
+
+class GitSSHKey(msgspec.Struct, frozen=True, kw_only=True):
+    """The public half of a user's SSH key, as a line of an authorized_keys file. Source: wire 12."""
+
+    user_id: UUID
+    created_at: Time
+    updated_at: Time
+    public_key: str
 
 
 class CreateFirstUserRequest(Request, frozen=True, kw_only=True):
@@ -152,6 +213,33 @@ class Organization(msgspec.Struct, frozen=True, kw_only=True):
     is_default: bool
 
 
+class CreateOrganizationRequest(Request, frozen=True, kw_only=True):
+    """A new organization; the display name is its name when empty. Source: wire 11."""
+
+    name: str = ""
+    display_name: str = ""
+    description: str = ""
+    icon: str = ""
+
+
+class ListMembersQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which members to list: a search as that for users, and a page of what it finds."""
+
+    q: str = ""
+    limit: PageNumber = 0
+    offset: PageNumber = 0
+
+
+class OrganizationMember(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody is in an organization. Source: S15."""
+
+    user_id: UUID
+    organization_id: UUID
+    created_at: Time
+    updated_at: Time
+    roles: list[Role]
+
+
 class MemberWithUserData(msgspec.Struct, frozen=True, kw_only=True):
     """A user in an organization; roles are those in it, global_roles those on the site. Source: S15."""
 
@@ -172,6 +260,13 @@ class MemberWithUserData(msgspec.Struct, frozen=True, kw_only=True):
     is_service_account: bool | UnsetType = UNSET
     global_roles: list[Role]
     has_ai_seat: bool
+
+
+class PaginatedMembersResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of members; count is the total before paging. Source: supporting-api 5 row 30."""
+
+    members: list[MemberWithUserData]
+    count: int
 
 
 class APIKey(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,145 +12,65 @@ from typing import Final, Self
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from taskyard.wire import openapi_failures as failures
+from taskyard.wire import openapi_parts as parts
 from taskyard.wire.base import Response, encode
 from taskyard.wire.openapi_document import (
     Answer,
     Components,
     Document,
-    Header,
-    Info,
     MediaType,
     Operation,
     Parameter,
-    Reference,
     RequestBody,
     Schema,
-    SecurityScheme,
     Tag,
 )
-from taskyard.wire.routes import Auth, Body, Route
+from taskyard.wire.openapi_examples import REQUESTS
+from taskyard.wire.routes import Body, Route
 
 ALIAS_SUFFIX: Final = "_alias"
 """Ends the operationId of a route's second path, since such an id may stand once only."""
 
+Examples = Mapping[str, object]
+"""Bodies of good answers that were really seen, by operation."""
+
 _SCHEMAS: Final = "#/components/schemas/"
 _RESPONSES: Final = "#/components/responses/"
-
-
-@dataclass(frozen=True, slots=True)
-class _Segment:
-    """A parameter of a path: what may stand there, and whether it must be a UUID."""
-
-    description: str
-    uuid: bool = False
-
-
-_SEGMENTS: Final[Mapping[str, _Segment]] = MappingProxyType(
-    {
-        "agent": _Segment("The id of a workspace agent.", uuid=True),
-        "build": _Segment("The id of a build.", uuid=True),
-        "file": _Segment("The id of a stored file.", uuid=True),
-        "keyid": _Segment("The id of a key: what stands before its dash."),
-        "keyname": _Segment("The name of a token."),
-        "name": _Segment("The name of what the path leads to."),
-        "organization": _Segment("The id or the name of an organization, or `default`."),
-        "organizationname": _Segment("The name of an organization."),
-        "task": _Segment("The id or the name of a task."),
-        "template": _Segment("The id of a template.", uuid=True),
-        "user": _Segment("The id or the name of a user, or `me`."),
-        "version": _Segment("The id of a template version.", uuid=True),
-        "workspace": _Segment("The id of a workspace.", uuid=True),
-        "upload_task_log_snapshot.task": _Segment("The id of the agent's own task.", uuid=True),
-        "get_organization_template_version.version": _Segment("The name of a template version."),
-    }
-)
-"""Parameters of paths by their name, or by operation and name where one route differs."""
-
-_SECURITY: Final[Mapping[Auth, list[str]]] = MappingProxyType(
-    {
-        Auth.NONE: [],
-        Auth.SESSION: ["sessionHeader", "sessionBearer", "sessionCookie"],
-        Auth.AGENT: ["agentToken"],
-    }
-)
-"""Ways to show who asks, each good by itself."""
 
 _ANY_OBJECT: Final = dict[str, object]
 """A body that is an object of no shape of ours; msgspec has no schema for it."""
 
-_TEXT: Final[Schema] = {"type": "string"}
-
-_INFO: Final = Info(
-    title="Taskyard",
-    version="2",
-    description=(
-        "The HTTP interface of a Taskyard server, made from its table of routes. Routes of logs, of lists "
-        "and of files may read query keys that are not listed here; docs/reference/wire.md leads to them. "
-        "Clients must not mind keys of answers that they do not know."
-    ),
-)
-
-_SCHEMES: Final = {
-    "sessionHeader": SecurityScheme(
-        type="apiKey",
-        place="header",
-        name="Coder-Session-Token",
-        description="An API key or the token of a session.",
-    ),
-    "sessionBearer": SecurityScheme(
-        type="http", scheme="bearer", description="The same token as a bearer token."
-    ),
-    "sessionCookie": SecurityScheme(
-        type="apiKey",
-        place="cookie",
-        name="coder_session_token",
-        description="The same token as a cookie; it counts before all others.",
-    ),
-    "agentToken": SecurityScheme(
-        type="apiKey",
-        place="header",
-        name="Coder-Session-Token",
-        description="The token of a workspace agent, a UUID; a bearer token will do as well.",
-    ),
-}
-
-_NEXT_PAGE: Final = Header("The page_token of the next page; absent on the last one.", _TEXT)
-_REASON: Final = Header("Why, in one word for programs; the sentences may change.", _TEXT)
-
-_SUCCESS_HEADERS: Final[Mapping[str, dict[str, Header]]] = MappingProxyType(
-    {"list_tasks": {"X-Taskyard-Next-Page": _NEXT_PAGE}}
-)
-"""Headers of a good answer that a client goes on by, by operation."""
-
-_OTHER_SUCCESS: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
-    {"upload_file": (200, "The same bytes were stored before.")}
-)
-"""A second good status with the body of the first, by operation. Source: U9."""
+_NO_EXAMPLES: Final[Examples] = MappingProxyType({})
 
 
-def openapi(routes: Iterable[Route]) -> Document:
-    """The document of these routes, ready to be encoded; raises KeyError for an unknown path parameter."""
+def openapi(routes: Iterable[Route], examples: Examples = _NO_EXAMPLES) -> Document:
+    """The document of these routes, ready to be encoded; raises KeyError for an unknown path parameter or tag."""
     table = tuple(routes)
     shapes = _Shapes.of(table)
     paths: dict[str, dict[str, Operation]] = {}
     for route in table:
         for path in route.paths:
-            paths.setdefault(path, {})[route.method.lower()] = _operation(route, path, shapes)
+            operation = _operation(route, path, shapes, examples)
+            paths.setdefault(path, {})[route.method.lower()] = operation
     tags = dict.fromkeys(tag for route in table for tag in route.tags)
+    codes = {code for route in table for code in failures.codes_of(route)}
     return Document(
         openapi="3.1.0",
-        info=_INFO,
-        tags=[Tag(tag) for tag in tags],
+        info=parts.INFO,
+        tags=[Tag(tag, parts.TAGS[tag]) for tag in tags],
         paths=paths,
         components=Components(
-            schemas=shapes.components, responses=_errors(shapes), security_schemes=_SCHEMES
+            schemas=shapes.components,
+            responses=failures.components(codes, shapes.schemas[Response]),
+            security_schemes=parts.SCHEMES,
         ),
     )
 
 
-def openapi_file(routes: Iterable[Route]) -> bytes:
+def openapi_file(routes: Iterable[Route], examples: Examples = _NO_EXAMPLES) -> bytes:
     """The same as a file for people and their tools: indented JSON that ends its last line."""
-    return msgspec.json.format(encode(openapi(routes)), indent=2) + b"\n"
+    return msgspec.json.format(encode(openapi(routes, examples)), indent=2) + b"\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +96,33 @@ class _Shapes:
         found |= dict(zip(kinds, schemas, strict=True))
         for kind in queries:
             found[kind] = kept.pop(str(found[kind]["$ref"]).removeprefix(_SCHEMAS))
-        return cls(found, kept)
+        asked = [
+            found[route.request] for route in routes if not isinstance(route.request, Body | None)
+        ]
+        requests = _reached(asked, kept)
+        closed = {n: s if n in requests else _closed(s) for n, s in kept.items()}
+        return cls(found, closed)
 
 
-def _operation(route: Route, path: str, shapes: _Shapes) -> Operation:
+def _reached(schemas: Iterable[Schema], components: Mapping[str, Schema]) -> set[str]:
+    """The names of the components that these schemas lead to."""
+    found: set[str] = set()
+    waiting = list(schemas)
+    while waiting:
+        names = re.findall(rf'"{_SCHEMAS}(\w+)"', encode(waiting.pop()).decode())
+        waiting += [components[name] for name in names if name not in found]
+        found.update(names)
+    return found
+
+
+def _closed(schema: Schema) -> Schema:
+    """The schema of an answer: an object has the listed keys and no others."""
+    if "properties" not in schema:
+        return schema
+    return {**schema, "additionalProperties": False}
+
+
+def _operation(route: Route, path: str, shapes: _Shapes, examples: Examples) -> Operation:
     is_alias = path != route.path
     query = [] if route.query is None else _query_parameters(shapes.schemas[route.query])
     return Operation(
@@ -187,38 +130,38 @@ def _operation(route: Route, path: str, shapes: _Shapes) -> Operation:
         summary=route.summary,
         description=_description(route, path, shapes),
         tags=list(route.tags),
-        security=[{name: []} for name in _SECURITY[route.auth]],
+        security=[{name: []} for name in parts.SECURITY[route.auth]],
         parameters=_path_parameters(route) + query,
         request_body=_request_body(route, shapes),
-        responses=_responses(route, shapes),
+        responses=_responses(route, shapes, examples.get(route.operation, UNSET)),
     )
 
 
 def _description(route: Route, path: str, shapes: _Shapes) -> str:
     """What the summary leaves out: the other path, the WebSocket, the query."""
-    parts: list[str] = []
+    said: list[str] = []
     if path != route.path:
-        parts.append(
+        said.append(
             f"An alias of `{route.method} {route.path}`, for clients that know only this path."
         )
     else:
-        parts += [f"Also served as `{route.method} {alias}`." for alias in route.paths[1:]]
+        said += [f"Also served as `{route.method} {alias}`." for alias in route.paths[1:]]
     if route.response is Body.WEBSOCKET:
-        parts.append("This is a WebSocket; a plain request finds nothing here.")
+        said.append("This is a WebSocket; a plain request finds nothing here.")
     elif route.websocket:
-        parts.append("Also a WebSocket, which sends what is there and then what comes.")
+        said.append("Also a WebSocket, which sends what is there and then what comes.")
     if route.query is not None:
-        parts.append(str(shapes.schemas[route.query].get("description", "")))
-    return "\n\n".join(parts)
+        said.append(str(shapes.schemas[route.query].get("description", "")))
+    return "\n\n".join(said)
 
 
 def _path_parameters(route: Route) -> list[Parameter]:
     names = [name for _, name, _, _ in string.Formatter().parse(route.path) if name]
     parameters = []
     for name in names:
-        segment = _SEGMENTS.get(f"{route.operation}.{name}") or _SEGMENTS[name]
-        schema = {**_TEXT, "format": "uuid"} if segment.uuid else _TEXT
-        parameters.append(Parameter(name, "path", schema, True, segment.description))
+        own = parts.SEGMENTS.get(f"{route.operation}.{name}")
+        segment = own or parts.SEGMENTS[name]
+        parameters.append(Parameter(name, "path", segment.schema, True, segment.description))
     return parameters
 
 
@@ -245,59 +188,52 @@ def _without_null(schema: Schema) -> Schema:
 def _request_body(route: Route, shapes: _Shapes) -> RequestBody | UnsetType:
     if route.request is None:
         return UNSET
-    return RequestBody(required=True, content=_content(route.request, shapes))
+    content = _content(route, route.request, shapes)
+    return RequestBody(True, _with_example(content, REQUESTS.get(route.operation, UNSET)))
 
 
-def _responses(route: Route, shapes: _Shapes) -> dict[str, Answer | Reference]:
-    """The good answers, then the errors that the route's form leads to, then all others."""
-    content = _content(route.response, shapes)
-    headers = _SUCCESS_HEADERS.get(route.operation, {})
+def _responses(route: Route, shapes: _Shapes, example: object) -> dict[str, Answer]:
+    """The good answers, then those of requests that fail."""
+    content = _with_example(_content(route, route.response, shapes), example)
+    if route.operation in parts.PLAIN_TOO:
+        content["text/plain"] = MediaType()
+    headers = parts.SUCCESS_HEADERS.get(route.operation, {})
     good = {route.status: f"{HTTPStatus(route.status).phrase}."}
-    good |= dict([_OTHER_SUCCESS[route.operation]] if route.operation in _OTHER_SUCCESS else [])
-    answers: dict[str, Answer | Reference] = {
-        str(status): Answer(text, headers, content) for status, text in good.items()
+    if route.operation in parts.OTHER_SUCCESS:
+        good |= dict([parts.OTHER_SUCCESS[route.operation]])
+    answers = {
+        str(status): Answer(
+            description=text, headers=headers, content={} if status == 204 else content
+        )
+        for status, text in good.items()
     }
-    if route.request is not None or route.query is not None:
-        answers["400"] = Reference(_RESPONSES + "BadRequest")
-    if route.auth is not Auth.NONE:
-        answers["401"] = Reference(_RESPONSES + "Unauthenticated")
-    if "{" in route.path:
-        answers["404"] = Reference(_RESPONSES + "NotFound")
-    answers["default"] = Reference(_RESPONSES + "Error")
+    for code in failures.codes_of(route):
+        answers[code] = Answer(reference=_RESPONSES + failures.name_of(code))
     return answers
 
 
-def _content(kind: type | Body | None, shapes: _Shapes) -> dict[str, MediaType]:
+def _with_example(content: dict[str, MediaType], example: object) -> dict[str, MediaType]:
+    """The same content, its JSON with an example unless that is UNSET."""
+    if example is UNSET:
+        return content
+    return {
+        name: msgspec.structs.replace(media, example=example) for name, media in content.items()
+    }
+
+
+def _content(route: Route, kind: type | Body | None, shapes: _Shapes) -> dict[str, MediaType]:
     """The body of a request or of a good answer, by media type; empty where there is none."""
     match kind:
         case None | Body.WEBSOCKET:
             return {}
         case Body.BYTES:
-            return {"*/*": MediaType()}
+            return {name: MediaType() for name in parts.MEDIA.get(route.operation, ("*/*",))}
+        case Body.EVENTS:
+            return {"text/event-stream": MediaType()}
         case Body.NULL:
             return {"application/json": MediaType({"type": "null"})}
         case _:
             return {"application/json": MediaType(shapes.schemas[kind])}
-
-
-def _errors(shapes: _Shapes) -> dict[str, Answer]:
-    """The answers of requests that fail: one model, by what went wrong. Source: T9."""
-    headers = {"X-Taskyard-Reason": _REASON}
-    content = {"application/json": MediaType(shapes.schemas[Response])}
-    return {
-        "BadRequest": Answer(
-            "The request is not right; validations name fields.", headers, content
-        ),
-        "Error": Answer(
-            "The request failed; the status and the message say why.", headers, content
-        ),
-        "NotFound": Answer("This does not exist, or the caller may not see it.", headers, content),
-        "Unauthenticated": Answer(
-            "The token is missing, wrong, past its time, or of the other kind.",
-            {"WWW-Authenticate": Header("How to authenticate.", _TEXT), **headers},
-            content,
-        ),
-    }
 
 
 def _polished(schema: Schema) -> Schema:

@@ -7,16 +7,11 @@ Schema = dict[str, object]
 """A JSON Schema of 2020-12, the one that OpenAPI 3.1 speaks."""
 
 
-class Reference(msgspec.Struct, frozen=True):
-    """A pointer to a component of the document."""
-
-    to: str = msgspec.field(name="$ref")
-
-
 class MediaType(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The shape of a body; UNSET where it is bytes as they are."""
+    """The shape of a body, UNSET where it is bytes as they are, and one that was really seen."""
 
     schema: Schema | UnsetType = UNSET
+    example: object = UNSET
 
 
 class Header(msgspec.Struct, frozen=True):
@@ -27,9 +22,10 @@ class Header(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One response of an operation."""
+    """One response of an operation, or a pointer to a component that is one: then the rest is empty."""
 
-    description: str
+    reference: str = msgspec.field(name="$ref", default="")
+    description: str = ""
     headers: dict[str, Header] = msgspec.field(default_factory=dict)
     content: dict[str, MediaType] = msgspec.field(default_factory=dict)
 
@@ -61,7 +57,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, r
     security: list[dict[str, list[str]]]
     parameters: list[Parameter] = msgspec.field(default_factory=list)
     request_body: RequestBody | UnsetType = UNSET
-    responses: dict[str, Answer | Reference]
+    responses: dict[str, Answer]
 
 
 class SecurityScheme(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -91,9 +87,10 @@ class Info(msgspec.Struct, frozen=True):
 
 
 class Tag(msgspec.Struct, frozen=True):
-    """A group of operations."""
+    """A group of operations, with a sentence on what they are about."""
 
     name: str
+    description: str
 
 
 class Document(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,8 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from taskyard.wire import identity, tasks, templates, workspaces
+from taskyard.wire import workspace_details as details
+from taskyard.wire import workspace_requests as requests
 from taskyard.wire.base import Response
 
 TASKS_PREFIX: Final = "/api/v2/tasks"
@@ -28,10 +30,11 @@ class Auth(StrEnum):
 
 
 class Body(StrEnum):
-    """A body that is no JSON of ours: the word `null`, bytes as they are, or a WebSocket."""
+    """A body that is no JSON of ours: the word `null`, bytes as they are, events as they come, or a WebSocket."""
 
     NULL = "null"
     BYTES = "bytes"
+    EVENTS = "events"
     WEBSOCKET = "websocket"
 
 
@@ -84,7 +87,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("health", "GET", "/healthz", Body.BYTES, "Say that the server is up.", _META, _NONE),
     Route("api_root", "GET", "/api/v2", Response, "Greet whoever looks for the API.", _META, _NONE),
     Route("get_build_info", "GET", "/api/v2/buildinfo", identity.BuildInfo, "Say which version the server speaks.", _META, _NONE),
-    Route("get_openapi", "GET", "/api/v2/openapi.json", dict[str, object], "Describe this API as an OpenAPI document.", _META, _NONE),
+    Route("get_openapi", "GET", "/api/openapi.json", dict[str, object], "Describe this API as an OpenAPI document.", _META, _NONE),
+    Route("get_api_docs", "GET", "/api/docs", Body.BYTES, "Show this API as a page for people.", _META, _NONE),
     Route("list_experiments", "GET", "/api/v2/experiments", list[str], "List the experiments that are on.", _META),
 
     Route("list_tasks", "GET", "/api/v2/tasks", tasks.TasksListResponse, "List the tasks that the caller may see, newest first.", _TASK, query=tasks.ListTasksQuery),
@@ -103,7 +107,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("create_log_source", "POST", "/api/v2/workspaceagents/me/log-source", workspaces.WorkspaceAgentLogSource, "Name a writer of the agent's log.", _AGENTS, _AGENT, workspaces.CreateLogSourceRequest, 201),
     Route("append_agent_logs", "PATCH", "/api/v2/workspaceagents/me/logs", Body.NULL, "Add lines to the agent's log.", _AGENTS, _AGENT, workspaces.AppendAgentLogsRequest),
     Route("get_workspace_agent", "GET", "/api/v2/workspaceagents/{agent}", workspaces.WorkspaceAgent, "Get a workspace agent with its apps.", _AGENTS),
-    Route("get_workspace_agent_logs", "GET", "/api/v2/workspaceagents/{agent}/logs", list[workspaces.WorkspaceAgentLog], "Get or follow the log of a workspace agent.", _AGENTS, websocket=True),
+    Route("get_workspace_agent_logs", "GET", "/api/v2/workspaceagents/{agent}/logs", list[workspaces.WorkspaceAgentLog], "Get or follow the log of a workspace agent.", _AGENTS, query=requests.AgentLogsQuery, websocket=True),
+    Route("list_listening_ports", "GET", "/api/v2/workspaceagents/{agent}/listening-ports", details.ListeningPorts, "List the open ports of a workspace; none are told yet.", _AGENTS),
 
     Route("get_first_user", "GET", "/api/v2/users/first", Response, "Say whether the first user exists.", _LOGIN, _NONE),
     Route("create_first_user", "POST", "/api/v2/users/first", identity.CreateFirstUserResponse, "Create the first user, who owns the server.", _LOGIN, _NONE, identity.CreateFirstUserRequest, 201),
@@ -111,9 +116,19 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("logout", "POST", "/api/v2/users/logout", Response, "End the session that asks.", _LOGIN),
     Route("get_auth_methods", "GET", "/api/v2/users/authmethods", identity.AuthMethods, "Say how users may sign in.", _LOGIN, _NONE),
 
-    Route("list_users", "GET", "/api/v2/users", identity.UsersResponse, "List the users that the caller may see.", _USERS),
+    Route("list_users", "GET", "/api/v2/users", identity.UsersResponse, "List the users that the caller may see.", _USERS, query=identity.ListUsersQuery),
     Route("create_user", "POST", "/api/v2/users", identity.User, "Create a user.", _USERS, request=identity.CreateUserRequest, status=201),
     Route("get_user", "GET", "/api/v2/users/{user}", identity.User, "Get one user.", _USERS),
+    Route("update_user", "PATCH", "/api/v2/users/{user}", identity.User, "Change what is given of a user.", _USERS, request=identity.UpdateUserRequest),
+    Route("delete_user", "DELETE", "/api/v2/users/{user}", Response, "Delete a user who has no workspaces.", _USERS),
+    Route("update_user_profile", "PUT", "/api/v2/users/{user}/profile", identity.User, "Change how a user is called.", _USERS, request=identity.UpdateProfileRequest),
+    Route("suspend_user", "PUT", "/api/v2/users/{user}/status/suspend", identity.User, "Keep a user out; their keys are dead at once.", _USERS),
+    Route("activate_user", "PUT", "/api/v2/users/{user}/status/activate", identity.User, "Let a user in again.", _USERS),
+    Route("update_user_password", "PUT", "/api/v2/users/{user}/password", None, "Change a password and end all other sessions.", _USERS, request=identity.UpdatePasswordRequest, status=204),
+    Route("get_user_roles", "GET", "/api/v2/users/{user}/roles", identity.UserRoles, "Get the roles of a user.", _USERS),
+    Route("update_user_roles", "PUT", "/api/v2/users/{user}/roles", identity.User, "Set the roles that a user has on the whole site.", _USERS, request=identity.UpdateRolesRequest),
+    Route("get_git_ssh_key", "GET", "/api/v2/users/{user}/gitsshkey", identity.GitSSHKey, "Get the public half of a user's SSH key.", _USERS),
+    Route("regenerate_git_ssh_key", "PUT", "/api/v2/users/{user}/gitsshkey", identity.GitSSHKey, "Make a user a new SSH key.", _USERS),
     Route("list_user_organizations", "GET", "/api/v2/users/{user}/organizations", list[identity.Organization], "List the organizations of a user.", _USERS),
     Route("get_user_organization", "GET", "/api/v2/users/{user}/organizations/{organizationname}", identity.Organization, "Get one organization of a user.", _USERS),
 
@@ -124,45 +139,71 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("get_token", "GET", "/api/v2/users/{user}/keys/tokens/{keyname}", identity.APIKey, "Get one token by its name.", _KEYS),
     Route("get_key", "GET", "/api/v2/users/{user}/keys/{keyid}", identity.APIKey, "Get one key by its id.", _KEYS),
     Route("delete_key", "DELETE", "/api/v2/users/{user}/keys/{keyid}", None, "Delete a key; it is dead at once.", _KEYS, status=204),
+    Route("expire_key", "PUT", "/api/v2/users/{user}/keys/{keyid}/expire", None, "End a key at once and keep it in the lists of expired ones.", _KEYS, status=204),
 
     Route("list_organizations", "GET", "/api/v2/organizations", list[identity.Organization], "List the organizations that the caller may see.", _ORGANIZATIONS),
+    Route("create_organization", "POST", "/api/v2/organizations", identity.Organization, "Make an organization.", _ORGANIZATIONS, request=identity.CreateOrganizationRequest, status=201),
     Route("get_organization", "GET", "/api/v2/organizations/{organization}", identity.Organization, "Get one organization by id or name.", _ORGANIZATIONS),
     Route("list_members", "GET", "/api/v2/organizations/{organization}/members", list[identity.MemberWithUserData], "List the members of an organization.", _ORGANIZATIONS),
+    Route("list_paginated_members", "GET", "/api/v2/organizations/{organization}/paginated-members", identity.PaginatedMembersResponse, "Search the members of an organization page by page.", _ORGANIZATIONS, query=identity.ListMembersQuery),
+    Route("get_member", "GET", "/api/v2/organizations/{organization}/members/{user}", identity.MemberWithUserData, "Get one member of an organization.", _ORGANIZATIONS),
+    Route("add_member", "POST", "/api/v2/organizations/{organization}/members/{user}", identity.OrganizationMember, "Put a user into an organization.", _ORGANIZATIONS),
+    Route("remove_member", "DELETE", "/api/v2/organizations/{organization}/members/{user}", None, "Take a user out of an organization.", _ORGANIZATIONS, status=204),
+    Route("update_member_roles", "PUT", "/api/v2/organizations/{organization}/members/{user}/roles", identity.OrganizationMember, "Set the roles that a user has in an organization.", _ORGANIZATIONS, request=identity.UpdateRolesRequest),
 
     Route("upload_file", "POST", "/api/v2/files", templates.UploadResponse, "Store the archive of a template.", _FILES, request=Body.BYTES, status=201),
-    Route("get_file", "GET", "/api/v2/files/{file}", Body.BYTES, "Get a stored archive.", _FILES),
+    Route("get_file", "GET", "/api/v2/files/{file}", Body.BYTES, "Get a stored archive.", _FILES, query=templates.GetFileQuery),
 
     Route("create_template", "POST", "/api/v2/organizations/{organization}/templates", templates.Template, "Make a template around a version.", _TEMPLATES, request=templates.CreateTemplateRequest, status=201),
-    Route("list_organization_templates", "GET", "/api/v2/organizations/{organization}/templates", list[templates.Template], "List the templates of an organization.", _TEMPLATES),
+    Route("list_organization_templates", "GET", "/api/v2/organizations/{organization}/templates", list[templates.Template], "List the templates of an organization.", _TEMPLATES, query=templates.ListTemplatesQuery),
+    Route("list_template_examples", "GET", "/api/v2/organizations/{organization}/templates/examples", list[templates.TemplateExample], "List the templates that come with the server.", _TEMPLATES),
     Route("get_organization_template", "GET", "/api/v2/organizations/{organization}/templates/{name}", templates.Template, "Get one template by its name.", _TEMPLATES),
     Route("get_organization_template_version", "GET", "/api/v2/organizations/{organization}/templates/{name}/versions/{version}", templates.TemplateVersion, "Get a version by the names of its template and its own.", _TEMPLATES),
+    Route("get_previous_template_version", "GET", "/api/v2/organizations/{organization}/templates/{name}/versions/{version}/previous", templates.TemplateVersion, "Get the version that was made before this one; 204 when it is the first.", _TEMPLATES),
     Route("list_templates", "GET", "/api/v2/templates", list[templates.Template], "List the templates that the caller may see.", _TEMPLATES, query=templates.ListTemplatesQuery),
     Route("get_template", "GET", "/api/v2/templates/{template}", templates.Template, "Get one template.", _TEMPLATES),
-    Route("list_template_versions", "GET", "/api/v2/templates/{template}/versions", list[templates.TemplateVersion], "List the versions of a template, oldest first.", _TEMPLATES),
+    Route("update_template", "PATCH", "/api/v2/templates/{template}", templates.Template, "Change the settings of a template.", _TEMPLATES, request=templates.UpdateTemplateRequest),
+    Route("delete_template", "DELETE", "/api/v2/templates/{template}", Response, "Delete a template that no workspace is of.", _TEMPLATES),
+    Route("archive_template_versions", "POST", "/api/v2/templates/{template}/versions/archive", templates.ArchiveVersionsResponse, "Archive the versions of a template that nothing uses.", _TEMPLATES, request=templates.ArchiveVersionsRequest),
+    Route("list_template_versions", "GET", "/api/v2/templates/{template}/versions", list[templates.TemplateVersion], "List the versions of a template, oldest first.", _TEMPLATES, query=templates.ListTemplateVersionsQuery),
     Route("get_template_version_by_name", "GET", "/api/v2/templates/{template}/versions/{name}", templates.TemplateVersion, "Get a version of a template by its name.", _TEMPLATES),
     Route("promote_template_version", "PATCH", "/api/v2/templates/{template}/versions", Response, "Make new workspaces use this version.", _TEMPLATES, request=templates.PromoteTemplateVersionRequest),
 
     Route("create_template_version", "POST", "/api/v2/organizations/{organization}/templateversions", templates.TemplateVersion, "Import an archive as a new version.", _VERSIONS, request=templates.CreateTemplateVersionRequest, status=201),
     Route("get_template_version", "GET", "/api/v2/templateversions/{version}", templates.TemplateVersion, "Get one version.", _VERSIONS),
-    Route("cancel_template_version", "PATCH", "/api/v2/templateversions/{version}/cancel", Response, "Cancel the import of a version.", _VERSIONS),
+    Route("update_template_version", "PATCH", "/api/v2/templateversions/{version}", templates.TemplateVersion, "Give a version another name or message.", _VERSIONS, request=templates.UpdateTemplateVersionRequest),
+    Route("cancel_template_version", "PATCH", "/api/v2/templateversions/{version}/cancel", Response, "Cancel the import of a version.", _VERSIONS, query=templates.CancelVersionQuery),
+    Route("archive_template_version", "POST", "/api/v2/templateversions/{version}/archive", Response, "Archive a version, so that nothing new is made of it.", _VERSIONS),
+    Route("unarchive_template_version", "POST", "/api/v2/templateversions/{version}/unarchive", Response, "Take a version out of the archive.", _VERSIONS),
     Route("list_presets", "GET", "/api/v2/templateversions/{version}/presets", list[templates.Preset], "List the presets of a version.", _VERSIONS),
     Route("list_rich_parameters", "GET", "/api/v2/templateversions/{version}/rich-parameters", list[templates.TemplateVersionParameter], "List what a version asks for a workspace.", _VERSIONS),
-    Route("get_template_version_logs", "GET", "/api/v2/templateversions/{version}/logs", list[workspaces.ProvisionerJobLog], "Get or follow the log of an import.", _VERSIONS, websocket=True),
+    Route("get_template_version_logs", "GET", "/api/v2/templateversions/{version}/logs", list[workspaces.ProvisionerJobLog], "Get or follow the log of an import.", _VERSIONS, query=requests.JobLogsQuery, websocket=True),
     Route("list_template_version_resources", "GET", "/api/v2/templateversions/{version}/resources", list[workspaces.WorkspaceResource], "List what a version makes.", _VERSIONS),
     Route("list_template_variables", "GET", "/api/v2/templateversions/{version}/variables", list[templates.TemplateVersionVariable], "List what a version asked for its import.", _VERSIONS),
     Route("list_external_auth", "GET", "/api/v2/templateversions/{version}/external-auth", list[templates.TemplateVersionExternalAuth], "List the foreign services a version wants a sign-in for.", _VERSIONS),
 
-    Route("list_workspaces", "GET", "/api/v2/workspaces", workspaces.WorkspacesResponse, "List the workspaces that the caller may see.", _WORKSPACES),
-    Route("get_workspace", "GET", "/api/v2/workspaces/{workspace}", workspaces.Workspace, "Get one workspace.", _WORKSPACES),
-    Route("get_workspace_by_name", "GET", "/api/v2/users/{user}/workspace/{name}", workspaces.Workspace, "Get one workspace by owner and name.", _WORKSPACES),
-    Route("list_workspace_builds", "GET", "/api/v2/workspaces/{workspace}/builds", list[workspaces.WorkspaceBuild], "List the builds of a workspace, newest first.", _WORKSPACES),
+    Route("list_workspaces", "GET", "/api/v2/workspaces", workspaces.WorkspacesResponse, "List the workspaces that the caller may see.", _WORKSPACES, query=requests.ListWorkspacesQuery),
+    Route("create_workspace", "POST", "/api/v2/users/{user}/workspaces", workspaces.Workspace, "Create a workspace without a task.", _WORKSPACES, request=requests.CreateWorkspaceRequest, status=201),
+    Route("create_member_workspace", "POST", "/api/v2/organizations/{organization}/members/{user}/workspaces", workspaces.Workspace, "Create a workspace for a member of an organization.", _WORKSPACES, request=requests.CreateWorkspaceRequest, status=201),
+    Route("get_workspace", "GET", "/api/v2/workspaces/{workspace}", workspaces.Workspace, "Get one workspace.", _WORKSPACES, query=requests.GetWorkspaceQuery),
+    Route("watch_workspace", "GET", "/api/v2/workspaces/{workspace}/watch", Body.EVENTS, "Get a workspace now and after each change, as server-sent events.", _WORKSPACES),
+    Route("watch_workspace_ws", "GET", "/api/v2/workspaces/{workspace}/watch-ws", Body.WEBSOCKET, "Get a workspace now and after each change, as messages.", _WORKSPACES, status=101, websocket=True),
+    Route("set_workspace_ttl", "PUT", "/api/v2/workspaces/{workspace}/ttl", None, "Set how long a workspace runs after each start.", _WORKSPACES, request=requests.UpdateWorkspaceTtlRequest, status=204),
+    Route("extend_workspace", "PUT", "/api/v2/workspaces/{workspace}/extend", Response, "Move when a workspace that runs stops by itself.", _WORKSPACES, request=requests.ExtendWorkspaceRequest),
+    Route("favorite_workspace", "PUT", "/api/v2/workspaces/{workspace}/favorite", None, "Show a workspace of one's own before others.", _WORKSPACES, status=204),
+    Route("unfavorite_workspace", "DELETE", "/api/v2/workspaces/{workspace}/favorite", None, "Show a workspace of one's own where the others are.", _WORKSPACES, status=204),
+    Route("get_workspace_by_name", "GET", "/api/v2/users/{user}/workspace/{name}", workspaces.Workspace, "Get one workspace by owner and name.", _WORKSPACES, query=requests.GetWorkspaceQuery),
+    Route("get_workspace_build_by_number", "GET", "/api/v2/users/{user}/workspace/{name}/builds/{buildnumber}", workspaces.WorkspaceBuild, "Get one build by its workspace and number.", _WORKSPACES),
+    Route("list_workspace_builds", "GET", "/api/v2/workspaces/{workspace}/builds", list[workspaces.WorkspaceBuild], "List the builds of a workspace, newest first.", _WORKSPACES, query=requests.ListBuildsQuery),
     Route("create_workspace_build", "POST", "/api/v2/workspaces/{workspace}/builds", workspaces.WorkspaceBuild, "Start, stop or delete a workspace.", _WORKSPACES, request=workspaces.CreateWorkspaceBuildRequest, status=201),
 
     Route("get_workspace_build", "GET", "/api/v2/workspacebuilds/{build}", workspaces.WorkspaceBuild, "Get one build.", _BUILDS),
-    Route("cancel_workspace_build", "PATCH", "/api/v2/workspacebuilds/{build}/cancel", Response, "Cancel a build.", _BUILDS),
-    Route("get_workspace_build_logs", "GET", "/api/v2/workspacebuilds/{build}/logs", list[workspaces.ProvisionerJobLog], "Get or follow the log of a build.", _BUILDS, websocket=True),
+    Route("cancel_workspace_build", "PATCH", "/api/v2/workspacebuilds/{build}/cancel", Response, "Cancel a build.", _BUILDS, query=requests.CancelBuildQuery),
+    Route("get_workspace_build_logs", "GET", "/api/v2/workspacebuilds/{build}/logs", list[workspaces.ProvisionerJobLog], "Get or follow the log of a build.", _BUILDS, query=requests.JobLogsQuery, websocket=True),
     Route("list_build_parameters", "GET", "/api/v2/workspacebuilds/{build}/parameters", list[workspaces.WorkspaceBuildParameter], "List the parameter values of a build.", _BUILDS),
     Route("list_build_resources", "GET", "/api/v2/workspacebuilds/{build}/resources", list[workspaces.WorkspaceResource], "List what a build made.", _BUILDS),
+    Route("get_build_timings", "GET", "/api/v2/workspacebuilds/{build}/timings", details.WorkspaceBuildTimings, "Say where the time of a build went.", _BUILDS),
+    Route("get_build_state", "GET", "/api/v2/workspacebuilds/{build}/state", Body.BYTES, "Get what the driver keeps of a build for itself, which is nothing.", _BUILDS),
 )
 # fmt: on
 

@@ -220,6 +220,46 @@ class UploadResponse(msgspec.Struct, frozen=True, kw_only=True):
     hash: UUID
 
 
+class TemplateExample(msgspec.Struct, frozen=True, kw_only=True):
+    """A template that comes with the server, to start from; markdown is its README."""
+
+    id: str
+    url: str
+    name: str
+    description: str
+    icon: str
+    tags: list[str]
+    markdown: str
+
+
+class ArchiveVersionsResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """Which versions of a template were archived just now."""
+
+    template_id: UUID
+    archived_ids: list[UUID]
+
+
+class GetFileQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """How to get an archive: empty for the tar as it is stored, or `zip`."""
+
+    format: str = ""
+
+
+class ListTemplateVersionsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Which page of a template's versions; limit 0 means all of them."""
+
+    include_archived: bool = False
+    limit: int = 0
+    offset: int = 0
+    after_id: UUID | None = None
+
+
+class CancelVersionQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """In which status the import must be to be canceled: `pending` or `running`; empty for any."""
+
+    expect_status: str = ""
+
+
 class ListTemplatesQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which templates to list. Source: U13."""
 
@@ -234,7 +274,7 @@ class AutostopRequest(Request, frozen=True, kw_only=True):
 
 
 class AutostartRequest(Request, frozen=True, kw_only=True):
-    """On which days workspaces may start by themselves; none named means all."""
+    """On which days workspaces may start by themselves; none named means never."""
 
     days_of_week: list[str] = msgspec.field(default_factory=list)
 
@@ -264,6 +304,37 @@ class CreateTemplateRequest(Request, frozen=True, kw_only=True):
     cors_behavior: str = ""
 
 
+class UpdateTemplateRequest(Request, frozen=True, kw_only=True):
+    """What to change of a template; what is absent stays as it is. Times to live are in milliseconds.
+
+    An empty deprecation_message takes the deprecation back.
+    """
+
+    name: str | UnsetType = UNSET
+    display_name: str | UnsetType = UNSET
+    description: str | UnsetType = UNSET
+    icon: str | UnsetType = UNSET
+    default_ttl_ms: Int64 | UnsetType = UNSET
+    activity_bump_ms: Int64 | UnsetType = UNSET
+    autostop_requirement: AutostopRequest | UnsetType = UNSET
+    autostart_requirement: AutostartRequest | UnsetType = UNSET
+    allow_user_cancel_workspace_jobs: bool | UnsetType = UNSET
+    allow_user_autostart: bool | UnsetType = UNSET
+    allow_user_autostop: bool | UnsetType = UNSET
+    failure_ttl_ms: Int64 | UnsetType = UNSET
+    time_til_dormant_ms: Int64 | UnsetType = UNSET
+    time_til_dormant_autodelete_ms: Int64 | UnsetType = UNSET
+    update_workspace_last_used_at: bool | UnsetType = UNSET
+    update_workspace_dormant_at: bool | UnsetType = UNSET
+    require_active_version: bool | UnsetType = UNSET
+    deprecation_message: str | UnsetType = UNSET
+    disable_everyone_group_access: bool | UnsetType = UNSET
+    max_port_share_level: str | UnsetType = UNSET
+    use_classic_parameter_flow: bool | UnsetType = UNSET
+    cors_behavior: str | UnsetType = UNSET
+    disable_module_cache: bool | UnsetType = UNSET
+
+
 class VariableValue(Request, frozen=True, kw_only=True):
     """A value for something a template asks when it is imported."""
 
@@ -274,7 +345,8 @@ class VariableValue(Request, frozen=True, kw_only=True):
 class CreateTemplateVersionRequest(Request, frozen=True, kw_only=True):
     """A new version from an uploaded file or an example; an empty name is made up. Source: U10, U12.
 
-    Words are checked after reading, as fields: storage_method is `file`.
+    Words are checked after reading, as fields: storage_method is `file`. tags are kept and shown with the
+    import. Templates of ours ask nothing when they are imported: of user_variable_values the names are kept.
     """
 
     name: str = ""
@@ -292,3 +364,16 @@ class PromoteTemplateVersionRequest(Request, frozen=True, kw_only=True):
     """The version that new workspaces shall be made from."""
 
     id: UUID | None = None
+
+
+class UpdateTemplateVersionRequest(Request, frozen=True, kw_only=True):
+    """Another name or message of a version; an empty name, or what is absent, stays as it is."""
+
+    name: str = ""
+    message: str | UnsetType = UNSET
+
+
+class ArchiveVersionsRequest(Request, frozen=True, kw_only=True):
+    """Which versions to archive of those that nothing uses: all, or only those whose import failed."""
+
+    all: bool = False

@@ -393,7 +393,9 @@ class ParameterValue(Request, frozen=True, kw_only=True):
 class CreateWorkspaceBuildRequest(Request, frozen=True, kw_only=True):
     """What a new build shall do. Words are checked after reading, as fields. Source: U21.
 
-    An empty transition is refused, an empty reason means `initiator`.
+    An empty transition is refused, an empty reason means `initiator`. orphan: a delete that leaves alone what
+    the driver holds. dry_run: all is checked and answered, nothing is kept. log_level and state are taken
+    and change nothing: all lines are kept always, and drivers of ours have no state to be given.
     """
 
     transition: str = ""
@@ -404,6 +406,7 @@ class CreateWorkspaceBuildRequest(Request, frozen=True, kw_only=True):
     log_level: str = ""
     orphan: bool = False
     dry_run: bool = False
+    state: bytes = b""
 
 
 class CreateLogSourceRequest(Request, frozen=True, kw_only=True):

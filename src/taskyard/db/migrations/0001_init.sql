@@ -35,7 +35,8 @@ create table users (
     deleted boolean not null default false,
     created_at timestamptz not null,
     updated_at timestamptz not null,
-    last_seen_at timestamptz not null
+    last_seen_at timestamptz not null,
+    check (login_type = 'password' or password_hash is null)
 );
 create unique index users_username on users (lower(username)) where not deleted;
 create unique index users_email on users (lower(email)) where not deleted;
@@ -66,6 +67,24 @@ create table api_keys (
 );
 create index api_keys_user on api_keys (user_id, created_at);
 create unique index api_keys_token_name on api_keys (user_id, token_name) where token_name <> '';
+
+-- The public half of a user's SSH key. The private half is not kept: nothing of ours signs in by SSH.
+create table git_ssh_keys (
+    user_id uuid primary key references users (id),
+    public_key text not null check (public_key like 'ssh-ed25519 %'),
+    created_at timestamptz not null,
+    updated_at timestamptz not null
+);
+
+-- How often somebody tried to sign in within a window of time and was not let in; rows of windows that are over
+-- are swept. A subject is the hash of an email address, whether or not it is anybody's, or a network address.
+create table login_attempts (
+    subject text not null,
+    window_start timestamptz not null,
+    attempts integer not null check (attempts >= 0),
+    primary key (subject, window_start)
+);
+create index login_attempts_window on login_attempts (window_start);
 
 -- Who did what to which thing, written in the transaction that did it. It names things instead of referring to
 -- them, because it outlives them.
@@ -142,6 +161,15 @@ create unique index provisioner_jobs_one_repair on provisioner_jobs (workspace_i
     where type = 'workspace_repair' and completed_at is null;
 create index provisioner_jobs_workspace on provisioner_jobs (workspace_id, place) where workspace_id is not null;
 
+-- Who takes jobs. A row that has not moved for a while is of a worker that was killed.
+create table workers (
+    id uuid primary key,
+    name text not null,
+    running integer not null check (running >= 0),                  -- jobs in hand
+    capacity integer not null check (capacity >= 1),                -- jobs at once
+    seen_at timestamptz not null
+);
+
 create table provisioner_job_logs (
     id bigint generated always as identity primary key,
     job_id uuid not null references provisioner_jobs (id) on delete cascade,
@@ -175,7 +203,18 @@ create table templates (
     deleted boolean not null default false,
     created_by uuid not null references users (id),
     created_at timestamptz not null,
-    updated_at timestamptz not null
+    updated_at timestamptz not null,
+    autostop_days text[] not null default '{}',                     -- on which a workspace must stop
+    autostop_weeks integer not null default 1 check (autostop_weeks between 1 and 16),
+    autostart_days text[] not null                                  -- on which a workspace may start by itself
+        default array['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday'],
+    max_port_share_level text not null default 'owner'
+        check (max_port_share_level in ('owner', 'authenticated', 'organization', 'public')),
+    cors_behavior text not null default 'simple' check (cors_behavior in ('simple', 'passthru')),
+    use_classic_parameter_flow boolean not null default false,
+    disable_module_cache boolean not null default false,
+    check (array['monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday', 'sunday']
+        @> (autostop_days || autostart_days))
 );
 create unique index templates_name on templates (organization_id, lower(name)) where not deleted;
 
@@ -194,6 +233,7 @@ create table template_versions (
     created_at timestamptz not null,
     updated_at timestamptz not null,
     provisioner text not null default 'terraform' check (provisioner in ('terraform', 'echo')), -- as its author said
+    variable_names text[] not null default '{}',  -- that its author gave values for; no template of ours asks any
     check ((definition is null) = (has_ai_task is null))
 );
 create unique index template_versions_name on template_versions (template_id, lower(name));
@@ -251,10 +291,15 @@ create table workspaces (
     deleted boolean not null default false,
     created_at timestamptz not null,
     updated_at timestamptz not null,
-    last_used_at timestamptz not null
+    last_used_at timestamptz not null,
+    autostart_schedule text not null default '',                    -- as it came; empty: none
+    automatic_updates text not null default 'never' check (automatic_updates in ('always', 'never')),
+    favorite boolean not null default false,                        -- of its owner
+    dormant_at timestamptz,                                         -- since when it is set aside as unused
+    deleting_at timestamptz                                         -- when it goes, if it is still dormant then
 );
 create unique index workspaces_name on workspaces (owner_id, lower(name)) where not deleted;
-create index workspaces_template on workspaces (template_id) where not deleted;
+create index workspaces_template on workspaces (template_id, owner_id) where not deleted;
 
 create table workspace_builds (
     id uuid primary key,
@@ -273,6 +318,7 @@ create table workspace_builds (
     agent_id uuid,                       -- the agent and the app that take the task's input;
     app_id uuid,                         -- filled when a start succeeded for a template with a task
     settled boolean not null default false,                         -- true once the job is completed
+    orphan boolean not null default false,                          -- a delete that leaves the driver alone
     created_at timestamptz not null,
     updated_at timestamptz not null,
     unique (workspace_id, build_number),
@@ -280,6 +326,7 @@ create table workspace_builds (
 );
 create unique index workspace_builds_one_active on workspace_builds (workspace_id) where not settled;
 create index workspace_builds_newest on workspace_builds (workspace_id, build_number desc);
+create index workspace_builds_version on workspace_builds (template_version_id, created_at desc);
 
 create table workspace_build_parameters (
     workspace_build_id uuid not null references workspace_builds (id) on delete cascade,
@@ -394,8 +441,9 @@ create table tasks (
     deleted_at timestamptz
 );
 create unique index tasks_name on tasks (owner_id, lower(name)) where deleted_at is null;
-create index tasks_newest on tasks (created_at desc) where deleted_at is null;
-create index tasks_owner_newest on tasks (owner_id, created_at desc) where deleted_at is null;
+create index tasks_newest on tasks (created_at desc, id desc) where deleted_at is null;
+create index tasks_owner_newest on tasks (owner_id, created_at desc, id desc) where deleted_at is null;
+create index tasks_organization_newest on tasks (organization_id, created_at desc, id desc) where deleted_at is null;
 
 create table task_snapshots (
     task_id uuid primary key references tasks (id) on delete cascade,
@@ -490,6 +538,14 @@ select
     ) as queue_size
 from provisioner_jobs j;
 
+-- The workers that were heard of lately: a live one says so every five seconds.
+create view worker_facts as
+select
+    count(*) as workers_count, count(*) filter (where running < capacity) as workers_available,
+    max(seen_at) as workers_seen_at
+from workers
+where seen_at > now() - interval '20 seconds';
+
 -- A build with its job and the names that the wire shows beside their ids.
 create view build_facts as
 select
@@ -505,13 +561,14 @@ select
     j.lease_expires_at as job_lease_expires_at, j.created_at as job_created_at, j.updated_at as job_updated_at,
     j.started_at as job_started_at, j.canceled_at as job_canceled_at, j.completed_at as job_completed_at,
     j.error as job_error, j.error_code as job_error_code, j.queue_position as job_queue_position,
-    j.queue_size as job_queue_size
+    j.queue_size as job_queue_size, s.workers_count, s.workers_available, s.workers_seen_at
 from workspace_builds b
 join workspaces w on w.id = b.workspace_id
 join users o on o.id = w.owner_id
 join users i on i.id = b.initiator_id
 join template_versions v on v.id = b.template_version_id
-join job_facts j on j.id = b.job_id;
+join job_facts j on j.id = b.job_id
+cross join worker_facts s;
 
 -- The status of a build in one word, from its job; of a workspace when it is the newest. Mirrors lifecycle/workspace.py.
 create function workspace_status(
@@ -527,6 +584,21 @@ create function workspace_status(
         else 'failed'
     end
 $$;
+
+-- Every API key with whom it lets in; what is the user's is null when they were deleted.
+create view askers as
+select
+    k.id as key_id, k.secret_hash, k.login_type, k.lifetime_s, k.last_used_at, k.expires_at, u.id as user_id,
+    u.username, u.status, u.roles, m.member_of, m.admin_of
+from api_keys k
+left join users u on u.id = k.user_id and not u.deleted
+cross join lateral (
+    select
+        coalesce(array_agg(o.organization_id), '{}') as member_of,
+        coalesce(array_agg(o.organization_id) filter (where 'organization-admin' = any(o.roles)), '{}') as admin_of
+    from organization_members o
+    where o.user_id = u.id
+) m;
 
 -- Every live task with the facts that decide over it and the names that the wire shows beside its ids: its
 -- workspace, the newest build of that with its job, the agent and the app which exactly that build chose, and the
@@ -575,9 +647,11 @@ create view workspace_facts as
 select
     w.id, w.owner_id, o.username as owner_name, o.avatar_url as owner_avatar_url, w.organization_id,
     g.name as organization_name, w.template_id, p.name as template_name, p.display_name as template_display_name,
-    p.icon as template_icon, p.allow_user_cancel_workspace_jobs, p.active_version_id, p.require_active_version,
+    p.icon as template_icon, p.allow_user_cancel_workspace_jobs, p.allow_user_autostop, p.active_version_id,
+    p.require_active_version,
     w.name, w.ttl_ms, w.deleted, w.created_at, w.updated_at, w.last_used_at, b.id as build_id, b.build_number,
-    b.template_version_id, v.has_ai_task,
+    b.template_version_id, v.has_ai_task, w.autostart_schedule, w.automatic_updates, w.favorite, w.dormant_at,
+    w.deleting_at,
     workspace_status(
         b.transition, job_status(j.started_at, j.completed_at, j.canceled_at, j.error)
     ) as status,
@@ -597,17 +671,67 @@ join provisioner_jobs j on j.id = b.job_id
 join template_versions v on v.id = b.template_version_id
 left join tasks t on t.workspace_id = w.id;
 
+-- How many users have a live workspace of a template. It steps from owner to owner in the index, as there are many
+-- workspaces and few owners.
+create function template_user_count(wanted uuid) returns bigint language sql stable parallel safe as $$
+    with recursive owners (id) as (
+        (
+            select w.owner_id from workspaces w
+            where w.template_id = wanted and not w.deleted
+            order by w.owner_id limit 1
+        )
+        union all
+        select (
+            select w.owner_id from workspaces w
+            where w.template_id = wanted and not w.deleted and w.owner_id > o.id
+            order by w.owner_id limit 1
+        )
+        from owners o
+        where o.id is not null
+    )
+    select count(id) from owners
+$$;
+
+-- How long the builds of a template took, in milliseconds: median and 95th percentile by transition, of those among
+-- the newest hundred of each version that succeeded.
+create function template_build_times(wanted uuid) returns jsonb language sql stable parallel safe as $$
+    select coalesce(jsonb_object_agg(took.transition, jsonb_build_array(took.p50, took.p95)), '{}')
+    from (
+        select
+            b.transition,
+            round(percentile_disc(0.5) within group (order by b.ms))::bigint as p50,
+            round(percentile_disc(0.95) within group (order by b.ms))::bigint as p95
+        from template_versions v
+        cross join lateral (
+            select n.transition, extract(epoch from j.completed_at - j.started_at) * 1000 as ms
+            from (
+                select newest.transition, newest.job_id from workspace_builds newest
+                where newest.template_version_id = v.id
+                order by newest.created_at desc
+                limit 100
+            ) n
+            join provisioner_jobs j on j.id = n.job_id
+            where j.completed_at is not null and j.started_at is not null
+                and j.error is null and j.canceled_at is null
+        ) b
+        where v.template_id = wanted
+        group by b.transition
+    ) took
+$$;
+
 -- Every template, deleted ones too, with the names that the wire shows beside its ids, the number of users who have
 -- a workspace of it, and whether its active version runs tasks.
 create view template_facts as
 select
     t.id, t.organization_id, g.name as organization_name, g.display_name as organization_display_name,
     g.icon as organization_icon, t.name, t.display_name, t.description, t.icon, t.provisioner, t.active_version_id,
-    coalesce(v.has_ai_task, false) as has_ai_task, (
-        select count(distinct w.owner_id) from workspaces w where w.template_id = t.id and not w.deleted
-    ) as active_user_count, t.default_ttl_ms, t.activity_bump_ms, t.failure_ttl_ms, t.dormant_ttl_ms, t.delete_ttl_ms,
+    coalesce(v.has_ai_task, false) as has_ai_task, template_user_count(t.id) as active_user_count,
+    t.default_ttl_ms, t.activity_bump_ms, t.failure_ttl_ms, t.dormant_ttl_ms, t.delete_ttl_ms,
     t.allow_user_cancel_workspace_jobs, t.allow_user_autostart, t.allow_user_autostop, t.require_active_version,
-    t.deprecation_message, t.deleted, t.created_by, u.username as created_by_name, t.created_at, t.updated_at
+    t.deprecation_message, t.deleted, t.created_by, u.username as created_by_name, t.created_at, t.updated_at,
+    t.autostop_days, t.autostop_weeks, t.autostart_days, t.max_port_share_level, t.cors_behavior,
+    t.use_classic_parameter_flow, t.disable_module_cache,
+    template_build_times(t.id) as build_times
 from templates t
 join organizations g on g.id = t.organization_id
 join template_versions v on v.id = t.active_version_id
@@ -618,7 +742,7 @@ create view version_facts as
 select
     v.id, v.template_id, t.name as template_name, t.display_name as template_display_name, t.icon as template_icon,
     v.organization_id, v.name, v.message, v.readme, v.archived, coalesce(v.definition -> 'warnings', '[]') as warnings,
-    v.created_by, u.username as created_by_username, u.name as created_by_name, u.avatar_url as created_by_avatar_url,
+    v.variable_names, v.created_by, u.username as created_by_username, u.name as created_by_name, u.avatar_url as created_by_avatar_url,
     v.created_at, v.updated_at,
     v.job_id, j.type as job_type, j.organization_id as job_organization_id, j.initiator_id as job_initiator_id,
     j.file_id as job_file_id, j.template_version_id as job_template_version_id, j.workspace_id as job_workspace_id,
@@ -627,8 +751,9 @@ select
     j.lease_expires_at as job_lease_expires_at, j.created_at as job_created_at, j.updated_at as job_updated_at,
     j.started_at as job_started_at, j.canceled_at as job_canceled_at, j.completed_at as job_completed_at,
     j.error as job_error, j.error_code as job_error_code, j.queue_position as job_queue_position,
-    j.queue_size as job_queue_size
+    j.queue_size as job_queue_size, s.workers_count, s.workers_available, s.workers_seen_at
 from template_versions v
 join users u on u.id = v.created_by
 join job_facts j on j.id = v.job_id
+cross join worker_facts s
 left join templates t on t.id = v.template_id;

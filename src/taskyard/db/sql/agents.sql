@@ -111,6 +111,16 @@ join workspace_builds b on b.id = a.workspace_build_id
 join workspace_apps app on app.id = b.app_id
 where a.id = :agent_id;
 
+-- name: use_workspace_as_system
+-- Work in a workspace is use of it, told at most once a minute. Before the report itself is stored.
+update workspaces w
+set last_used_at = :now
+where w.id = :workspace_id and w.last_used_at < :now::timestamptz - interval '1 minute'
+    and 'working' in (
+        :state,
+        (select s.state from workspace_app_statuses s where s.workspace_id = w.id order by s.place desc limit 1)
+    );
+
 -- name: insert_app_status_as_system
 -- What a coding agent reports, or what we observe of it.
 insert into workspace_app_statuses (id, workspace_id, agent_id, app_id, state, message, uri, created_at)

@@ -16,11 +16,11 @@ where v.id = :template_version_id;
 -- A new build of a workspace, with the next number.
 insert into workspace_builds (
     id, workspace_id, build_number, transition, reason, initiator_id, job_id, template_version_id,
-    template_version_preset_id, created_at, updated_at
+    template_version_preset_id, orphan, created_at, updated_at
 )
 select
     :id, :workspace_id, coalesce(max(b.build_number), 0) + 1, :transition, :reason, :initiator_id, :job_id,
-    :template_version_id, :preset_id, :now, :now
+    :template_version_id, :preset_id, :orphan, :now, :now
 from workspace_builds b
 where b.workspace_id = :workspace_id;
 
@@ -34,11 +34,12 @@ insert into workspace_build_parameters (workspace_build_id, name, value)
 select :build_id, p.name, p.value from unnest(:names::text[], :values::text[]) as p (name, value);
 
 -- name: copy_build_parameters
--- The parameter values of the build before.
+-- The parameter values of the build before; those that count for one build only start from their defaults.
 insert into workspace_build_parameters (workspace_build_id, name, value)
-select :build_id, p.name, p.value
+select :build_id, p.name, case when q.ephemeral then q.default_value else p.value end
 from workspace_builds b
 join workspace_build_parameters p on p.workspace_build_id = b.id
+left join template_version_parameters q on q.template_version_id = b.template_version_id and q.name = p.name
 where b.workspace_id = :workspace_id
     and b.build_number = (
         select n.build_number - 1 from workspace_builds n where n.id = :build_id
@@ -58,7 +59,7 @@ select
     job_initiator_id, job_file_id, job_template_version_id, job_workspace_id, job_workspace_build_id, job_tags,
     job_attempt, job_run_at, job_worker_id, job_worker_name, job_lease_expires_at, job_created_at,
     job_updated_at, job_started_at, job_canceled_at, job_completed_at, job_error, job_error_code,
-    job_queue_position, job_queue_size
+    job_queue_position, job_queue_size, workers_count, workers_available, workers_seen_at
 from build_facts
 where id = :build_id
     and (:viewer_all or workspace_owner_id = :viewer_id or organization_id = any(:viewer_orgs));
@@ -73,7 +74,7 @@ select
     job_initiator_id, job_file_id, job_template_version_id, job_workspace_id, job_workspace_build_id, job_tags,
     job_attempt, job_run_at, job_worker_id, job_worker_name, job_lease_expires_at, job_created_at,
     job_updated_at, job_started_at, job_canceled_at, job_completed_at, job_error, job_error_code,
-    job_queue_position, job_queue_size
+    job_queue_position, job_queue_size, workers_count, workers_available, workers_seen_at
 from build_facts
 where id = :build_id;
 
@@ -87,7 +88,7 @@ select
     job_initiator_id, job_file_id, job_template_version_id, job_workspace_id, job_workspace_build_id, job_tags,
     job_attempt, job_run_at, job_worker_id, job_worker_name, job_lease_expires_at, job_created_at,
     job_updated_at, job_started_at, job_canceled_at, job_completed_at, job_error, job_error_code,
-    job_queue_position, job_queue_size
+    job_queue_position, job_queue_size, workers_count, workers_available, workers_seen_at
 from build_facts
 where workspace_id = :workspace_id
 order by build_number desc
@@ -103,7 +104,7 @@ select
     job_initiator_id, job_file_id, job_template_version_id, job_workspace_id, job_workspace_build_id, job_tags,
     job_attempt, job_run_at, job_worker_id, job_worker_name, job_lease_expires_at, job_created_at,
     job_updated_at, job_started_at, job_canceled_at, job_completed_at, job_error, job_error_code,
-    job_queue_position, job_queue_size
+    job_queue_position, job_queue_size, workers_count, workers_available, workers_seen_at
 from build_facts
 where workspace_id = :workspace_id and build_number = :build_number;
 
@@ -117,7 +118,7 @@ select
     job_initiator_id, job_file_id, job_template_version_id, job_workspace_id, job_workspace_build_id, job_tags,
     job_attempt, job_run_at, job_worker_id, job_worker_name, job_lease_expires_at, job_created_at,
     job_updated_at, job_started_at, job_canceled_at, job_completed_at, job_error, job_error_code,
-    job_queue_position, job_queue_size
+    job_queue_position, job_queue_size, workers_count, workers_available, workers_seen_at
 from build_facts
 where workspace_id = :workspace_id
     and (:since::timestamptz is null or created_at >= :since)
@@ -125,6 +126,19 @@ where workspace_id = :workspace_id
 order by build_number desc
 limit :limit
 offset :offset;
+
+-- name: touch_workspace
+-- A workspace changed; a person's wish also counts as use, and wakes a dormant one.
+update workspaces
+set updated_at = :now,
+    last_used_at = case when :wanted then :now else last_used_at end,
+    dormant_at = case when :wanted then null else dormant_at end,
+    deleting_at = case when :wanted then null else deleting_at end
+where id = :workspace_id;
+
+-- name: set_deadline
+-- When the workspace of a start ends by itself; null for never.
+update workspace_builds set deadline = :deadline, updated_at = :now where id = :build_id and transition = 'start';
 
 -- name: insert_resource
 -- Something that a job made.

@@ -48,36 +48,6 @@ select
 from users u
 where lower(u.email) = lower(:email) and not u.deleted;
 
--- name: list_users
--- Users that the viewer may read: oneself, those of organizations administered, or all; by name.
-select
-    u.id, u.username, u.email, u.name, u.avatar_url, u.password_hash, u.login_type, u.status, u.roles,
-    u.github_user_id, u.created_at, u.updated_at, u.last_seen_at,
-    array(
-        select m.organization_id from organization_members m where m.user_id = u.id
-        order by m.created_at, m.organization_id
-    ) as organization_ids,
-    count(*) over () as total
-from users u
-where not u.deleted
-    and (:viewer_all or u.id = :viewer_id or exists (
-        select 1 from organization_members m
-        where m.user_id = u.id and m.organization_id = any(:viewer_orgs)
-    ))
-    and (:text::text is null or u.username ilike '%' || :text || '%' or u.email ilike '%' || :text || '%')
-    and (:status::text is null or u.status = :status)
-    and (:role::text is null or :role = any(u.roles))
-    and (:login_type::text is null or u.login_type = :login_type)
-    and (:github_user_id::bigint is null or u.github_user_id = :github_user_id)
-order by lower(u.username)
-limit :limit offset :offset;
-
--- name: touch_user_as_system
--- The user was seen; a dormant one is active again.
-update users
-set last_seen_at = :now, status = case when status = 'dormant' then 'active' else status end
-where id = :user_id;
-
 -- name: insert_organization
 -- A new organization.
 insert into organizations (id, name, display_name, description, icon, is_default, created_at, updated_at)
@@ -118,18 +88,6 @@ select organization_id, roles
 from organization_members
 where user_id = :user_id;
 
--- name: list_members
--- Members of an organization with their user data, by name; the caller has checked that it is visible.
-select
-    m.user_id, m.organization_id, m.created_at, m.updated_at, m.roles,
-    u.username, u.name, u.avatar_url, u.email, u.status, u.login_type, u.last_seen_at,
-    u.created_at as user_created_at, u.updated_at as user_updated_at, u.roles as global_roles
-from organization_members m
-join users u on u.id = m.user_id and not u.deleted
-where m.organization_id = :organization_id
-    and (:viewer_all or :organization_id = any(:viewer_orgs) or m.user_id = :viewer_id)
-order by lower(u.username);
-
 -- name: insert_api_key
 -- A new key; its secret is not stored, only the hash of it.
 insert into api_keys (
@@ -169,11 +127,11 @@ select
 from api_keys
 where user_id = :user_id and token_name = :token_name;
 
--- name: use_api_key_as_system
--- The key was used; its session is prolonged when an expiry is given.
+-- name: expire_api_key
+-- Ends a key of this user at once, without forgetting it; one that is over already stays as it is.
 update api_keys
-set last_used_at = :now, expires_at = coalesce(:expires_at, expires_at), updated_at = :now
-where id = :id;
+set expires_at = least(expires_at, :now), updated_at = :now
+where id = :id and user_id = :user_id;
 
 -- name: delete_api_key
 -- Ends a key of this user at once.

@@ -105,6 +105,10 @@ returning id, workspace_id, workspace_build_id;
 -- The build of a job that is over no longer keeps its workspace from being built.
 update workspace_builds set settled = true, updated_at = :now where job_id = :job_id;
 
+-- name: touch_workspace_of_job
+-- The workspace of a build changes when its job ends; a repair is no change that anybody wished to see.
+update workspaces w set updated_at = :now from workspace_builds b where b.job_id = :job_id and w.id = b.workspace_id;
+
 -- name: get_task_of_workspace_as_system
 -- The live task of a workspace, to ring for it.
 select id from tasks where workspace_id = :workspace_id and deleted_at is null;

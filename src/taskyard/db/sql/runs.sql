@@ -3,7 +3,7 @@
 select
     b.id as build_id, b.workspace_id, b.build_number, b.transition, b.job_id, b.created_at, w.name as workspace_name,
     w.ttl_ms, w.generation, w.driver, w.deleted, v.name as template_version_name, v.definition, j.file_id,
-    t.id as task_id,
+    t.id as task_id, b.orphan,
     not exists (
         select 1 from workspace_builds n where n.workspace_id = b.workspace_id and n.build_number > b.build_number
     ) as newest,
@@ -70,6 +70,15 @@ select exists (
     select 1 from task_snapshots where task_id = :task_id and created_at >= :since
 ) as found;
 
+-- name: rest_workspace
+-- A workspace is dormant from now on, and goes when the template's time for that has passed, if there is one.
+update workspaces w
+set dormant_at = :now, updated_at = :now,
+    deleting_at = case when p.delete_ttl_ms > 0
+        then :now::timestamptz + make_interval(secs => p.delete_ttl_ms / 1000.0) end
+from templates p
+where w.id = :workspace_id and p.id = w.template_id;
+
 -- name: delete_workspace
 -- The workspace is gone; its name is free.
 update workspaces set deleted = true, updated_at = :now where id = :workspace_id;
@@ -92,8 +101,14 @@ select
         )
     ) as settled_at,
     a.last_connected_at as agent_last_seen,
-    exists (select 1 from tasks t where t.workspace_id = w.id and t.deleted_at is null) as is_task
+    exists (select 1 from tasks t where t.workspace_id = w.id and t.deleted_at is null) as is_task,
+    case when b.transition = 'start' and j.completed_at is not null and j.error is not null and p.failure_ttl_ms > 0
+        then j.completed_at + make_interval(secs => p.failure_ttl_ms / 1000.0) end as tidy_from,
+    case when w.dormant_at is null and p.dormant_ttl_ms > 0
+        then w.last_used_at + make_interval(secs => p.dormant_ttl_ms / 1000.0) end as rest_from,
+    w.deleting_at as discard_from
 from workspaces w
+join templates p on p.id = w.template_id
 cross join lateral (
     select n.id, n.job_id, n.transition, n.deadline, n.template_version_id, n.template_version_preset_id
     from workspace_builds n
@@ -120,8 +135,14 @@ select
     job_status(j.started_at, j.completed_at, j.canceled_at, j.error) as job_status,
     exists (
         select 1 from provisioner_jobs o where o.workspace_id = w.id and o.completed_at is null
-    ) as busy
+    ) as busy, w.name as workspace_name,
+    case when b.transition = 'start' and j.completed_at is not null and j.error is not null and p.failure_ttl_ms > 0
+        then j.completed_at + make_interval(secs => p.failure_ttl_ms / 1000.0) end as tidy_from,
+    case when w.dormant_at is null and p.dormant_ttl_ms > 0
+        then w.last_used_at + make_interval(secs => p.dormant_ttl_ms / 1000.0) end as rest_from,
+    w.deleting_at as discard_from
 from workspaces w
+join templates p on p.id = w.template_id
 join workspace_builds b on b.workspace_id = w.id
 join provisioner_jobs j on j.id = b.job_id
 where w.id = :workspace_id

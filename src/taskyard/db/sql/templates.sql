@@ -1,36 +1,3 @@
--- name: insert_file
--- A new file; nothing when this user has one of the same bytes.
-insert into files (id, sha256, created_by, mimetype, data, created_at)
-values (:id, :sha256, :created_by, :mimetype, :data, :now)
-on conflict (created_by, sha256) do nothing;
-
--- name: find_file
--- The file of these bytes that this user has.
-select id from files where created_by = :created_by and sha256 = :sha256;
-
--- name: get_file
--- A file that the viewer uploaded, or that a version of an organization they look after was made from.
-select f.id, f.mimetype, f.data
-from files f
-where f.id = :file_id
-    and (:viewer_all or f.created_by = :viewer_id or exists (
-        select 1 from template_versions v
-        join provisioner_jobs j on j.id = v.job_id
-        where v.organization_id = any(:viewer_orgs) and j.file_id = f.id
-    ));
-
--- name: may_use_file
--- Whether the viewer can read a file.
-select exists (
-    select 1 from files f
-    where f.id = :file_id
-        and (:viewer_all or f.created_by = :viewer_id or exists (
-            select 1 from template_versions v
-            join provisioner_jobs j on j.id = v.job_id
-            where v.organization_id = any(:viewer_orgs) and j.file_id = f.id
-        ))
-) as found;
-
 -- name: template_name_in_use
 -- Whether a live template of the organization has this name, whatever its case.
 select exists (
@@ -44,7 +11,8 @@ insert into templates (
     id, organization_id, name, display_name, description, icon, provisioner, active_version_id, default_ttl_ms,
     activity_bump_ms, failure_ttl_ms, dormant_ttl_ms, delete_ttl_ms, allow_user_cancel_workspace_jobs,
     allow_user_autostart, allow_user_autostop, require_active_version, deprecation_message, created_by, created_at,
-    updated_at
+    updated_at, autostop_days, autostop_weeks, autostart_days, max_port_share_level, cors_behavior,
+    use_classic_parameter_flow, disable_module_cache
 )
 select
     :id, :organization_id, :name,
@@ -53,9 +21,45 @@ select
     coalesce(nullif(:icon::text, ''), v.definition ->> 'icon', ''),
     v.provisioner, v.id, :default_ttl_ms, :activity_bump_ms, :failure_ttl_ms, :dormant_ttl_ms, :delete_ttl_ms,
     :allow_user_cancel_workspace_jobs, :allow_user_autostart, :allow_user_autostop, :require_active_version, '',
-    :created_by, :now, :now
+    :created_by, :now, :now, :autostop_days, :autostop_weeks, :autostart_days, :max_port_share_level, :cors_behavior,
+    :use_classic_parameter_flow, :disable_module_cache
 from template_versions v
 where v.id = :version_id;
+
+-- name: update_template
+-- A template's settings, all of them.
+update templates
+set name = :name, display_name = :display_name, description = :description, icon = :icon,
+    default_ttl_ms = :default_ttl_ms, activity_bump_ms = :activity_bump_ms, failure_ttl_ms = :failure_ttl_ms,
+    dormant_ttl_ms = :dormant_ttl_ms, delete_ttl_ms = :delete_ttl_ms,
+    allow_user_cancel_workspace_jobs = :allow_user_cancel_workspace_jobs,
+    allow_user_autostart = :allow_user_autostart, allow_user_autostop = :allow_user_autostop,
+    require_active_version = :require_active_version, deprecation_message = :deprecation_message,
+    autostop_days = :autostop_days, autostop_weeks = :autostop_weeks, autostart_days = :autostart_days,
+    max_port_share_level = :max_port_share_level, cors_behavior = :cors_behavior,
+    use_classic_parameter_flow = :use_classic_parameter_flow, disable_module_cache = :disable_module_cache,
+    updated_at = :now
+where id = :template_id;
+
+-- name: lock_template
+-- Waits until nobody else changes or uses the template, and keeps others off it until the transaction ends.
+select id from templates where id = :template_id and not deleted for update;
+
+-- name: hold_template_of
+-- The template of a version, which is neither deleted nor moved to another version until the transaction ends.
+select t.id
+from templates t
+join template_versions v on v.template_id = t.id
+where v.id = :version_id
+for key share of t;
+
+-- name: has_workspaces
+-- Whether a live workspace is of the template.
+select exists (select 1 from workspaces where template_id = :template_id and not deleted) as found;
+
+-- name: delete_template
+-- The template is gone for everybody; workspaces that were of it keep its name.
+update templates set deleted = true, updated_at = :now where id = :template_id;
 
 -- name: get_template
 -- A live template of an organization that the viewer belongs to or sees.
@@ -64,7 +68,8 @@ select
     description, icon, provisioner, active_version_id, has_ai_task, active_user_count, default_ttl_ms,
     activity_bump_ms, failure_ttl_ms, dormant_ttl_ms, delete_ttl_ms, allow_user_cancel_workspace_jobs,
     allow_user_autostart, allow_user_autostop, require_active_version, deprecation_message, deleted, created_by,
-    created_by_name, created_at, updated_at
+    created_by_name, created_at, updated_at, autostop_days, autostop_weeks, autostart_days, max_port_share_level,
+    cors_behavior, use_classic_parameter_flow, disable_module_cache, build_times
 from template_facts t
 where id = :template_id and not deleted
     and (:viewer_all or organization_id = any(:viewer_orgs) or exists (
@@ -79,7 +84,8 @@ select
     description, icon, provisioner, active_version_id, has_ai_task, active_user_count, default_ttl_ms,
     activity_bump_ms, failure_ttl_ms, dormant_ttl_ms, delete_ttl_ms, allow_user_cancel_workspace_jobs,
     allow_user_autostart, allow_user_autostop, require_active_version, deprecation_message, deleted, created_by,
-    created_by_name, created_at, updated_at
+    created_by_name, created_at, updated_at, autostop_days, autostop_weeks, autostart_days, max_port_share_level,
+    cors_behavior, use_classic_parameter_flow, disable_module_cache, build_times
 from template_facts t
 where organization_id = :organization_id and lower(name) = lower(:name) and not deleted
     and (:viewer_all or organization_id = any(:viewer_orgs) or exists (
@@ -94,7 +100,8 @@ select
     description, icon, provisioner, active_version_id, has_ai_task, active_user_count, default_ttl_ms,
     activity_bump_ms, failure_ttl_ms, dormant_ttl_ms, delete_ttl_ms, allow_user_cancel_workspace_jobs,
     allow_user_autostart, allow_user_autostop, require_active_version, deprecation_message, deleted, created_by,
-    created_by_name, created_at, updated_at
+    created_by_name, created_at, updated_at, autostop_days, autostop_weeks, autostart_days, max_port_share_level,
+    cors_behavior, use_classic_parameter_flow, disable_module_cache, build_times
 from template_facts t
 where (:viewer_all or organization_id = any(:viewer_orgs) or exists (
         select 1 from organization_members m
@@ -114,20 +121,27 @@ order by active_user_count desc, lower(name), id;
 -- name: insert_version
 -- A new template version that a job shall import.
 insert into template_versions (
-    id, template_id, organization_id, name, message, readme, job_id, created_by, created_at, updated_at, provisioner
+    id, template_id, organization_id, name, message, readme, job_id, created_by, created_at, updated_at, provisioner,
+    variable_names
 ) values (
-    :id, :template_id, :organization_id, :name, :message, '', :job_id, :created_by, :now, :now, :provisioner
+    :id, :template_id, :organization_id, :name, :message, '', :job_id, :created_by, :now, :now, :provisioner,
+    :variable_names
 );
+
+-- name: tag_job
+-- The tags that the author of a version gave to its import.
+update provisioner_jobs set tags = :tags where id = :job_id;
 
 -- name: get_version
 -- A template version of an organization that the viewer belongs to or sees.
 select
     id, template_id, template_name, template_display_name, template_icon, organization_id, name, message, readme,
-    archived, warnings, created_by, created_by_username, created_by_name, created_by_avatar_url, created_at,
-    updated_at, job_id, job_type, job_organization_id, job_initiator_id, job_file_id,
+    archived, warnings, variable_names, created_by, created_by_username, created_by_name, created_by_avatar_url,
+    created_at, updated_at, job_id, job_type, job_organization_id, job_initiator_id, job_file_id,
     job_template_version_id, job_workspace_id, job_workspace_build_id, job_tags, job_attempt, job_run_at,
     job_worker_id, job_worker_name, job_lease_expires_at, job_created_at, job_updated_at, job_started_at,
-    job_canceled_at, job_completed_at, job_error, job_error_code, job_queue_position, job_queue_size
+    job_canceled_at, job_completed_at, job_error, job_error_code, job_queue_position, job_queue_size, workers_count,
+    workers_available, workers_seen_at
 from version_facts v
 where id = :version_id
     and (:viewer_all or organization_id = any(:viewer_orgs) or exists (
@@ -139,23 +153,41 @@ where id = :version_id
 -- A version of a template by name, whatever its case; the caller has checked that the template is visible.
 select
     id, template_id, template_name, template_display_name, template_icon, organization_id, name, message, readme,
-    archived, warnings, created_by, created_by_username, created_by_name, created_by_avatar_url, created_at,
-    updated_at, job_id, job_type, job_organization_id, job_initiator_id, job_file_id,
+    archived, warnings, variable_names, created_by, created_by_username, created_by_name, created_by_avatar_url,
+    created_at, updated_at, job_id, job_type, job_organization_id, job_initiator_id, job_file_id,
     job_template_version_id, job_workspace_id, job_workspace_build_id, job_tags, job_attempt, job_run_at,
     job_worker_id, job_worker_name, job_lease_expires_at, job_created_at, job_updated_at, job_started_at,
-    job_canceled_at, job_completed_at, job_error, job_error_code, job_queue_position, job_queue_size
+    job_canceled_at, job_completed_at, job_error, job_error_code, job_queue_position, job_queue_size, workers_count,
+    workers_available, workers_seen_at
 from version_facts
 where template_id = :template_id and lower(name) = lower(:name);
+
+-- name: get_previous_version
+-- The version of a template that was made before the given one, archived or not; no row for the first.
+select
+    id, template_id, template_name, template_display_name, template_icon, organization_id, name, message, readme,
+    archived, warnings, variable_names, created_by, created_by_username, created_by_name, created_by_avatar_url,
+    created_at, updated_at, job_id, job_type, job_organization_id, job_initiator_id, job_file_id,
+    job_template_version_id, job_workspace_id, job_workspace_build_id, job_tags, job_attempt, job_run_at,
+    job_worker_id, job_worker_name, job_lease_expires_at, job_created_at, job_updated_at, job_started_at,
+    job_canceled_at, job_completed_at, job_error, job_error_code, job_queue_position, job_queue_size, workers_count,
+    workers_available, workers_seen_at
+from version_facts
+where template_id = :template_id
+    and (created_at, id) < (select a.created_at, a.id from template_versions a where a.id = :version_id)
+order by created_at desc, id desc
+limit 1;
 
 -- name: list_versions
 -- Versions of a template, oldest first, behind the given one; the caller has checked that the template is visible.
 select
     id, template_id, template_name, template_display_name, template_icon, organization_id, name, message, readme,
-    archived, warnings, created_by, created_by_username, created_by_name, created_by_avatar_url, created_at,
-    updated_at, job_id, job_type, job_organization_id, job_initiator_id, job_file_id,
+    archived, warnings, variable_names, created_by, created_by_username, created_by_name, created_by_avatar_url,
+    created_at, updated_at, job_id, job_type, job_organization_id, job_initiator_id, job_file_id,
     job_template_version_id, job_workspace_id, job_workspace_build_id, job_tags, job_attempt, job_run_at,
     job_worker_id, job_worker_name, job_lease_expires_at, job_created_at, job_updated_at, job_started_at,
-    job_canceled_at, job_completed_at, job_error, job_error_code, job_queue_position, job_queue_size
+    job_canceled_at, job_completed_at, job_error, job_error_code, job_queue_position, job_queue_size, workers_count,
+    workers_available, workers_seen_at
 from version_facts
 where template_id = :template_id
     and (:include_archived or not archived)
@@ -165,6 +197,47 @@ where template_id = :template_id
 order by created_at, id
 limit :limit
 offset :offset;
+
+-- name: update_version
+-- Another name and message of a version.
+update template_versions set name = :name, message = :message, updated_at = :now where id = :version_id;
+
+-- name: set_archived
+-- Whether a version is archived.
+update template_versions set archived = :archived, updated_at = :now where id = :version_id;
+
+-- name: is_version_used
+-- Whether new workspaces are made of a version, or the newest build of a live workspace is of it.
+select exists (select 1 from templates t where t.active_version_id = :version_id and not t.deleted)
+    or exists (
+        select 1
+        from workspaces w
+        join lateral (
+            select b.template_version_id from workspace_builds b
+            where b.workspace_id = w.id order by b.build_number desc limit 1
+        ) newest on newest.template_version_id = :version_id
+        where w.template_id = :template_id and not w.deleted
+    ) as found;
+
+-- name: archive_unused
+-- Archives the versions of a template that nothing uses: those whose import failed, or all that are not being
+-- imported; tells which.
+update template_versions v
+set archived = true, updated_at = :now
+from provisioner_jobs j
+where v.template_id = :template_id and not v.archived and j.id = v.job_id and j.completed_at is not null
+    and (:every_version or j.error is not null)
+    and not exists (select 1 from templates t where t.active_version_id = v.id)
+    and not exists (
+        select 1
+        from workspaces w
+        join lateral (
+            select b.template_version_id from workspace_builds b
+            where b.workspace_id = w.id order by b.build_number desc limit 1
+        ) newest on newest.template_version_id = v.id
+        where w.template_id = v.template_id and not w.deleted
+    )
+returning v.id, v.name;
 
 -- name: has_version
 -- Whether a template has this version.
@@ -208,61 +281,6 @@ set active_version_id = n.id,
     updated_at = :now
 from template_versions o, template_versions n
 where t.id = :template_id and o.id = t.active_version_id and n.id = :version_id and n.template_id = t.id;
-
--- name: list_presets
--- The presets of a version in the template's order; the caller has checked that it is visible.
-select id, name, description, icon, is_default, parameters
-from template_version_presets
-where template_version_id = :version_id
-order by ordinal;
-
--- name: list_parameters
--- What a version asks of a workspace, in the template's order; the caller has checked that it is visible.
-select
-    name, display_name, description, type, form_type, mutable, default_value, icon, options, validation_error,
-    validation_regex, validation_min, validation_max, validation_monotonic, required, ephemeral
-from template_version_parameters
-where template_version_id = :version_id
-order by ordinal;
-
--- name: record_import
--- What an import found.
-update template_versions
-set definition = :definition, has_ai_task = :has_ai_task, readme = :readme, updated_at = :now
-where id = :version_id;
-
--- name: fill_template
--- What nobody said about a template is taken from its active version, now that this is imported.
-update templates
-set display_name = coalesce(nullif(display_name, ''), :display_name),
-    description = coalesce(nullif(description, ''), :description),
-    icon = coalesce(nullif(icon, ''), :icon),
-    updated_at = :now
-where active_version_id = :version_id and '' in (display_name, description, icon);
-
--- name: insert_parameter
--- A question of a version.
-insert into template_version_parameters (
-    template_version_id, ordinal, name, display_name, description, type, form_type, mutable, default_value, icon,
-    options, validation_error, validation_regex, validation_min, validation_max, validation_monotonic, required,
-    ephemeral
-) values (
-    :version_id, :ordinal, :name, :display_name, :description, :type, :form_type, :mutable, :default_value, :icon,
-    :options, :validation_error, :validation_regex, :validation_min, :validation_max, :validation_monotonic,
-    :required, :ephemeral
-);
-
--- name: insert_preset
--- A named set of parameter values of a version.
-insert into template_version_presets (
-    id, template_version_id, ordinal, name, description, icon, is_default, parameters
-) values (
-    :id, :version_id, :ordinal, :name, :description, :icon, :is_default, :parameters
-);
-
--- name: use_file
--- The job's version is made from this file from now on.
-update provisioner_jobs set file_id = :file_id where id = :job_id;
 
 -- name: take_starters_turn
 -- Servers bring their starters one after another.

@@ -1,10 +1,24 @@
 -- name: insert_workspace
 -- A new workspace without a build.
 insert into workspaces (
-    id, owner_id, organization_id, template_id, name, ttl_ms, created_at, updated_at, last_used_at
+    id, owner_id, organization_id, template_id, name, ttl_ms, autostart_schedule, automatic_updates, created_at,
+    updated_at, last_used_at
 ) values (
-    :id, :owner_id, :organization_id, :template_id, :name, :ttl_ms, :now, :now, :now
+    :id, :owner_id, :organization_id, :template_id, :name, :ttl_ms, :autostart_schedule, :automatic_updates, :now,
+    :now, :now
 );
+
+-- name: get_active_version_id
+-- The active version of a template; the caller checks that it is visible.
+select active_version_id as id from templates where id = :template_id;
+
+-- name: set_ttl
+-- How long a workspace runs after each start from now on; null for ever.
+update workspaces set ttl_ms = :ttl_ms, updated_at = :now where id = :workspace_id;
+
+-- name: set_favorite
+-- Whether its owner likes to see a workspace first.
+update workspaces set favorite = :favorite where id = :workspace_id;
 
 -- name: name_in_use
 -- Whether a live workspace of the owner has this name, whatever its case.
@@ -16,9 +30,10 @@ select exists (
 -- A workspace that the viewer may see, deleted or not.
 select
     id, owner_id, owner_name, owner_avatar_url, organization_id, organization_name, template_id, template_name,
-    template_display_name, template_icon, allow_user_cancel_workspace_jobs, active_version_id,
+    template_display_name, template_icon, allow_user_cancel_workspace_jobs, allow_user_autostop, active_version_id,
     require_active_version, name, ttl_ms, deleted, created_at, updated_at, last_used_at, build_id, build_number,
-    template_version_id, has_ai_task, status, task_id
+    template_version_id, has_ai_task, status, task_id, autostart_schedule, automatic_updates,
+    favorite and owner_id = :viewer_id as favorite, dormant_at, deleting_at
 from workspace_facts
 where id = :workspace_id
     and (:viewer_all or owner_id = :viewer_id or organization_id = any(:viewer_orgs));
@@ -27,9 +42,10 @@ where id = :workspace_id
 -- The newest workspace of an owner that has this name; deleted ones only when asked for.
 select
     id, owner_id, owner_name, owner_avatar_url, organization_id, organization_name, template_id, template_name,
-    template_display_name, template_icon, allow_user_cancel_workspace_jobs, active_version_id,
+    template_display_name, template_icon, allow_user_cancel_workspace_jobs, allow_user_autostop, active_version_id,
     require_active_version, name, ttl_ms, deleted, created_at, updated_at, last_used_at, build_id, build_number,
-    template_version_id, has_ai_task, status, task_id
+    template_version_id, has_ai_task, status, task_id, autostart_schedule, automatic_updates,
+    favorite and owner_id = :viewer_id as favorite, dormant_at, deleting_at
 from workspace_facts
 where owner_id = :owner_id and lower(name) = lower(:name) and (:deleted or not deleted)
     and (:viewer_all or owner_id = :viewer_id or organization_id = any(:viewer_orgs))
@@ -37,13 +53,14 @@ order by deleted, created_at desc
 limit 1;
 
 -- name: list_workspaces
--- Live workspaces that the viewer may see, running ones first, then by owner and name, narrowed by what is not null.
+-- Live workspaces that the viewer may see, narrowed by what is not null: the viewer's favorites first, running ones
+-- next, then by owner and name.
 select
     id, owner_id, owner_name, owner_avatar_url, organization_id, organization_name, template_id, template_name,
-    template_display_name, template_icon, allow_user_cancel_workspace_jobs, active_version_id,
+    template_display_name, template_icon, allow_user_cancel_workspace_jobs, allow_user_autostop, active_version_id,
     require_active_version, name, ttl_ms, deleted, created_at, updated_at, last_used_at, build_id, build_number,
-    template_version_id, has_ai_task, status, task_id,
-    count(*) over () as total
+    template_version_id, has_ai_task, status, task_id, autostart_schedule, automatic_updates,
+    favorite and owner_id = :viewer_id as favorite, dormant_at, deleting_at, count(*) over () as total
 from workspace_facts
 where not deleted
     and (:viewer_all or owner_id = :viewer_id or organization_id = any(:viewer_orgs))
@@ -53,9 +70,10 @@ where not deleted
     and (:name::text is null or position(:name in lower(name)) > 0)
     and (:status::text is null or status = :status)
     and (:has_ai_task::boolean is null or has_ai_task = :has_ai_task)
+    and (:dormant::boolean is null or (dormant_at is not null) = :dormant)
     and (:used_after::timestamptz is null or last_used_at > :used_after)
     and (:used_before::timestamptz is null or last_used_at < :used_before)
-order by (status = 'running') desc, lower(owner_name), lower(name), id
+order by (favorite and owner_id = :viewer_id) desc, (status = 'running') desc, lower(owner_name), lower(name), id
 limit :limit
 offset :offset;
 
@@ -69,7 +87,7 @@ select
     job_initiator_id, job_file_id, job_template_version_id, job_workspace_id, job_workspace_build_id, job_tags,
     job_attempt, job_run_at, job_worker_id, job_worker_name, job_lease_expires_at, job_created_at,
     job_updated_at, job_started_at, job_canceled_at, job_completed_at, job_error, job_error_code,
-    job_queue_position, job_queue_size
+    job_queue_position, job_queue_size, workers_count, workers_available, workers_seen_at
 from build_facts
 where id = any(:build_ids);
 
@@ -132,7 +150,8 @@ select completed_at is not null as found from provisioner_jobs where id = :job_i
 select
     v.id, v.organization_id, v.template_id, v.definition, v.has_ai_task, v.archived,
     job_status(j.started_at, j.completed_at, j.canceled_at, j.error) as import_status,
-    t.name as template_name, t.deleted as template_deleted, t.deprecation_message, t.default_ttl_ms
+    t.name as template_name, t.deleted as template_deleted, t.deprecation_message, t.default_ttl_ms,
+    t.active_version_id, t.require_active_version, t.allow_user_autostart, t.allow_user_autostop
 from template_versions v
 join provisioner_jobs j on j.id = v.job_id
 left join templates t on t.id = v.template_id

@@ -1,5 +1,7 @@
 """Methods of the asyncio client: the server itself, signing in, users, keys, organizations."""
 
+from uuid import UUID
+
 from taskyard.sdk.aio.caller import AsyncCaller
 from taskyard.sdk.calls import PathPart
 from taskyard.wire import identity
@@ -24,6 +26,10 @@ class AsyncIdentityCalls(AsyncCaller):
     async def get_openapi(self) -> dict[str, object]:
         """Describe this API as an OpenAPI document."""
         return await self.request(dict[str, object], "get_openapi")
+
+    async def get_api_docs(self) -> bytes:
+        """Show this API as a page for people."""
+        return (await self.exchange("get_api_docs")).body
 
     async def list_experiments(self) -> list[str]:
         """List the experiments that are on."""
@@ -54,13 +60,23 @@ class AsyncIdentityCalls(AsyncCaller):
         return await self.request(identity.AuthMethods, "get_auth_methods")
 
     async def list_users(
-        self, q: str = "", *, limit: int | None = None, offset: int | None = None
+        self,
+        q: str = "",
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        after_id: UUID | None = None,
     ) -> identity.UsersResponse:
         """List the users that the caller may see."""
         return await self.request(
             identity.UsersResponse,
             "list_users",
-            query={"q": q or None, "limit": limit, "offset": offset},
+            query={
+                "q": q or None,
+                "limit": limit,
+                "offset": offset,
+                "after_id": None if after_id is None else str(after_id),
+            },
         )
 
     async def create_user(self, request: identity.CreateUserRequest) -> identity.User:
@@ -70,6 +86,54 @@ class AsyncIdentityCalls(AsyncCaller):
     async def get_user(self, user: PathPart) -> identity.User:
         """Get one user."""
         return await self.request(identity.User, "get_user", user)
+
+    async def update_user(
+        self, user: PathPart, request: identity.UpdateUserRequest
+    ) -> identity.User:
+        """Change what is given of a user."""
+        return await self.request(identity.User, "update_user", user, body=request)
+
+    async def delete_user(self, user: PathPart) -> Response:
+        """Delete a user who has no workspaces."""
+        return await self.request(Response, "delete_user", user)
+
+    async def update_user_profile(
+        self, user: PathPart, request: identity.UpdateProfileRequest
+    ) -> identity.User:
+        """Change how a user is called."""
+        return await self.request(identity.User, "update_user_profile", user, body=request)
+
+    async def suspend_user(self, user: PathPart) -> identity.User:
+        """Keep a user out; their keys are dead at once."""
+        return await self.request(identity.User, "suspend_user", user)
+
+    async def activate_user(self, user: PathPart) -> identity.User:
+        """Let a user in again."""
+        return await self.request(identity.User, "activate_user", user)
+
+    async def update_user_password(
+        self, user: PathPart, request: identity.UpdatePasswordRequest
+    ) -> None:
+        """Change a password and end all other sessions."""
+        await self.exchange("update_user_password", user, body=request)
+
+    async def get_user_roles(self, user: PathPart) -> identity.UserRoles:
+        """Get the roles of a user."""
+        return await self.request(identity.UserRoles, "get_user_roles", user)
+
+    async def update_user_roles(
+        self, user: PathPart, request: identity.UpdateRolesRequest
+    ) -> identity.User:
+        """Set the roles that a user has on the whole site."""
+        return await self.request(identity.User, "update_user_roles", user, body=request)
+
+    async def get_git_ssh_key(self, user: PathPart) -> identity.GitSSHKey:
+        """Get the public half of a user's SSH key."""
+        return await self.request(identity.GitSSHKey, "get_git_ssh_key", user)
+
+    async def regenerate_git_ssh_key(self, user: PathPart) -> identity.GitSSHKey:
+        """Make a user a new SSH key."""
+        return await self.request(identity.GitSSHKey, "regenerate_git_ssh_key", user)
 
     async def list_user_organizations(self, user: PathPart) -> list[identity.Organization]:
         """List the organizations of a user."""
@@ -120,6 +184,16 @@ class AsyncIdentityCalls(AsyncCaller):
         """Delete a key; it is dead at once."""
         await self.exchange("delete_key", user, keyid)
 
+    async def expire_key(self, user: PathPart, keyid: PathPart) -> None:
+        """End a key at once and keep it in the lists of expired ones."""
+        await self.exchange("expire_key", user, keyid)
+
+    async def create_organization(
+        self, request: identity.CreateOrganizationRequest
+    ) -> identity.Organization:
+        """Make an organization."""
+        return await self.request(identity.Organization, "create_organization", body=request)
+
     async def list_organizations(self) -> list[identity.Organization]:
         """List the organizations that the caller may see."""
         return await self.request(list[identity.Organization], "list_organizations")
@@ -131,3 +205,43 @@ class AsyncIdentityCalls(AsyncCaller):
     async def list_members(self, organization: PathPart) -> list[identity.MemberWithUserData]:
         """List the members of an organization."""
         return await self.request(list[identity.MemberWithUserData], "list_members", organization)
+
+    async def list_paginated_members(
+        self,
+        organization: PathPart,
+        *,
+        q: str = "",
+        limit: int | None = None,
+        offset: int | None = None,
+    ) -> identity.PaginatedMembersResponse:
+        """Search the members of an organization page by page."""
+        return await self.request(
+            identity.PaginatedMembersResponse,
+            "list_paginated_members",
+            organization,
+            query={"q": q or None, "limit": limit, "offset": offset},
+        )
+
+    async def get_member(
+        self, organization: PathPart, user: PathPart
+    ) -> identity.MemberWithUserData:
+        """Get one member of an organization."""
+        return await self.request(identity.MemberWithUserData, "get_member", organization, user)
+
+    async def add_member(
+        self, organization: PathPart, user: PathPart
+    ) -> identity.OrganizationMember:
+        """Put a user into an organization."""
+        return await self.request(identity.OrganizationMember, "add_member", organization, user)
+
+    async def remove_member(self, organization: PathPart, user: PathPart) -> None:
+        """Take a user out of an organization."""
+        await self.exchange("remove_member", organization, user)
+
+    async def update_member_roles(
+        self, organization: PathPart, user: PathPart, request: identity.UpdateRolesRequest
+    ) -> identity.OrganizationMember:
+        """Set the roles that a user has in an organization."""
+        return await self.request(
+            identity.OrganizationMember, "update_member_roles", organization, user, body=request
+        )

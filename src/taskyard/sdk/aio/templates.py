@@ -1,11 +1,13 @@
 """Methods of the asyncio client: files, templates and their versions."""
 
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 
 from taskyard.sdk.aio.caller import AsyncCaller
-from taskyard.sdk.calls import PathPart, Raw
+from taskyard.sdk.calls import PathPart, Raw, decoded
 from taskyard.wire import templates, workspaces
 from taskyard.wire.base import Response
+from taskyard.wire.enums import JobStatus
 
 
 class AsyncTemplateCalls(AsyncCaller):
@@ -29,10 +31,15 @@ class AsyncTemplateCalls(AsyncCaller):
         """Make a template around a version."""
         return await self.request(templates.Template, "create_template", organization, body=request)
 
-    async def list_organization_templates(self, organization: PathPart) -> list[templates.Template]:
+    async def list_organization_templates(
+        self, organization: PathPart, q: str = ""
+    ) -> list[templates.Template]:
         """List the templates of an organization."""
         return await self.request(
-            list[templates.Template], "list_organization_templates", organization
+            list[templates.Template],
+            "list_organization_templates",
+            organization,
+            query={"q": q or None},
         )
 
     async def get_organization_template(
@@ -66,14 +73,25 @@ class AsyncTemplateCalls(AsyncCaller):
         return await self.request(templates.Template, "get_template", template)
 
     async def list_template_versions(
-        self, template: PathPart, *, limit: int | None = None, offset: int | None = None
+        self,
+        template: PathPart,
+        *,
+        include_archived: bool = False,
+        limit: int | None = None,
+        offset: int | None = None,
+        after_id: PathPart | None = None,
     ) -> list[templates.TemplateVersion]:
         """List the versions of a template, oldest first."""
         return await self.request(
             list[templates.TemplateVersion],
             "list_template_versions",
             template,
-            query={"limit": limit, "offset": offset},
+            query={
+                "include_archived": include_archived or None,
+                "limit": limit,
+                "offset": offset,
+                "after_id": None if after_id is None else str(after_id),
+            },
         )
 
     async def get_template_version_by_name(
@@ -102,9 +120,64 @@ class AsyncTemplateCalls(AsyncCaller):
         """Get one version."""
         return await self.request(templates.TemplateVersion, "get_template_version", version)
 
-    async def cancel_template_version(self, version: PathPart) -> Response:
+    async def cancel_template_version(
+        self, version: PathPart, *, expect_status: JobStatus | None = None
+    ) -> Response:
         """Cancel the import of a version."""
-        return await self.request(Response, "cancel_template_version", version)
+        return await self.request(
+            Response, "cancel_template_version", version, query={"expect_status": expect_status}
+        )
+
+    async def list_template_examples(
+        self, organization: PathPart
+    ) -> list[templates.TemplateExample]:
+        """List the templates that come with the server."""
+        return await self.request(
+            list[templates.TemplateExample], "list_template_examples", organization
+        )
+
+    async def get_previous_template_version(
+        self, organization: PathPart, name: PathPart, version: PathPart
+    ) -> templates.TemplateVersion | None:
+        """Get the version that was made before this one; None when it is the first."""
+        reply = await self.exchange("get_previous_template_version", organization, name, version)
+        if reply.status == HTTPStatus.NO_CONTENT:
+            return None
+        return decoded(templates.TemplateVersion, reply, "get_previous_template_version", self.url)
+
+    async def update_template(
+        self, template: PathPart, request: templates.UpdateTemplateRequest
+    ) -> templates.Template:
+        """Change the settings of a template."""
+        return await self.request(templates.Template, "update_template", template, body=request)
+
+    async def delete_template(self, template: PathPart) -> Response:
+        """Delete a template that no workspace is of."""
+        return await self.request(Response, "delete_template", template)
+
+    async def archive_template_versions(
+        self, template: PathPart, request: templates.ArchiveVersionsRequest
+    ) -> templates.ArchiveVersionsResponse:
+        """Archive the versions of a template that nothing uses."""
+        return await self.request(
+            templates.ArchiveVersionsResponse, "archive_template_versions", template, body=request
+        )
+
+    async def update_template_version(
+        self, version: PathPart, request: templates.UpdateTemplateVersionRequest
+    ) -> templates.TemplateVersion:
+        """Give a version another name or message."""
+        return await self.request(
+            templates.TemplateVersion, "update_template_version", version, body=request
+        )
+
+    async def archive_template_version(self, version: PathPart) -> Response:
+        """Archive a version, so that nothing new is made of it."""
+        return await self.request(Response, "archive_template_version", version)
+
+    async def unarchive_template_version(self, version: PathPart) -> Response:
+        """Take a version out of the archive."""
+        return await self.request(Response, "unarchive_template_version", version)
 
     async def list_presets(self, version: PathPart) -> list[templates.Preset]:
         """List the presets of a version."""

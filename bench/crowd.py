@@ -1,0 +1,152 @@
+"""A database with many tasks, and a server of its own process on it that has no workers to disturb."""
+
+import asyncio
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from hashlib import md5
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import asyncpg
+
+from taskyard.control.keys import new_key
+from taskyard.daemon.postgres import EmbeddedPostgres
+from taskyard.db.identity import insert_api_key
+from taskyard.db.migrate import migrate
+from taskyard.db.pool import Database
+from taskyard.wire.enums import LoginType
+
+if TYPE_CHECKING:
+    from taskyard.db.pool import Connection
+
+SQL = Path(__file__).with_name("crowd.sql")
+
+OWN = 50
+"""Tasks of each owner: what somebody has who uses this every day for a month or two."""
+
+TASKS = 100_000
+"""Tasks of the whole site, when figures are to be kept."""
+
+FEW = 2_000
+"""Tasks of a quick run, which only shows that the benchmark works."""
+
+ANSWER_S = 60.0
+"""Seconds until an answer counts as lost."""
+
+
+class Line:
+    """One kept-alive connection that asks the same server again and again, with as little of its own as can be."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), ANSWER_S)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._head = f"Host: bench\r\nCoder-Session-Token: {token}\r\n\r\n"
+
+    def ask(self, path: str) -> None:
+        """Sends a GET."""
+        self._socket.sendall(f"GET {path} HTTP/1.1\r\n{self._head}".encode())
+
+    def answer(self) -> bytes:
+        """The body of the answer, which must be a 200 of known length. Raises RuntimeError for another."""
+        raw = bytearray()
+        while (end := raw.find(b"\r\n\r\n")) < 0:
+            raw += self._receive()
+        head = bytes(raw[:end]).lower()
+        if not head.startswith(b"http/1.1 200"):
+            raise RuntimeError(f"the server answered {bytes(raw).decode()}")
+        _, _, rest = head.partition(b"content-length:")
+        whole = end + 4 + int(rest.split(b"\r\n", 1)[0])
+        while len(raw) < whole:
+            raw += self._receive()
+        return bytes(raw[end + 4 :])
+
+    def get(self, path: str) -> bytes:
+        """The body of the answer to a GET."""
+        self.ask(path)
+        return self.answer()
+
+    def close(self) -> None:
+        """Hangs up."""
+        self._socket.close()
+
+    def _receive(self) -> bytes:
+        part = self._socket.recv(1 << 16)
+        if not part:
+            raise RuntimeError("the server hung up")
+        return part
+
+
+def identify(word: str) -> UUID:
+    """The id of a thing of the crowd, such as `task7`; owner `user7` is called `crowd-7`."""
+    return UUID(md5(word.encode(), usedforsecurity=False).hexdigest())
+
+
+async def seed(url: str, tasks: int) -> None:
+    """Puts this many tasks into an empty, migrated database; tasks is a multiple of OWN."""
+    conn = await asyncpg.connect(url)
+    try:
+        await conn.execute(SQL.read_text(encoding="utf-8").replace("{tasks}", str(tasks)))
+    finally:
+        await conn.close()
+
+
+async def add_key(conn: "Connection", user: str) -> str:
+    """A new token of a user of the crowd."""
+    now = datetime.now(UTC)
+    key, row = new_key(
+        identify(user),
+        login_type=LoginType.TOKEN,
+        token_name=f"t{now:%f}",
+        lifetime=timedelta(days=1),
+        now=now,
+    )
+    await insert_api_key(conn, row, now)
+    return key
+
+
+@contextmanager
+def crowded(tasks: int) -> Iterator[tuple[int, str, str]]:
+    """The port of a server with so many tasks, a token of its owner, and one of a member, who is user7."""
+    home = Path(tempfile.mkdtemp(prefix="taskyard-bench-"))
+    home.chmod(0o711)
+    try:
+        with asyncio.Runner() as runner:
+            postgres = EmbeddedPostgres(home / "postgres")
+            runner.run(postgres.start())
+            try:
+                owner, member = runner.run(_fill(postgres.url, tasks))
+                with _server(postgres.url) as port:
+                    yield port, owner, member
+            finally:
+                runner.run(postgres.stop())
+    finally:
+        shutil.rmtree(home)
+
+
+async def _fill(url: str, tasks: int) -> tuple[str, str]:
+    await migrate(url)
+    await seed(url, tasks)
+    database = Database(url, size=1)
+    await database.open()
+    async with database.connection() as conn:
+        await conn.execute("update users set roles = '{owner}' where id = $1", identify("user0"))
+        tokens = await add_key(conn, "user0"), await add_key(conn, "user7")
+    await database.close()
+    return tokens
+
+
+@contextmanager
+def _server(url: str) -> Iterator[int]:
+    argv = [sys.executable, "-m", "bench.served", url]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield int((process.stdout and process.stdout.readline()) or 0)
+        finally:
+            process.terminate()

@@ -1,0 +1,37 @@
+"""`taskyard organizations`: the groups; their commands are imported when they are called."""
+
+from typing import Final
+
+import click
+
+from taskyard.cli.lazy import LazyGroup
+
+COMMANDS: Final = {
+    "create": ("taskyard.cli.organization_edit:create", "Make an organization."),
+    "list": ("taskyard.cli.organization_edit:list_organizations", "List organizations."),
+    "show": ("taskyard.cli.organization_edit:show", "Show one organization."),
+    "members": ("taskyard.cli.organizations:members", "See and change who is in an organization."),
+}
+"""Every command of the group: where it is, and its line in the help."""
+
+MEMBER_COMMANDS: Final = {
+    "list": ("taskyard.cli.member_edit:list_members", "List members."),
+    "add": ("taskyard.cli.member_edit:add", "Put users into an organization."),
+    "remove": ("taskyard.cli.member_edit:remove", "Take users out of an organization."),
+    "roles": ("taskyard.cli.member_edit:roles", "Show or set the roles of a member."),
+}
+
+ALIASES: Final = {"ls": "list", "rm": "remove"}
+
+
+@click.command(cls=LazyGroup, table=COMMANDS, aliases={"ls": "list"})
+def organizations() -> None:
+    """See and make organizations: what users, templates and tasks belong to.
+
+    An organization is named by name or id; `default` is the default one.
+    """
+
+
+@click.command(cls=LazyGroup, table=MEMBER_COMMANDS, aliases=ALIASES)
+def members() -> None:
+    """See and change who is in an organization, and who administers it."""

@@ -1,0 +1,102 @@
+"""Commands for whoever has the machine: they work on the data of a server that runs, or that is stopped."""
+
+import asyncio
+import os
+import secrets
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+
+from taskyard.config import Role, Settings, load_settings
+from taskyard.control import operator
+from taskyard.control.services import Services
+from taskyard.daemon.complaints import exit_status
+from taskyard.daemon.database import open_database
+from taskyard.daemon.datadir import DataDir
+from taskyard.daemon.logs import configure_logs
+from taskyard.daemon.services import make_services
+from taskyard.errors import DataDirInUse, NotFound, StartupError, TaskyardError
+from taskyard.wire.identity import CreateFirstUserRequest
+
+PASSWORD_BYTES = 15
+"""Random bytes of a password that we make up: 20 characters, 120 bits."""
+
+NOWHERE = "taskyard.invalid"
+"""The domain of an email that nobody gave: one that never receives any."""
+
+
+def create_admin(
+    flags: Mapping[str, object],
+    config_file: Path | None,
+    *,
+    username: str,
+    email: str | None,
+    password: str | None,
+) -> int:
+    """Makes an owner; the exit status. A password of None is made up and printed, once."""
+    chosen = password or _made_up()
+    request = CreateFirstUserRequest(
+        username=username, email=email or f"{username}@{NOWHERE}", password=chosen
+    )
+
+    async def deed(services: Services) -> str:
+        await operator.create_admin(services, request, services.now())
+        return request.email
+
+    return _done(flags, config_file, deed, None if password else chosen)
+
+
+def reset_password(
+    flags: Mapping[str, object], config_file: Path | None, *, user: str, password: str | None
+) -> int:
+    """Gives a user a new password; the exit status. A password of None is made up and printed, once."""
+    chosen = password or _made_up()
+
+    async def deed(services: Services) -> str:
+        try:
+            found = await operator.reset_password(services, user, chosen, services.now())
+        except NotFound as error:
+            raise StartupError(f"there is no user {user!r}: give a username or an email") from error
+        return found.email
+
+    return _done(flags, config_file, deed, None if password else chosen)
+
+
+def _done(
+    flags: Mapping[str, object],
+    config_file: Path | None,
+    deed: Callable[[Services], Awaitable[str]],
+    shown: str | None,
+) -> int:
+    """Does it and prints how to sign in; the exit status."""
+
+    def work() -> None:
+        settings = load_settings(flags, os.environ, config_file)
+        configure_logs(msgspec.structs.replace(settings, log_level="error"))
+        email = asyncio.run(_with_services(settings, deed))
+        sys.stdout.write(f"email: {email}\n" + (f"password: {shown}\n" if shown else ""))
+
+    return exit_status(work, TaskyardError)
+
+
+async def _with_services(settings: Settings, deed: Callable[[Services], Awaitable[str]]) -> str:
+    """What the deed gives, done on the database of a server that runs, or on one started for the moment."""
+    with ExitStack() as stack:
+        path = Path(settings.data_dir)
+        try:
+            data = stack.enter_context(DataDir(path))
+        except DataDirInUse:
+            data = stack.enter_context(DataDir(path, attach=True))
+            # A worker finds the Postgres of the server running, and leaves it alone.
+            settings = msgspec.structs.replace(settings, roles=frozenset({Role.WORKER}))
+        else:
+            settings = msgspec.structs.replace(settings, roles=frozenset({Role.API}))
+        async with open_database(settings, data) as db:
+            return await deed(make_services(settings, data, db))
+
+
+def _made_up() -> str:
+    return secrets.token_urlsafe(PASSWORD_BYTES)

@@ -1,0 +1,76 @@
+"""Answers that are sent while they are made, so that the longest one takes no more memory than a short one."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+log = structlog.get_logger()
+
+PART_S = 30.0
+"""Seconds a client may take for one part: it holds what the next part is made from, such as a connection to Postgres."""
+
+WHOLE_S = 600.0
+"""Seconds a whole answer may take: ten minutes for the longest list over the slowest line worth serving."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The body of an answer, JSON in parts that come to an end."""
+
+    parts: AsyncGenerator[bytes, None]
+
+
+class Streamed(Response):
+    """A response of parts. Its headers leave with the first of them, so that an error before is still an answer.
+
+    Whoever is too slow is cut off in the middle, as is everybody when a part cannot be made: without the last chunk
+    no client takes the answer for a whole one.
+    """
+
+    def __init__(
+        self,
+        parts: AsyncGenerator[bytes, None],
+        status: int,
+        headers: dict[str, str],
+        media_type: str,
+        *,
+        part_s: float = PART_S,
+    ) -> None:
+        super().__init__(None, status, headers, media_type)
+        self._parts = parts
+        self._part_s = part_s
+        del self.headers["Content-Length"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends the parts, closes what makes them."""
+        request = Request(scope, receive)
+        try:
+            async with aclosing(self._parts) as parts, asyncio.timeout(WHOLE_S):
+                await self._send(parts, request, send)
+        except TimeoutError:
+            log.warning("response.cut", cause="the client read too slowly")
+
+    async def _send(self, parts: AsyncGenerator[bytes, None], request: Request, send: Send) -> None:
+        begun = False
+        async for part in parts:
+            if not begun:
+                await send(self._start())
+                begun = True
+            async with asyncio.timeout(self._part_s):
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            if await request.is_disconnected():
+                return
+        await send({"type": "http.response.body", "body": b""})
+
+    def _start(self) -> dict[str, object]:
+        return {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": self.raw_headers,
+        }

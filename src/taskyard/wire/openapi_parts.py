@@ -1,0 +1,153 @@
+"""What the OpenAPI document says that no route does: parameters of paths, tokens, groups, media types."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from taskyard.wire.openapi_document import Header, Info, Schema, SecurityScheme
+from taskyard.wire.routes import Auth
+
+TEXT: Final[Schema] = {"type": "string"}
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A parameter of a path: what may stand there, and of what form it must be."""
+
+    description: str
+    schema: Schema
+
+
+def _text(description: str) -> Segment:
+    return Segment(description, TEXT)
+
+
+def _uuid(description: str) -> Segment:
+    return Segment(description, {**TEXT, "format": "uuid"})
+
+
+SEGMENTS: Final[Mapping[str, Segment]] = MappingProxyType(
+    {
+        "agent": _uuid("The id of a workspace agent."),
+        "build": _uuid("The id of a build."),
+        "buildnumber": Segment("The number of a build.", {"type": "integer", "format": "int32"}),
+        "file": _uuid("The id of a stored file."),
+        "keyid": _text("The id of a key: what stands before its dash."),
+        "keyname": _text("The name of a token."),
+        "name": _text("The name of what the path leads to."),
+        "organization": _text("The id or the name of an organization, or `default`."),
+        "organizationname": _text("The name of an organization."),
+        "preset": _uuid("The id of a preset."),
+        "task": _text("The id or the name of a task."),
+        "template": _uuid("The id of a template."),
+        "user": _text("The id or the name of a user, or `me`."),
+        "version": _uuid("The id of a template version."),
+        "workspace": _uuid("The id of a workspace."),
+        "upload_task_log_snapshot.task": _uuid("The id of the agent's own task."),
+        "get_organization_template_version.version": _text("The name of a template version."),
+    }
+)
+"""Parameters of paths by their name, or by operation and name where one route differs."""
+
+SECURITY: Final[Mapping[Auth, list[str]]] = MappingProxyType(
+    {
+        Auth.NONE: [],
+        Auth.SESSION: ["sessionHeader", "sessionBearer", "sessionCookie"],
+        Auth.AGENT: ["agentToken"],
+    }
+)
+"""Ways to show who asks, each good by itself."""
+
+SCHEMES: Final = {
+    "sessionHeader": SecurityScheme(
+        type="apiKey",
+        place="header",
+        name="Coder-Session-Token",
+        description="An API key or the token of a session.",
+    ),
+    "sessionBearer": SecurityScheme(
+        type="http", scheme="bearer", description="The same token as a bearer token."
+    ),
+    "sessionCookie": SecurityScheme(
+        type="apiKey",
+        place="cookie",
+        name="coder_session_token",
+        description="The same token as a cookie; it counts before all others.",
+    ),
+    "agentToken": SecurityScheme(
+        type="apiKey",
+        place="header",
+        name="Coder-Session-Token",
+        description="The token of a workspace agent, a UUID; a bearer token will do as well.",
+    ),
+}
+
+INFO: Final = Info(
+    title="Taskyard",
+    version="2",
+    description=(
+        "The HTTP interface of a Taskyard server.\n\n"
+        "Bodies are JSON in UTF-8. A request may hold keys that are not listed, which are ignored, and its "
+        "keys match whatever their case; null says the same as an absent key. An answer holds the listed "
+        "keys and no others in this release; clients must not mind new ones. Times are RFC 3339 in UTC, "
+        "ids are UUIDs.\n\n"
+        "Each failed request is answered with a `Response` and the header `X-Taskyard-Reason`, one word "
+        "for programs. Every answer carries `X-Taskyard-Request-Id`, under which the server's log knows "
+        "the request, and `X-Coder-Build-Version`. Unknown paths are 404 and unknown methods 405, with "
+        "the same body. HEAD is answered wherever GET is."
+    ),
+)
+
+TAGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "meta": "What the server says of itself.",
+        "tasks": "A task is a prompt that a coding agent works on in a workspace of its own. Each path below `/api/v2/tasks` is also served below `/api/experimental/tasks`.",
+        "agents": "What runs in a workspace: read by its owner, written by the workspace itself with a token of its own.",
+        "authentication": "The first user, signing in and signing out.",
+        "users": "People and service accounts, and what they may do.",
+        "keys": "Keys of sessions, and tokens with names and lifetimes.",
+        "organizations": "Who belongs together, and what its members may do.",
+        "files": "Archives of templates, as they were uploaded.",
+        "templates": "What tasks and workspaces are made from.",
+        "template versions": "What a template was at one time, and the import that read it.",
+        "workspaces": "Where coding agents run.",
+        "builds": "Each start, stop and deletion of a workspace, with its log.",
+    }
+)
+"""What each group of operations is about."""
+
+ARCHIVES: Final = ("application/x-tar", "application/zip")
+
+MEDIA: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "health": ("text/plain",),
+        "get_api_docs": ("text/html",),
+        "get_build_state": ("application/octet-stream",),
+        "get_file": ARCHIVES,
+        "upload_file": ARCHIVES,
+    }
+)
+"""Media types of bodies that are bytes as they are, by operation; others are of no type of ours."""
+
+PLAIN_TOO: Final = frozenset({"get_workspace_build_logs", "get_template_version_logs"})
+"""Operations that answer with plain text where the query asks for it."""
+
+SUCCESS_HEADERS: Final[Mapping[str, dict[str, Header]]] = MappingProxyType(
+    {
+        "list_tasks": {
+            "X-Taskyard-Next-Page": Header(
+                "The page_token of the next page; absent on the last one.", TEXT
+            )
+        },
+    }
+)
+"""Headers of a good answer that a client goes on by, by operation."""
+
+OTHER_SUCCESS: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
+    {
+        "get_previous_template_version": (204, "It is the first one."),
+        "upload_file": (200, "The same bytes were stored before."),
+    }
+)
+"""A second good status, by operation, with the body of the first unless it is 204. Source: U9."""

@@ -1,0 +1,163 @@
+"""A server that clients share: its first user made by the CLI, its templates, and people to act as."""
+
+import io
+import tarfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from taskyard.sdk.local import LocalServer
+from tests.clients.go_cli import CLI, FirstUser
+from tests.clients.go_sdk import SDKError
+from tests.clients.strict import Json
+from tests.system.kit import agents_of, until
+
+PASSWORD = "a throw-away password"
+
+FIRST = FirstUser("ada", "ada@example.com", PASSWORD, "Ada of the tests", trial=True)
+
+SIZED = """
+[template]
+display_name = "Sized"
+description = "Runs each message in bash, in one of two sizes."
+
+[task]
+app = "agent"
+
+[agent]
+type = "shell"
+
+[scripts]
+start = "start.sh"
+stop = "stop.sh"
+
+[[parameter]]
+name = "size"
+type = "number"
+default = 1
+mutable = true
+
+[[preset]]
+name = "Small"
+parameters = { size = 1 }
+
+[[preset]]
+name = "Large"
+default = true
+parameters = { size = 9 }
+"""
+"""A template with presets, of which the second is the default."""
+
+FILES = {
+    "taskyard.toml": SIZED,
+    "start.sh": "echo getting ready\nrm -f wait\n",
+    "stop.sh": "for i in $(seq 20); do test -e wait || exit 0; sleep 0.05; done\n",
+}
+"""All of it: its start says something, its stop takes a second longer while a file `wait` is there."""
+
+
+def tar_of(files: Mapping[str, str]) -> bytes:
+    """An archive of these texts."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path, text in files.items():
+            info = tarfile.TarInfo(path)
+            info.size = len(text.encode())
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+class Served:
+    """The server, and what was sent to make its first user."""
+
+    def __init__(self, server: LocalServer) -> None:
+        self.server = server
+        self.url = server.url
+        cli = CLI(server.url)
+        self.first_user = cli.login_first(FIRST)
+        self.first_login = cli.script
+        self.token = cli.token_create("all tests", 10**9 * 3600)
+        self.sized = cli.template_push("sized", tar_of(FILES))
+        until("the starter templates", lambda: self._has_starters(cli) or None)
+
+    @staticmethod
+    def _has_starters(cli: CLI) -> bool:
+        names = {one["name"] for one in cli.templates("has-ai-task:true")}
+        return {"shell", "custom"} <= names
+
+    def cli(self, token: str | None = None) -> CLI:
+        """The command line of the first user, or of whose token it is."""
+        return CLI(self.url, self.token if token is None else token)
+
+    def member(self, name: str, **more: Json) -> CLI:
+        """The command line of a new member."""
+        organization = self.cli().organization()["id"]
+        body = {
+            "username": name,
+            "email": f"{name}@example.com",
+            "password": PASSWORD,
+            "organization_ids": [organization],
+            **more,
+        }
+        self.cli().ask("POST", "/api/v2/users", 201, {}, body=body)
+        cli = CLI(self.url)
+        cli.login_password(body["email"], PASSWORD)
+        return cli
+
+    def task(self, text: str, *, name: str = "", template: str = "shell", **how: str) -> Json:
+        """A new task of the first user."""
+        return self.cli().task_create(text, name=name, template=template, **how)
+
+    def when(self, task_id: str, what: str, look: Callable[[Json], bool]) -> Json:
+        """The task, once it is so."""
+        cli = self.cli()
+
+        def seen() -> Json:
+            task = cli.task_by_id(task_id)
+            return task if look(task) else None
+
+        return until(what, seen)
+
+    def idle(self, task_id: str) -> Json:
+        """The task, once it is active and its coding agent waits."""
+        return self.when(
+            task_id,
+            "an idle task",
+            lambda task: (
+                task["status"] == "active" and (task["current_state"] or {}).get("state") == "idle"
+            ),
+        )
+
+    def paused(self, task_id: str) -> Json:
+        """The task, paused by whoever wants it paused here."""
+        cli = self.cli()
+        cli.watch_build(cli.pause("me", task_id)["id"])
+        return cli.task_by_id(task_id)
+
+    def agent_token(self, workspace_id: str) -> str:
+        """The token that the agent of a running workspace has, looked up where only this machine's owner can."""
+        name = b"TASKYARD_AGENT_TOKEN="
+        folder = self.server.data_dir / "workspaces" / workspace_id
+        for pid in agents_of(folder, "taskyard_agent"):
+            environment = (Path("/proc") / str(pid) / "environ").read_bytes().split(b"\0")
+            for entry in environment:
+                if entry.startswith(name):
+                    return entry.removeprefix(name).decode()
+        raise AssertionError(f"no agent runs in workspace {workspace_id}")
+
+    def tidy(self) -> None:
+        """Deletes every task and workspace, whoever made it."""
+        cli = self.cli()
+
+        def none_left() -> bool | None:
+            tasks, workspaces = cli.task_list(everybody=True), cli.workspaces("")
+            for task in tasks:
+                with suppress(SDKError):  # a build is at work: asked again
+                    cli.delete_task("me", task["id"])
+            for workspace in workspaces if not tasks else []:
+                target = f"/api/v2/workspaces/{workspace['id']}/builds"
+                with suppress(SDKError):
+                    cli.ask("POST", target, 201, None, body={"transition": "delete"})
+            return None if tasks or workspaces else True
+
+        until("nothing to be left", none_left)

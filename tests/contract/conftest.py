@@ -1,0 +1,5 @@
+"""The server of tests/api serves these tests too."""
+
+from tests.api.conftest import api
+
+__all__ = ["api"]
