@@ -24,10 +24,10 @@ NAMED = re.compile(r"\bdef test_((?:[TUSCAND]\d+b?_)+)|\"([TUSCAND]\d+b?)_\w+\""
 """A test, or a case of one, that is named by statements."""
 
 BRIDGE = "AND"
-"""Letters of the statements about the server in a workspace, which tests/agents shows mostly together."""
+"""Letters of the statements about the server in a workspace, of which only some have tests of their own so far."""
 
 WORKS = "works"
-TOGETHER = "shown together"
+UNSHOWN = "not shown yet"
 
 HEAD = """\
 # Compatibility
@@ -38,7 +38,7 @@ fails in CI when a route that stands here as working gave no success in any test
 
 - **works**: as the contract says, shown by tests.
 - **differs on purpose**, **left out**: with the reason, and what a client sees.
-- **shown together**: the tests of its area pass; none is named by the statement.
+- **not shown yet**: no test is named by the statement, built or not.
 """
 
 
@@ -179,8 +179,10 @@ def stated(of: Iterable[Statement]) -> str:
     rows = []
     for statement in of:
         files = tests.get(statement.id, ())
-        state = WORKS if files else TOGETHER
-        held = ", ".join(f"`{file.removeprefix('tests/')}`" for file in files) or "`agents/`"
+        state = WORKS if files else UNSHOWN
+        held = (
+            ", ".join(f"`{file.removeprefix('tests/')}`" for file in files) or "no test of its own"
+        )
         rows.append((statement.id, statement.text, state, held))
     return table(("Number", "Statement", "State", "Held by tests/"), rows)
 

@@ -16,14 +16,14 @@ display_name = "Plain"
 """A template that runs no tasks."""
 
 
-async def create(api: Api, *, by: Person | None = None, user: str = "me", **body: object) -> Json:
+async def create(api: Api, body: Json, *, by: Person | None = None, user: str = "me") -> Json:
     """The answer to a request for a workspace."""
     return await api.post(f"/api/v2/users/{user}/workspaces", body, by=by)
 
 
 async def make(api: Api, name: str = "one", **body: object) -> Json:
     """A new workspace of the owner, seen as one of a task is by the helpers."""
-    made = await create(api, name=name, **body)
+    made = await create(api, {"name": name, **body})
     assert made.status_code == 201, made.text
     return {**made.json(), "workspace_id": made.json()["id"]}
 
@@ -68,9 +68,9 @@ async def test_a_workspace_of_a_version_with_values(api: Api) -> None:
     assert {"name": "mood", "value": "wild"} in (await api.get(path)).json()
     assert made["automatic_updates"] == "always"
     body = {"name": "two", "template_version_id": str(template.version_id)}
-    wrong = await create(api, **body, template_version_preset_id=UNKNOWN)
+    wrong = await create(api, {**body, "template_version_preset_id": UNKNOWN})
     assert reason(wrong) == (400, "preset_not_found")
-    wrong = await create(api, **body, rich_parameter_values=[{"name": "x", "value": "y"}])
+    wrong = await create(api, {**body, "rich_parameter_values": [{"name": "x", "value": "y"}]})
     assert reason(wrong) == (400, "invalid_parameters")
 
 
@@ -96,7 +96,7 @@ async def test_fields_of_a_new_workspace(api: Api) -> None:
             {"automatic_updates", "autostart_schedule"},
         ),
     ):
-        refused = await create(api, **body)
+        refused = await create(api, body)
         assert (refused.status_code, fields(refused)) == (400, wanted)
 
 
@@ -104,28 +104,28 @@ async def test_refusals_of_a_new_workspace(api: Api) -> None:
     """The same refusals as for tasks: version, rights, template, name, import."""
     template, ada = await api.template(), await api.person("ada")
     body = {"name": "one", "template_version_id": str(template.version_id)}
-    unknown = await create(api, **{**body, "template_version_id": UNKNOWN})
+    unknown = await create(api, {**body, "template_version_id": UNKNOWN})
     assert reason(unknown) == (400, "template_version_not_found")
-    unknown = await create(api, name="one", template_id=UNKNOWN)
+    unknown = await create(api, {"name": "one", "template_id": UNKNOWN})
     assert reason(unknown) == (400, "template_version_not_found")
-    assert (await create(api, by=ada, user="boss", **body)).status_code == 404
+    assert (await create(api, body, by=ada, user="boss")).status_code == 404
     admin = await api.person("uma", "user-admin")
-    assert reason(await create(api, by=admin, user="ada", **body)) == (403, "forbidden")
-    assert (await create(api, user="ada", **body)).status_code == 201
-    assert (await create(api, **body)).status_code == 201
-    taken = await create(api, **{**body, "name": "ONE"})
+    assert reason(await create(api, body, by=admin, user="ada")) == (403, "forbidden")
+    assert (await create(api, body, user="ada")).status_code == 201
+    assert (await create(api, body)).status_code == 201
+    taken = await create(api, {**body, "name": "ONE"})
     assert (*reason(taken), fields(taken)) == (409, "workspace_name_taken", {"name"})
     version = str(await api.version(template))
     await api.execute(
         "update provisioner_jobs set completed_at = null where template_version_id::text = $1",
         version,
     )
-    importing = await create(api, name="two", template_version_id=version)
+    importing = await create(api, {"name": "two", "template_version_id": version})
     assert reason(importing) == (406, "template_version_importing")
     await api.execute("update templates set deprecation_message = 'old'")
-    assert reason(await create(api, **{**body, "name": "two"})) == (400, "template_deprecated")
+    assert reason(await create(api, {**body, "name": "two"})) == (400, "template_deprecated")
     await api.execute("update templates set deleted = true")
-    assert reason(await create(api, **{**body, "name": "two"})) == (404, "template_deleted")
+    assert reason(await create(api, {**body, "name": "two"})) == (404, "template_deleted")
 
 
 async def test_a_workspace_for_a_member(api: Api) -> None:
@@ -147,7 +147,7 @@ async def test_templates_rule_over_time(api: Api) -> None:
         "update templates set allow_user_autostop = false, allow_user_autostart = false"
     )
     body = {"name": "two", "template_id": str(template.id)}
-    refused = await create(api, **body, ttl_ms=3_600_000, autostart_schedule="0 9 * * *")
+    refused = await create(api, {**body, "ttl_ms": 3_600_000, "autostart_schedule": "0 9 * * *"})
     assert fields(refused) == {"ttl_ms", "autostart_schedule"}
     path = f"/api/v2/workspaces/{made['id']}/ttl"
     refused = await api.call("PUT", path, {"ttl_ms": 3_600_000})
@@ -291,7 +291,7 @@ async def test_builds_move_the_workspace(api: Api) -> None:
 
     async def moved() -> str:
         await api.execute("update workspaces set updated_at = updated_at - interval '1 hour'")
-        return (await api.fresh(task))["updated_at"]
+        return str((await api.fresh(task))["updated_at"])
 
     before = await moved()
     await api.succeed(task["workspace_id"])
@@ -328,7 +328,7 @@ async def test_timings_state_and_ports(api: Api) -> None:
     task = await api.task(await api.template())
     build_id = (await newest(api, task))["id"]
     path = f"/api/v2/workspacebuilds/{build_id}"
-    empty = {
+    empty: Json = {
         "provisioner_timings": [],
         "agent_script_timings": [],
         "agent_connection_timings": [],

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import connect
 
 from taskyard.config import Settings
 from taskyard.daemon.listen import listen_tcp
@@ -123,7 +124,7 @@ async def test_somebody_says_so(pair: tuple[Path, Path]) -> None:
 
 @pytest.mark.anyio
 async def test_a_listener_speaks_it(pair: tuple[Path, Path]) -> None:
-    """Requests over TLS are answered by the same guarded listener."""
+    """Requests and WebSockets over TLS are answered by the same guarded listener."""
     sock = listen_tcp("127.0.0.1", 0)
     async with listening(sock, Certificate(*pair).context):
         port = sock.getsockname()[1]
@@ -132,3 +133,5 @@ async def test_a_listener_speaks_it(pair: tuple[Path, Path]) -> None:
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert b"200 OK" in await reader.read()
         writer.close()
+        async with connect(f"wss://localhost:{port}/ws", ssl=client, proxy=None) as socket:
+            await (await socket.ping())

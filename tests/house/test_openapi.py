@@ -1,8 +1,10 @@
 """That the OpenAPI document is what the table of routes makes, sound, and shown as a page that runs nothing."""
 
+import hashlib
 import inspect
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from functools import cache
 from html.parser import HTMLParser
@@ -292,3 +294,6 @@ def test_the_page_runs_nothing(page: Page) -> None:
     policy = docs_page.HEADERS["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy
+    style = docs_page.page().decode().partition("<style>")[2].partition("</style>")[0]
+    digest = b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in policy

@@ -40,9 +40,9 @@ async def set_ttl(
                 "The template decides how long its workspaces run.",
                 "Ask an administrator of the template.",
             )
+        await db.set_ttl(conn, workspace.id, ttl_ms or None, now)
         if not ttl_ms:
             await builds.set_deadline(conn, workspace.build_id, None, now)
-        await db.set_ttl(conn, workspace.id, ttl_ms or None, now)
         await record(conn, actor, _changed(workspace, "ttl_ms", workspace.ttl_ms, ttl_ms), now)
         await ring(conn, WORKSPACES, str(workspace.id))
 

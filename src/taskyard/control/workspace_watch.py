@@ -1,7 +1,7 @@
 """One workspace, looked at again whenever it has changed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from uuid import UUID
 
@@ -25,7 +25,7 @@ PING_S = 15.0
 
 async def watch_workspace(
     services: Services, who: Who, workspace_id: UUID, *, ping_s: float = PING_S
-) -> AsyncIterator[Workspace | None]:
+) -> AsyncGenerator[Workspace | None, None]:
     """The workspace now and after each change, None between as a sign of life, which also comes first.
 
     Ends once the workspace is deleted. Raises what who raises, NotFound, also when the actor may no longer see

@@ -251,8 +251,8 @@ async def insert_app_status_as_system(
 
     Work, and its end, push the deadline and count as use of the workspace. Source: T161.
     """
-    await _PUSH_DEADLINE.execute(conn, workspace_id=app.workspace_id, state=state, now=now)
     await _USE.execute(conn, workspace_id=app.workspace_id, state=state, now=now)
+    await _PUSH_DEADLINE.execute(conn, workspace_id=app.workspace_id, state=state, now=now)
     await _INSERT_STATUS.execute(
         conn,
         id=uuid4(),

@@ -350,8 +350,9 @@ async def list_job_logs(conn: "Connection", job_id: UUID, after: int) -> list[Jo
 async def _over(conn: "Connection", row: FinishedRow, now: datetime) -> None:
     """What follows from a job's end: its build is settled, and who waits for either is woken."""
     if row.workspace_id is not None:
-        await _SETTLE.execute(conn, job_id=row.id, now=now)
+        # The workspace before its build, as everywhere: else two transactions may wait for each other.
         await _TOUCH.execute(conn, job_id=row.id, now=now)
+        await _SETTLE.execute(conn, job_id=row.id, now=now)
     await ring(conn, JOBS, str(row.id))
     await ring_changed(conn, row.workspace_id, row.workspace_build_id)
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from taskyard.server.docs_schema import properties, type_of
+from taskyard.server.docs_schema import note_of, properties, type_of
 from taskyard.wire.openapi_document import Document, MediaType, Operation, Parameter, Schema
 
 _ALIAS: Final = re.compile(r"_alias$")
@@ -144,7 +144,7 @@ def _parameters(parameters: Iterable[Parameter]) -> str:
             f"<code>{escape(p.name)}</code>",
             f"{p.place}{', required' if p.required and p.place != 'path' else ''}",
             type_of(p.schema),
-            _inline(p.description or str(p.schema.get("description", ""))),
+            _inline(p.description) or note_of(p.schema),
         )
         for p in parameters
     ]
@@ -222,7 +222,7 @@ def _schema(name: str, schema: Schema) -> str:
     )
 
 
-def _table(title: str, heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(title: str, heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A table under its title; nothing when it has no rows. A last column that is empty is left out."""
     if not rows:
         return ""

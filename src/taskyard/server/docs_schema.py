@@ -31,7 +31,7 @@ def properties(schema: Schema) -> list[Property]:
     if not isinstance(found, dict):
         return []
     return [
-        Property(name, type_of(part), name in names, _note(part)) for name, part in found.items()
+        Property(name, type_of(part), name in names, note_of(part)) for name, part in found.items()
     ]
 
 
@@ -58,7 +58,7 @@ def type_of(schema: object) -> str:
     return words
 
 
-def _note(schema: object) -> str:
+def note_of(schema: object) -> str:
     """Default and limits of a value, where they say something."""
     if not isinstance(schema, dict):
         return ""

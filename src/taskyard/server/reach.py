@@ -52,6 +52,8 @@ class Reach:
         """Whether the other end of a connection, null for a Unix socket, is a proxy of ours."""
         if peer is None:
             return self.unix_proxies
+        if not self.proxies:
+            return False
         address = as_address(peer)
         return address is not None and self._is_proxy(address)
 
