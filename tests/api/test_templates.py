@@ -237,7 +237,7 @@ async def test_bad_pages_of_versions_are_refused(api: Api) -> None:
     }
     for query, field in expected.items():
         response = await api.get(f"{path}?{query}")
-        assert (reason(response), fields(response)) == ((400, "invalid"), {field}), query
+        assert (reason(response), fields(response)) == ((400, "invalid_query"), {field}), query
 
 
 async def test_a_version_is_promoted(api: Api) -> None:

@@ -2,9 +2,11 @@
 
 import pytest
 
+from tests.clients import shapes
 from tests.clients.go_cli import CLI
 from tests.clients.go_sdk import NIL_UUID, SDK, SDKError
 from tests.clients.served import Served
+from tests.clients.strict import string
 
 pytestmark = pytest.mark.client("Go SDK")
 
@@ -75,3 +77,12 @@ def test_errors_say_what_is_wrong(cli: CLI, served: Served) -> None:
         SDK(served.url).tasks()
     assert [e.value.status for e in (absent, unnamed, stranger)] == [404, 400, 401]
     assert "detail" in stranger.value.body
+
+
+def test_what_programs_read_once(served: Served) -> None:
+    """The list of experiments is a list, and an organization is found among one's own by its name."""
+    sdk = SDK(served.url, served.token)
+    assert isinstance(sdk.ask("GET", "/api/v2/experiments", 200, [string]), list)
+    mine = sdk.organizations()[0]
+    target = f"/api/v2/users/me/organizations/{mine['name']}"
+    assert sdk.ask("GET", target, 200, shapes.ORGANIZATION) == mine

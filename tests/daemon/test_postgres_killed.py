@@ -282,8 +282,8 @@ async def test_the_systems_postgres_serves_too(
 ) -> None:
     """Programs of the oldest version that we support make and run a database as well."""
     programs = Path("/usr/lib/postgresql/15/bin")
-    if not (programs / "initdb").exists():
-        pytest.skip("no Postgres 15 here; .ci/run installs it")
+    if not (programs / "initdb").exists() and "CI" not in os.environ:
+        pytest.skip("no Postgres 15 here; to have it: apt-get install postgresql-15")
     monkeypatch.setenv("TASKYARD_PG_BIN", str(programs))
     postgres = EmbeddedPostgres(open_folder / "pg", durable=False)
     await postgres.start()

@@ -4,6 +4,7 @@ All of it is work for a thread: an archive may be 100 MiB. Nothing here touches 
 """
 
 import io
+import re
 import stat
 import tarfile
 import zipfile
@@ -21,6 +22,30 @@ MAX_TEMPLATE_BYTES = 64 * 1024 * 1024
 
 MAX_ENTRIES = 10_000
 """Entries of an archive at most: a template is read by people, and each entry costs memory."""
+
+MAX_NAME_CHARS = 1024
+"""Longest path in an archive: time is spent on each folder on the way."""
+
+MAX_PART_BYTES = 255
+"""Longest part of a path that Linux has room for."""
+
+MAX_EXTRA_BYTES = 4 * 1024 * 1024
+"""All that a tar may say about its entries in headers of its own: usual are 200 bytes an entry."""
+
+_EXTRAS = frozenset(
+    {
+        tarfile.XHDTYPE,
+        tarfile.XGLTYPE,
+        tarfile.SOLARIS_XHDTYPE,
+        tarfile.GNUTYPE_LONGNAME,
+        tarfile.GNUTYPE_LONGLINK,
+    }
+)
+"""Types of such headers."""
+
+_MANY_DIGITS = re.compile(rb"[0-9]{41}")
+"""No time, size or position has so many. For each digit, tarfile looks at all that follow it without a break,
+and nothing else is done by this process in the meantime: without a bound for hours."""
 
 EXECUTABLE, PLAIN = 0o755, 0o644
 """The two modes that files of an archive of ours have."""
@@ -60,6 +85,49 @@ class Archive:
     folder: str
 
 
+class _Entry(tarfile.TarInfo):
+    """An entry of an uploaded tar, its headers looked at before tarfile makes anything of them."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> "_Entry":
+        """The next entry; raises ArchiveInvalid, HeaderError."""
+        assert isinstance(tarfile, _Tar)
+        tarfile.check_header()
+        return super().fromtarfile(tarfile)
+
+
+class _Tar(tarfile.TarFile):
+    """An uploaded tar."""
+
+    tarinfo = _Entry
+
+    def __init__(self, data: bytes) -> None:
+        self._source = io.BytesIO(data)
+        self._extra_bytes = 0
+        super().__init__(fileobj=self._source, mode="r")
+
+    def check_header(self) -> None:
+        """Nothing for a header that can be read in little time; raises ArchiveInvalid, HeaderError."""
+        start = self._source.tell()
+        block = self._source.read(tarfile.BLOCKSIZE)
+        if block.strip(b"\0"):
+            header = tarfile.TarInfo.frombuf(block, self.encoding or "utf-8", self.errors or "")
+            if header.size < 0:
+                raise ArchiveInvalid("An entry of the archive has a size below 0.")
+            if header.type in _EXTRAS:
+                self._check_extra(header.size)
+        self._source.seek(start)
+
+    def _check_extra(self, size: int) -> None:
+        self._extra_bytes += size
+        if self._extra_bytes > MAX_EXTRA_BYTES:
+            raise ArchiveInvalid(
+                f"The archive says more about its entries than the {MAX_EXTRA_BYTES} bytes that are read."
+            )
+        if _MANY_DIGITS.search(self._source.read(size)):
+            raise ArchiveInvalid("An extended header of the archive has a number that is too long.")
+
+
 def read_archive(data: bytes) -> Archive:
     """The files of a tar, by name; a single folder around everything is taken away.
 
@@ -68,7 +136,7 @@ def read_archive(data: bytes) -> Archive:
     if data.startswith(_GZIP):
         raise ArchiveInvalid("The archive is compressed; upload a plain tar, or a zip.")
     try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
+        with _Tar(data) as tar:
             files = {file.name: file for file in _files(tar)}
     except _TAR_TROUBLE as error:
         raise ArchiveInvalid(f"The archive is not a tar that can be read: {error}.") from error
@@ -110,7 +178,7 @@ def tar_to_zip(data: bytes) -> bytes:
     buffer = io.BytesIO()
     try:
         with (
-            tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar,
+            _Tar(data) as tar,
             zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive,
         ):
             for file in _files(tar):
@@ -149,11 +217,19 @@ def _files(tar: tarfile.TarFile) -> Iterator[File]:
 
 def _name(raw: str) -> str:
     """The path from the top without `.` parts; raises ArchiveInvalid for one that leads elsewhere."""
+    if len(raw) > MAX_NAME_CHARS:
+        raise ArchiveInvalid(
+            f'The name "{raw[:80]}…" has more than {MAX_NAME_CHARS} characters; use a shorter one.'
+        )
     parts = [part for part in raw.split("/") if part not in {"", "."}]
     if raw.startswith("/") or ".." in parts:
         raise ArchiveInvalid(f'"{raw}" leads out of the template; use paths from its top.')
     if not raw.isprintable():
         raise ArchiveInvalid(f"The name {raw!r} is not UTF-8 text without control characters.")
+    if any(len(part.encode()) > MAX_PART_BYTES for part in parts):
+        raise ArchiveInvalid(
+            f'The name "{raw[:80]}…" has a part of more than {MAX_PART_BYTES} bytes; use a shorter one.'
+        )
     return "/".join(parts)
 
 

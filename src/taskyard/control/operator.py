@@ -49,12 +49,13 @@ async def reset_password(services: Services, name: str, password: str, now: date
     check_password(password, username=found.username, email=found.email)
     password_hash = await hash_password(password)
     async with services.db.transaction() as conn:
+        # Keys before their user, which is how a request writes down that it was made.
+        await users_db.delete_sessions_of(conn, found.id, kept="")
         before = await users_db.lock_user_as_system(conn, found.id)
         if before is None:
             raise NotFound("the user was deleted meanwhile")
         after = replace(before, password_hash=password_hash, status=UserStatus.ACTIVE)
         await users_db.update_user(conn, after, now)
-        await users_db.delete_sessions_of(conn, found.id, kept="")
         changes = {"password": {"old": "(hidden)", "new": "(hidden)"}}
         deed = identity_audit.of_user(AuditAction.WRITE, after, changes)
         await record(conn, None, deed, now)

@@ -10,6 +10,7 @@ from taskyard.control.actors import Actor
 from taskyard.control.audit import record
 from taskyard.control.roles import check_grants, read_roles
 from taskyard.control.services import Services
+from taskyard.control.user_fields import UNREADABLE
 from taskyard.control.user_search import page_of, user_filter
 from taskyard.control.viewers import viewer_for
 from taskyard.db import identity as identity_db
@@ -188,6 +189,11 @@ def _check_organization(request: wire.CreateOrganizationRequest) -> None:
         (field, f"use at most {MAX_DESCRIPTION} characters")
         for field in ("description", "icon")
         if len(getattr(request, field)) > MAX_DESCRIPTION
+    ]
+    violations += [
+        (field, "use characters that can be seen, all on one line")
+        for field in ("display_name", "description", "icon")
+        if UNREADABLE.search(getattr(request, field))
     ]
     if violations:
         raise Invalid("A field is not valid.", violations)

@@ -2,6 +2,7 @@
 
 import hashlib
 import ipaddress
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -32,11 +33,14 @@ WINDOW = timedelta(minutes=5)
 """Tries are counted from one multiple of this to the next: as long as a person will wait who mistyped too often."""
 
 MAX_PER_ACCOUNT = 10
-"""Tries in a window for one address of an account, anybody's or nobody's: 3,000 guesses a day, where a weak password
-that our rules take has some millions before it."""
+"""Tries in a window from one network address at one account, anybody's or nobody's: 3,000 guesses a day, where a weak
+password that our rules take has some millions before it."""
 
 MAX_PER_NETWORK = 100
 """Tries in a window from one network address: an office behind one address mistypes less, a guesser wants more."""
+
+MAX_ANYWHERE = 120
+"""Tries in a window at one account from everywhere: more than one network has, so that nobody alone keeps others out."""
 
 MAX_NAME_TOLD = 254
 """Characters of a name that was tried which the audit keeps: those of the longest address."""
@@ -53,7 +57,7 @@ async def login(
     tries = subjects(request.email, origin)
     await count_tries(services, tries, now)
     async with services.db.connection() as conn:
-        user = await db.get_user_by_email_as_system(conn, request.email)
+        user = await db.get_user_by_email_as_system(conn, _address(request.email))
     try:
         matches = await password_matches(user.password_hash if user else None, request.password)
     except LoginsBusy:
@@ -67,6 +71,9 @@ async def login(
     text, key = new_session(user.id, now)
     async with services.db.transaction() as conn:
         await forgive_tries(conn, tries, now)
+        again = await db.get_user_as_system(conn, user.id)
+        if again is None or again.password_hash != user.password_hash:
+            raise LoginRefused  # changed while it was looked at; whoever changed it has ended all sessions
         await db.insert_api_key(conn, key, now)
         await record_sign_in(conn, (user.id, user.username, origin), now, succeeded=True)
     return text
@@ -91,24 +98,32 @@ def new_session(user_id: UUID, now: datetime) -> tuple[str, db.ApiKeyRow]:
     )
 
 
-def subjects(email: str, origin: Origin) -> list[str]:
-    """What tries are counted for: the account that is named, whether or not it is there, and where they come from.
+def subjects(email: str, origin: Origin) -> dict[str, int]:
+    """What tries are counted for, each with how many it has: the account that is named, and where they come from.
 
-    Of an IPv6 address it is the first half, since whoever has one has all that begin so.
+    The account counts whether or not it is there. Of an IPv6 address it is the first half that counts, since
+    whoever has one has all that begin so.
     """
-    account = hashlib.sha256(email.strip().lower().encode(errors="replace")).hexdigest()
-    return [
-        f"account {account}",
-        *([] if origin.ip is None else [f"network {_network(origin.ip)}"]),
-    ]
+    account = hashlib.sha256(_address(email).encode(errors="replace")).hexdigest()
+    network = None if origin.ip is None else _network(origin.ip)
+    # Everybody counts in this order, so that nobody waits for whoever waits for them.
+    counted = {
+        f"account {account} from {network or 'here'}": MAX_PER_ACCOUNT,
+        f"account {account}": MAX_ANYWHERE,
+    }
+    return counted if network is None else counted | {f"network {network}": MAX_PER_NETWORK}
 
 
-async def count_tries(services: Services, tries: list[str], now: datetime) -> None:
+def _address(email: str) -> str:
+    """An email address as tries are counted and accounts are found by it: one spelling for both."""
+    return email.strip().lower()
+
+
+async def count_tries(services: Services, tries: Mapping[str, int], now: datetime) -> None:
     """Counts one try for each subject; raises LoginLimited, for all until the window ends, where it is one too many."""
     start = window_start(now)
     async with services.db.transaction() as conn:
-        for subject in tries:
-            limit = MAX_PER_ACCOUNT if subject.startswith("account ") else MAX_PER_NETWORK
+        for subject, limit in tries.items():
             attempts = await users_db.count_login_attempt_as_system(conn, subject, start)
             if attempts > limit:
                 left = start + WINDOW - now
@@ -117,13 +132,13 @@ async def count_tries(services: Services, tries: list[str], now: datetime) -> No
                 await users_db.sweep_login_attempts_as_system(conn, start)
 
 
-async def forgive_tries(conn: "Connection", tries: list[str], now: datetime) -> None:
+async def forgive_tries(conn: "Connection", tries: Iterable[str], now: datetime) -> None:
     """Takes back one try of each subject: it was no guess."""
     for subject in tries:
         await users_db.forgive_login_attempt_as_system(conn, subject, window_start(now))
 
 
-async def _forgive(services: Services, tries: list[str], now: datetime) -> None:
+async def _forgive(services: Services, tries: Iterable[str], now: datetime) -> None:
     async with services.db.transaction() as conn:
         await forgive_tries(conn, tries, now)
 

@@ -1,8 +1,7 @@
 """The list of tasks: its query, and pages for those who ask for them."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from taskyard.control.actors import Actor
+from taskyard.control.actors import Actor, Who
 from taskyard.control.services import Services
 from taskyard.control.tasks_view import task_view
 from taskyard.control.viewers import may_read_user
@@ -19,16 +18,13 @@ from taskyard.db import tasks as db
 from taskyard.errors import QueryInvalid
 from taskyard.lifecycle.search import explain, parse_query
 from taskyard.wire.enums import TaskStatus
-from taskyard.wire.tasks import Task
+from taskyard.wire.tasks import ListTasksQuery, Task
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
 
 KEYS = ("owner", "organization", "status")
 """What a search for tasks may name. Source: tasks-api 8.1."""
-
-MAX_PAGE = 1000
-"""Tasks of one page at most; without a page size all come at once."""
 
 BATCH = 250
 """Tasks that are in memory at once: some 300 kB with usual inputs. A list that has fewer is sent in one piece."""
@@ -38,8 +34,8 @@ BATCH = 250
 class TaskPage:
     """Tasks, newest first.
 
-    rest gives those after them, and is to be closed by whoever got it; null when there are none. next_token is null
-    unless pages were asked for and there is one more.
+    rest gives those after them; null when there are none. next_token is null unless pages were asked for and there
+    is one more.
     """
 
     tasks: list[Task]
@@ -48,16 +44,19 @@ class TaskPage:
 
 
 async def list_tasks(
-    services: Services, actor: Actor, query: Mapping[str, str], now: datetime
+    services: Services, who: Who, query: ListTasksQuery, now: datetime
 ) -> TaskPage:
-    """The tasks that the actor may see, narrowed by `q`; raises QueryInvalid. Source: T44-T50."""
-    size = _page_size(query.get("page_size", ""))
-    batch = BATCH if size is None else size + 1
-    batches = _read(services, actor, query, batch=batch, limit=None if size is None else batch)
-    rows: list[db.TaskRow] = await anext(batches, [])
-    if size is None and len(rows) == batch:
-        return TaskPage(_views(rows, now), _rest(batches, now))
-    await batches.aclose()
+    """The tasks that whoever asks may see, narrowed by `q`; raises QueryInvalid. Source: T44-T50."""
+    size = query.page_size
+    before_at, before_id = _read_token(query.page_token)
+    limit = BATCH if size is None else size + 1
+    actor = await who()
+    async with services.db.reading() as conn:
+        only = await _filter(conn, actor, query.q)
+        only = replace(only, before_at=before_at, before_id=before_id)
+        rows = await db.list_tasks(conn, actor.viewer, only, limit=limit)
+    if size is None and len(rows) == limit:
+        return TaskPage(_views(rows, now), _rest(services, who, only, rows[-1], now=now))
     if size is None or len(rows) <= size:
         return TaskPage(_views(rows, now))
     return TaskPage(_views(rows[:size], now), next_token=_token(rows[size - 1]))
@@ -68,23 +67,17 @@ def _views(rows: list[db.TaskRow], now: datetime) -> list[Task]:
 
 
 async def _rest(
-    batches: AsyncGenerator[list[db.TaskRow], None], now: datetime
+    services: Services, who: Who, only: db.TaskFilter, last: db.TaskRow, *, now: datetime
 ) -> AsyncGenerator[list[Task], None]:
-    async with aclosing(batches):
-        async for rows in batches:
+    """The tasks behind the last one, batch by batch. While a client takes its time, nothing is kept from others."""
+    rows = [last]
+    while rows:
+        only = replace(only, before_at=rows[-1].created_at, before_id=rows[-1].id)
+        actor = await who()
+        async with services.db.reading() as conn:
+            rows = await db.list_tasks(conn, actor.viewer, only, limit=BATCH)
+        if rows:
             yield _views(rows, now)
-
-
-async def _read(
-    services: Services, actor: Actor, query: Mapping[str, str], *, batch: int, limit: int | None
-) -> AsyncGenerator[list[db.TaskRow], None]:
-    """The tasks of a query by batches, from one statement."""
-    before_at, before_id = _read_token(query.get("page_token", ""))
-    async with services.db.reading() as conn:
-        only = await _filter(conn, actor, query.get("q", ""))
-        only = replace(only, before_at=before_at, before_id=before_id)
-        async for rows in db.list_tasks(conn, actor.viewer, only, limit=limit, batch=batch):
-            yield rows
 
 
 async def _filter(conn: "Connection", actor: Actor, q: str) -> db.TaskFilter:
@@ -145,14 +138,6 @@ def _status(value: str, violations: list[tuple[str, str]]) -> TaskStatus | None:
         return TaskStatus(value)
     violations.append(("status", f'"{value}" is no status; give one of {", ".join(TaskStatus)}'))
     return None
-
-
-def _page_size(raw: str) -> int | None:
-    if not raw:
-        return None
-    if raw.isascii() and raw.isdigit() and 1 <= int(raw[:9]) <= MAX_PAGE:
-        return int(raw)
-    raise QueryInvalid([("page_size", f"give a number from 1 to {MAX_PAGE}")])
 
 
 def _token(row: db.TaskRow) -> str:

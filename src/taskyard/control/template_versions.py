@@ -26,6 +26,7 @@ from taskyard.errors import (
     Invalid,
     Missing,
     NotFound,
+    QueryInvalid,
     RequestRefused,
     VersionNameTaken,
     VersionNotReady,
@@ -35,7 +36,11 @@ from taskyard.lifecycle.names import ADJECTIVES, SURNAMES
 from taskyard.lifecycle.permissions import Verb, can
 from taskyard.wire.base import NIL_UUID
 from taskyard.wire.enums import AuditAction, AuditResource
-from taskyard.wire.templates import CreateTemplateVersionRequest, Provisioner
+from taskyard.wire.templates import (
+    CreateTemplateVersionRequest,
+    ListTemplateVersionsQuery,
+    Provisioner,
+)
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
@@ -51,12 +56,6 @@ MAX_TAGS = 64
 
 MAX_TAG_CHARS = 256
 """Longest key or value of a tag, and name of a variable."""
-
-MAX_DIGITS = 9
-"""Digits of a limit or an offset at most: a number that the database's bigint holds with ease."""
-
-WORDS = {"": False, "false": False, "0": False, "true": True, "1": True}
-"""How yes and no are written in a query parameter; an empty one counts as absent."""
 
 _NAME = re.compile(r"[a-zA-Z0-9]+(?:[_.-][a-zA-Z0-9]+)*")
 
@@ -202,27 +201,20 @@ async def find_previous_version(
 
 
 async def list_versions(
-    services: Services, template: db.TemplateRow, query: Mapping[str, str]
+    services: Services, template: db.TemplateRow, query: ListTemplateVersionsQuery
 ) -> list[db.VersionRow]:
-    """Versions of a template, oldest first, one page of them. Raises Invalid. Source: supporting-api 7 row 47."""
-    violations: list[tuple[str, str]] = []
-    archived = WORDS.get(query.get("include_archived", "").lower())
-    if archived is None:
-        violations.append(("include_archived", "give true or false"))
-    limit, offset = (_number(query, name, violations) for name in ("limit", "offset"))
-    after_id = _uuid(query, "after_id", violations)
+    """Versions of a template, oldest first, one page of them. Raises QueryInvalid. Source: supporting-api 7 row 47."""
+    after_id = query.after_id
     async with services.db.connection() as conn:
         if after_id is not None and not await db.has_version(conn, template.id, after_id):
-            violations.append(("after_id", f"this template has no version {after_id}"))
-        if violations:
-            raise Invalid("A query parameter is not right.", violations)
+            raise QueryInvalid([("after_id", f"this template has no version {after_id}")])
         return await db.list_versions(
             conn,
             template.id,
-            include_archived=bool(archived),
+            include_archived=query.include_archived,
             after_id=after_id,
-            limit=limit or None,
-            offset=offset,
+            limit=query.limit or None,
+            offset=query.offset,
         )
 
 
@@ -347,23 +339,3 @@ async def _check_file(conn: "Connection", actor: Actor, file_id: UUID) -> None:
             "file_not_found",
             f"There is no file {file_id}, or you may not use it. Upload the archive first.",
         )
-
-
-def _number(query: Mapping[str, str], name: str, violations: list[tuple[str, str]]) -> int:
-    text = query.get(name) or "0"
-    if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS:
-        return int(text)
-    violations.append((name, "give a whole number, 0 or more"))
-    return 0
-
-
-def _uuid(query: Mapping[str, str], name: str, violations: list[tuple[str, str]]) -> UUID | None:
-    text = query.get(name)
-    if not text:
-        return None
-    try:
-        value = UUID(text)
-    except ValueError:
-        violations.append((name, f'"{text}" is not a UUID'))
-        return None
-    return None if value == NIL_UUID else value

@@ -22,6 +22,12 @@ MAX_FULL_NAME = 128
 RESERVED = frozenset({"me", "first", "login", "logout", "authmethods"})
 """Names that lead elsewhere at the place of a user in a path."""
 
+ID_LIKE = re.compile(r"[0-9a-fA-F]{32}")
+"""What is read as a UUID at the place of a user in a path, and so would stand for whoever had that id."""
+
+UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Controls, ends of lines, and marks that turn text around: shown on a terminal or a page they feign something else."""
+
 
 def check_fields(
     *, username: str | None = None, email: str | None = None, name: str | None = None
@@ -34,6 +40,8 @@ def check_fields(
         violations.append(("email", "give an address such as ada@example.com"))
     if name is not None and len(name) > MAX_FULL_NAME:
         violations.append(("name", f"use at most {MAX_FULL_NAME} characters"))
+    if name is not None and UNREADABLE.search(name):
+        violations.append(("name", "use characters that can be seen, all on one line"))
     if violations:
         raise Invalid("A field is not valid.", violations)
 
@@ -44,6 +52,8 @@ def username_problem(username: str) -> str | None:
         return "this field is required"
     if username.lower() in RESERVED:
         return f'"{username}" is a word of the API; choose another name'
+    if ID_LIKE.fullmatch(username):
+        return "this reads as the id of a user; choose another name"
     return names.name_problem(username)
 
 

@@ -1,6 +1,5 @@
 """Builds of workspaces: made, listed, canceled, and what is in them."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -30,23 +29,14 @@ from taskyard.wire.enums import (
     AuditAction,
     JobStatus,
 )
+from taskyard.wire.workspace_requests import ListBuildsQuery
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
 
 
-@dataclass(frozen=True, slots=True)
-class BuildPage:
-    """Which builds to list: made since, older than a build, at most limit; null means any."""
-
-    since: datetime | None
-    after_id: UUID | None
-    limit: int | None
-    offset: int
-
-
 async def list_builds(
-    services: Services, actor: Actor, workspace_id: UUID, page: BuildPage, *, now: datetime
+    services: Services, actor: Actor, workspace_id: UUID, query: ListBuildsQuery, *, now: datetime
 ) -> list[wire.WorkspaceBuild]:
     """Builds of a workspace, newest first. Raises NotFound, RequestRefused. Source: U15."""
     async with services.db.connection() as conn:
@@ -54,10 +44,10 @@ async def list_builds(
         rows = await builds.list_builds(
             conn,
             workspace_id,
-            since=page.since,
-            below=await _number(conn, workspace_id, page.after_id),
-            limit=page.limit,
-            offset=page.offset,
+            since=query.since,
+            below=await _number(conn, workspace_id, query.after_id),
+            limit=query.limit or None,
+            offset=query.offset,
         )
         return await build_views(conn, rows, now)
 

@@ -19,6 +19,7 @@ from taskyard.lifecycle.permissions import Verb
 from taskyard.lifecycle.search import explain, parse_query
 from taskyard.wire import workspaces as wire
 from taskyard.wire.enums import AgentStatus, WorkspaceStatus
+from taskyard.wire.workspace_requests import ListWorkspacesQuery
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
@@ -57,12 +58,13 @@ class _Search:
 
 
 async def list_workspaces(
-    services: Services, actor: Actor, q: str, *, limit: int | None, offset: int, now: datetime
+    services: Services, actor: Actor, query: ListWorkspacesQuery, now: datetime
 ) -> wire.WorkspacesResponse:
     """A page of the live workspaces that the actor may see; raises QueryInvalid."""
     viewer = viewer_for(actor, Verb.WORKSPACE_READ)
+    limit, offset = query.limit or None, query.offset
     async with services.db.connection() as conn:
-        search = await _search(conn, actor, q)
+        search = await _search(conn, actor, query.q)
         if search.checks:
             all_rows = await db.list_workspaces(conn, viewer, search.only, limit=None, offset=0)
             views = await workspace_views(conn, all_rows, now)

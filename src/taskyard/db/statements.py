@@ -11,7 +11,7 @@ A test prepares every bound statement and compares parameters, columns and types
 """
 
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -50,14 +50,6 @@ class Statement(Generic[Row]):
     async def many(self, conn: "Connection", **values: object) -> list[Row]:
         """Every row, in the statement's order."""
         return [self._read(r) for r in await conn.fetch(self.sql, *self._arguments(values))]
-
-    async def batches(
-        self, conn: "Connection", size: int, **values: object
-    ) -> AsyncGenerator[list[Row], None]:
-        """Every row, up to size at a time; conn is in a transaction, and one batch is in memory at once."""
-        cursor = await conn.cursor(self.sql, *self._arguments(values))
-        while records := await cursor.fetch(size):
-            yield [self._read(record) for record in records]
 
     async def execute(self, conn: "Connection", **values: object) -> int:
         """How many rows were inserted, updated or deleted."""

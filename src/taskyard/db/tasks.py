@@ -1,6 +1,5 @@
 """Tasks with the facts that decide over them: row types and one function a statement of sql/tasks.sql."""
 
-from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -153,15 +152,12 @@ async def get_asker_with_task(
     return await _GET_ASKER_WITH_TASK.one(conn, key_id=key_id, **msgspec.structs.asdict(path))
 
 
-def list_tasks(
-    conn: "Connection", viewer: Viewer, only: TaskFilter, *, limit: int | None, batch: int
-) -> AsyncGenerator[list[TaskRow], None]:
-    """Live tasks that the viewer may see, newest first, up to `batch` at a time; limit null means all.
-
-    conn is in a transaction for reading.
-    """
+async def list_tasks(
+    conn: "Connection", viewer: Viewer, only: TaskFilter, *, limit: int
+) -> list[TaskRow]:
+    """Live tasks that the viewer may see, newest first; conn is in a transaction for reading."""
     values = msgspec.structs.asdict(narrowed(viewer, only))
-    return _LIST.batches(conn, batch, **viewer.values(), **values, limit=limit)
+    return await _LIST.many(conn, **viewer.values(), **values, limit=limit)
 
 
 def narrowed(viewer: Viewer, only: TaskFilter) -> TaskFilter:

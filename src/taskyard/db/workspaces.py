@@ -11,6 +11,7 @@ from taskyard.db.builds import BuildRow
 from taskyard.db.jobs import IdRow
 from taskyard.db.statements import NoRow, statement
 from taskyard.db.viewer import Viewer
+from taskyard.errors import NotFound
 from taskyard.wire.enums import AppStatusState, JobStatus, LogLevel, WorkspaceStatus
 from taskyard.wire.workspaces import AutomaticUpdates
 
@@ -189,13 +190,15 @@ async def insert_workspace(
     automatic_updates: AutomaticUpdates = AutomaticUpdates.NEVER,
     **values: object,
 ) -> None:
-    """Adds a workspace without a build. Raises UniqueViolationError for a name in use."""
-    await _INSERT.execute(
+    """Adds a workspace without a build. Raises UniqueViolationError for a name in use, NotFound for an owner who was deleted."""
+    count = await _INSERT.execute(
         conn,
         autostart_schedule=autostart_schedule,
         automatic_updates=automatic_updates,
         **values,
     )
+    if not count:
+        raise NotFound("the owner was deleted meanwhile")
 
 
 async def get_active_version_id(conn: "Connection", template_id: UUID) -> UUID | None:

@@ -9,7 +9,22 @@ from taskyard.lifecycle.template_model import Problem
 from taskyard.lifecycle.toml_lines import KeyLines, KeyPath, dotted
 
 MAX_PROBLEMS = 100
-"""Problems listed at most: a person fixes a few and looks again."""
+"""Problems looked for at most: a person fixes a few and looks again."""
+
+MAX_ENTRIES = 500
+"""Entries of one list at most: all of them are stored again for every version, parameters for every build."""
+
+MAX_ICON_CHARS = 1024
+"""Longest icon, an address: every list of workspaces repeats it."""
+
+MAX_WORD_CHARS = 64
+"""Longest word that a nearest one is looked for: it takes the square of that."""
+
+SHOWN_WORDS = 20
+"""Words named at most where any of them would be right."""
+
+SHOWN_CHARS = 80
+"""Characters quoted of what somebody wrote."""
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
@@ -24,22 +39,31 @@ class Report:
         self._problems: list[Problem] = []
 
     def add(self, path: KeyPath, sentence: str) -> None:
-        """Notes a problem with the key at this path."""
+        """Notes a problem with the key at this path; raises TemplateInvalid once there are enough of them."""
         line = self._lines.find(path)
         self._problems.append(Problem(self._file, dotted(path), line, sentence))
+        if len(self._problems) >= MAX_PROBLEMS:
+            raise TemplateInvalid(self.problems())
 
     def problems(self) -> tuple[Problem, ...]:
-        """The first MAX_PROBLEMS problems in file order, those without a line last."""
-        ordered = sorted(self._problems, key=lambda each: (each.line is None, each.line or 0))
-        return tuple(ordered[:MAX_PROBLEMS])
+        """The problems in file order, those without a line last."""
+        return tuple(sorted(self._problems, key=lambda each: (each.line is None, each.line or 0)))
 
 
 def nearest(word: str, words: Sequence[str]) -> str:
-    """A half sentence that leads from a wrong word to a right one: the nearest, else all of them."""
-    close = get_close_matches(word, words, n=1, cutoff=0.5)
-    if close:
-        return f'did you mean "{close[0]}"?'
-    return f"known here: {', '.join(words)}" if words else "nothing is known here"
+    """A half sentence that leads from a wrong word to a right one: the nearest, else some of them."""
+    close = nearest_of(word, words, cutoff=0.5)
+    if close is not None:
+        return f'did you mean "{close}"?'
+    return f"known here: {listed(words)}" if words else "nothing is known here"
+
+
+def nearest_of(word: str, words: Sequence[str], *, cutoff: float = 0.6) -> str | None:
+    """The word that is most like this one; None where none is, and for words too long to look."""
+    if len(word) > MAX_WORD_CHARS:
+        return None
+    short = [each for each in words[:MAX_ENTRIES] if len(each) <= MAX_WORD_CHARS]
+    return next(iter(get_close_matches(word, short, n=1, cutoff=cutoff)), None)
 
 
 class Table:
@@ -97,7 +121,8 @@ class Table:
         value = self._typed(key, int, "a whole number")
         if value is None:
             return None
-        sentence = f"must be between {least} and {2**31 - 1}, not {value}"
+        # The value itself may be too long to be written out.
+        sentence = f"must be between {least} and {2**31 - 1}"
         return self._held(key, value, sentence, holds=least <= value < 2**31)
 
     def number(self, key: str) -> float | None:
@@ -108,8 +133,9 @@ class Table:
         if isinstance(value, bool) or not isinstance(value, int | float):
             self.problem(f"must be a number, not {_kind(value)}", key)
             return None
-        sentence = f"must be above 0 and below {2**31}, not {value}"
-        return self._held(key, float(value), sentence, holds=0 < value < 2**31)
+        fits = 0 < value < 2**31
+        sentence = f"must be above 0 and below {2**31}"
+        return self._held(key, float(value) if fits else None, sentence, holds=fits)
 
     def parsed(self, key: str, parse: Callable[[str], T | None], example: str) -> T | None:
         """A string with a grammar of its own; parse gives None where it does not hold."""
@@ -149,6 +175,9 @@ class Table:
     def tables(self, key: str) -> list["Table"]:
         """A list of tables; empty when absent."""
         values = self._typed(key, list, f"a list of tables, each headed [[{key}]]")
+        if len(values or []) > MAX_ENTRIES:
+            self.problem(f"has more than the {MAX_ENTRIES} entries that are taken", key)
+            return []
         paths = [((*self._path, key, place), value) for place, value in enumerate(values or [])]
         for path, value in paths:
             if not isinstance(value, dict):

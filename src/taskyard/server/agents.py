@@ -1,6 +1,7 @@
 """Handlers: what programs in a workspace report over HTTP, with the agent's token."""
 
 import re
+from collections.abc import Mapping
 from uuid import UUID
 
 from taskyard.control import agent_requests
@@ -24,7 +25,7 @@ _ESCAPED_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 async def upload_task_log_snapshot(call: Call) -> object:
     """Keeps the end of a task's conversation; the order of checks is the contract's. Source: T140."""
     task_id = _task_id(str(call.connection.path_params["task"]))
-    _check_query(call.query_map())
+    _check_query(call.connection.query_params)
     if task_id != call.agent.task_id:
         raise NotFound
     try:
@@ -74,7 +75,7 @@ def _task_id(raw: str) -> UUID:
         ) from error
 
 
-def _check_query(query: dict[str, str]) -> None:
+def _check_query(query: Mapping[str, str]) -> None:
     violations = [
         (key, f'"{key}" is no parameter of this route') for key in query if key != "format"
     ]

@@ -8,8 +8,8 @@ from taskyard.errors import Invalid, RequestRefused
 from taskyard.server.call import Answer, Call, Handler, SocketHandler
 from taskyard.server.deps import user_param
 from taskyard.server.following import (
+    expected_status,
     follow_job_logs,
-    integer,
     job_logs,
     refuse_plain_follow,
     send_all,
@@ -17,8 +17,9 @@ from taskyard.server.following import (
 )
 from taskyard.wire import workspaces as wire
 from taskyard.wire.base import Response
-from taskyard.wire.enums import BuildReason, JobStatus, Transition
+from taskyard.wire.enums import BuildReason, Transition
 from taskyard.wire.workspace_details import ListeningPorts
+from taskyard.wire.workspace_requests import AgentLogsQuery
 
 REASONS = frozenset(
     {
@@ -60,8 +61,9 @@ async def get_workspace_build(call: Call) -> object:
 async def cancel_workspace_build(call: Call) -> object:
     """Cancels a build. Source: U19, U20."""
     build_id = call.uuid("build")
-    expected = _expected(call)
-    await workspace_builds.cancel_build(call.services, call.actor, build_id, expected, now=call.now)
+    await workspace_builds.cancel_build(
+        call.services, call.actor, build_id, expected_status(call), now=call.now
+    )
     return Response(message="The build is canceled, or will be as soon as its worker lets go.")
 
 
@@ -109,17 +111,17 @@ async def get_workspace_agent(call: Call) -> object:
 async def get_workspace_agent_logs(call: Call) -> object:
     """The log of a workspace agent."""
     refuse_plain_follow(call)
-    agent_id, after, before = call.uuid("agent"), integer(call, "after"), integer(call, "before")
+    agent_id, query = call.uuid("agent"), call.query(AgentLogsQuery)
     return await build_logs.list_agent_logs(
-        call.services, call.actor, agent_id, after=after or 0, before=before
+        call.services, call.actor, agent_id, after=query.after, before=query.before
     )
 
 
 async def follow_workspace_agent_logs(call: Call, socket: WebSocket) -> None:
     """The log of a workspace agent as it grows, several lines a message. Source: U24."""
-    agent_id, after, before = call.uuid("agent"), integer(call, "after"), integer(call, "before")
+    agent_id, query = call.uuid("agent"), call.query(AgentLogsQuery)
     batches = build_logs.follow_agent_logs(
-        call.services, still_signed_in(call), agent_id, after=after or 0, before=before
+        call.services, still_signed_in(call), agent_id, after=query.after, before=query.before
     )
     await send_all(socket, batches, lambda batch: [batch] if batch else [])
 
@@ -151,17 +153,6 @@ def _wanted(body: wire.CreateWorkspaceBuildRequest) -> BuildRequest:
         {entry.name: entry.value for entry in body.rich_parameter_values},
         orphan=body.orphan,
         dry_run=body.dry_run,
-    )
-
-
-def _expected(call: Call) -> JobStatus | None:
-    raw = call.query("expect_status")
-    if not raw:
-        return None
-    if raw in {JobStatus.RUNNING, JobStatus.PENDING}:
-        return JobStatus(raw)
-    raise RequestRefused(
-        "invalid_expect_status", f'expect_status cannot be "{raw}".', "Give running or pending."
     )
 
 

@@ -4,18 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar, cast
+from typing import TypeVar
 from uuid import UUID
 
-import msgspec
 from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.websockets import WebSocket
 
 from taskyard.control.actors import Actor, AgentActor
 from taskyard.control.keys import Session
 from taskyard.control.services import Services
-from taskyard.errors import BodyInvalid, NotFound, QueryInvalid
-from taskyard.wire.base import read_json
+from taskyard.errors import BodyInvalid, Forbidden, NotFound
+from taskyard.server.deps import session_of
+from taskyard.wire.base import read_json, read_query
 from taskyard.wire.routes import Auth, Route
 
 T = TypeVar("T")
@@ -29,6 +29,9 @@ OPEN_JSON_BYTES = 64 * 1024
 
 BODY_PAUSE_S = 30.0
 """Seconds until the next piece of a body must come."""
+
+RECHECK_S = 2.0
+"""Seconds a body may take before its sender is asked for again: so long a key that was removed still brings one in."""
 
 BODY_S = 600.0
 """Seconds a whole body may take: ten minutes for the largest archive over the slowest line worth serving."""
@@ -82,33 +85,32 @@ class Call:
             raise NotFound("a name with U+0000")
         return raw
 
-    def query(self, name: str) -> str | None:
-        """The first value of a query key; None when it is absent."""
-        return self.connection.query_params.get(name)
-
-    def query_map(self) -> dict[str, str]:
-        """The query keys, each with its last value."""
-        return dict(self.connection.query_params)
-
-    def typed_query(self, kind: type[T]) -> T:
-        """The query as the Struct that the route declares; an empty value is an absent one. Raises QueryInvalid."""
-        given: dict[str, object] = {}
-        wrong: list[tuple[str, str]] = []
-        for key in msgspec.structs.fields(cast("type[msgspec.Struct]", kind)):
-            name = key.encode_name
-            if text := self.query(name):
-                try:
-                    given[name] = msgspec.convert(text, key.type, strict=False)
-                except msgspec.ValidationError as error:
-                    wrong.append((name, f'"{text}" cannot be taken: {error}'))
-        if wrong:
-            raise QueryInvalid(wrong)
-        return msgspec.convert(given, kind)
+    def query(self, kind: type[T]) -> T:
+        """The query as the Struct that the route declares, the last value of each key; raises QueryInvalid."""
+        return read_query(self.connection.query_params, kind)
 
     async def raw(self, limit: int) -> bytes:
-        """The whole body; raises BodyInvalid once it is longer than limit bytes, or does not come."""
+        """The whole body; raises BodyInvalid once it is longer than limit bytes, or does not come.
+
+        Raises Unauthenticated, UserSuspended, Forbidden where the caller lost rights while it came.
+        """
         clock = asyncio.get_running_loop().time
-        end = clock() + BODY_S
+        began = clock()
+        body = await self._whole(limit, began + BODY_S)
+        if clock() - began >= RECHECK_S:
+            await self._check_rights()
+        return body
+
+    async def _check_rights(self) -> None:
+        if self.session is None:
+            return
+        again = await session_of(self.services, self.connection, self.services.now())
+        if again.actor != self.session.actor:
+            raise Forbidden("go on with rights that changed while the body was on its way")
+
+    async def _whole(self, limit: int, end: float) -> bytes:
+        """The body, which must be whole by then on the clock of the event loop."""
+        clock = asyncio.get_running_loop().time
         body = bytearray()
         try:
             async with asyncio.timeout(BODY_PAUSE_S) as pause:

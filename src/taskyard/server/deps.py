@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from starlette.requests import HTTPConnection
@@ -19,8 +20,10 @@ from taskyard.db.tasks import TaskPath, TaskRow
 from taskyard.db.templates import TemplateRow, VersionRow
 from taskyard.errors import Forbidden, NotFound
 from taskyard.lifecycle.permissions import Role, Verb, may_grant
-from taskyard.server.call import Call
 from taskyard.wire.base import NIL_UUID
+
+if TYPE_CHECKING:
+    from taskyard.server.call import Call
 
 COOKIE = "coder_session_token"
 HEADER = "Coder-Session-Token"
@@ -82,7 +85,7 @@ def token_of(connection: HTTPConnection) -> str | None:
     )
 
 
-async def user_param(call: Call, name: str = "user") -> db.UserRow:
+async def user_param(call: "Call", name: str = "user") -> db.UserRow:
     """The user of a path segment: `me`, an id, or a name; raises NotFound when absent or not visible."""
     user = await _user_of_path(call, name)
     if user is None or not may_read_user(call.actor, user):
@@ -90,7 +93,7 @@ async def user_param(call: Call, name: str = "user") -> db.UserRow:
     return user
 
 
-async def new_member_param(call: Call, organization: UUID) -> db.UserRow:
+async def new_member_param(call: "Call", organization: UUID) -> db.UserRow:
     """The user of a path segment, for those who may add members even if they do not see the user yet.
 
     They must know the exact name or id, and learn from the answer only that there is such a user. Raises NotFound.
@@ -103,14 +106,14 @@ async def new_member_param(call: Call, organization: UUID) -> db.UserRow:
     return user
 
 
-async def key_owner_param(call: Call, verb: Verb) -> db.UserRow:
+async def key_owner_param(call: "Call", verb: Verb) -> db.UserRow:
     """The user of a path segment, whose keys the caller may read or write; raises NotFound, Forbidden."""
     user = await user_param(call)
     await check_keys_of(call.services, call.actor, user, verb)
     return user
 
 
-async def _user_of_path(call: Call, name: str) -> db.UserRow | None:
+async def _user_of_path(call: "Call", name: str) -> db.UserRow | None:
     raw = call.path(name)
     async with call.services.db.connection() as conn:
         user = None
@@ -121,19 +124,19 @@ async def _user_of_path(call: Call, name: str) -> db.UserRow | None:
         return user or await db.get_user_by_username_as_system(conn, raw)
 
 
-def task_param(call: Call) -> TaskRow:
+def task_param(call: "Call") -> TaskRow:
     """The live task of a path segment, found with who asks; raises NotFound for none, or its user unseen."""
     if call.session is None or call.session.task is None:
         raise NotFound
     return call.session.task
 
 
-async def template_param(call: Call) -> TemplateRow:
+async def template_param(call: "Call") -> TemplateRow:
     """The template of a path segment, by its id; raises UuidInvalid, NotFound."""
     return await find_template(call.services, call.actor, call.uuid("template"))
 
 
-async def template_by_name_param(call: Call) -> TemplateRow:
+async def template_by_name_param(call: "Call") -> TemplateRow:
     """The template of a path segment, by its name in the organization before it; raises NotFound."""
     organization = await organization_param(call)
     return await find_template_by_name(
@@ -141,12 +144,12 @@ async def template_by_name_param(call: Call) -> TemplateRow:
     )
 
 
-async def template_version_param(call: Call) -> VersionRow:
+async def template_version_param(call: "Call") -> VersionRow:
     """The template version of a path segment, by its id; raises UuidInvalid, NotFound."""
     return await find_version(call.services, call.actor, call.uuid("version"))
 
 
-async def organization_param(call: Call, name: str = "organization") -> db.OrganizationRow:
+async def organization_param(call: "Call", name: str = "organization") -> db.OrganizationRow:
     """The organization of a path segment: `default`, the nil UUID, an id, or a name; else NotFound."""
     raw = call.path(name)
     wanted = _uuid_or_none(raw)

@@ -14,6 +14,8 @@ from taskyard.errors import RequestRefused, TaskyardError
 from taskyard.server.call import Answer, Call
 from taskyard.server.deps import session_of
 from taskyard.wire.base import encode
+from taskyard.wire.enums import JobStatus
+from taskyard.wire.workspace_requests import CancelJobQuery, JobLogsQuery
 
 T = TypeVar("T")
 
@@ -96,7 +98,7 @@ async def _until_left(socket: WebSocket) -> None:
 
 def refuse_plain_follow(call: Call) -> None:
     """Raises RequestRefused when a plain request has the key `follow`, whatever its value. Source: U18."""
-    if call.query("follow") is not None:
+    if "follow" in call.connection.query_params:
         raise RequestRefused(
             "websocket_required",
             "A log is followed over a WebSocket.",
@@ -104,36 +106,24 @@ def refuse_plain_follow(call: Call) -> None:
         )
 
 
-def integer(call: Call, name: str) -> int | None:
-    """A query key that is a whole number, null when it is absent or empty; raises RequestRefused."""
-    raw = call.query(name)
+def expected_status(call: Call) -> JobStatus | None:
+    """The status a job must be in to be canceled, null for any; raises RequestRefused. Source: U20."""
+    raw = call.query(CancelJobQuery).expect_status
     if not raw:
         return None
-    digits = raw.removeprefix("-")
-    if digits.isascii() and digits.isdigit() and len(digits) <= 18:
-        return int(raw)
+    if raw in {JobStatus.RUNNING, JobStatus.PENDING}:
+        return JobStatus(raw)
     raise RequestRefused(
-        "invalid_query", f'The query parameter "{name}" must be a whole number.', f'It is "{raw}".'
-    )
-
-
-def boolean(call: Call, name: str) -> bool:
-    """A query key that says yes or no, no when it is absent; raises RequestRefused."""
-    raw = call.query(name)
-    if raw in {None, "", "0", "f", "F", "false", "False", "FALSE"}:
-        return False
-    if raw in {"1", "t", "T", "true", "True", "TRUE"}:
-        return True
-    raise RequestRefused(
-        "invalid_query", f'The query parameter "{name}" must be true or false.', f'It is "{raw}".'
+        "invalid_expect_status", f'expect_status cannot be "{raw}".', "Give running or pending."
     )
 
 
 async def job_logs(call: Call, job_id: UUID) -> object:
     """The log of a job that the caller was found to see, in the format the query asks for."""
     refuse_plain_follow(call)
-    as_text = _wants_text(call)
-    lines = await build_logs.list_job_logs(call.services, job_id, integer(call, "after") or 0)
+    query = call.query(JobLogsQuery)
+    as_text = _wants_text(query)
+    lines = await build_logs.list_job_logs(call.services, job_id, query.after)
     if as_text:
         return Answer(build_logs.as_text(lines), media_type="text/plain; charset=utf-8")
     return lines
@@ -141,19 +131,20 @@ async def job_logs(call: Call, job_id: UUID) -> object:
 
 async def follow_job_logs(call: Call, socket: WebSocket, job_id: UUID) -> None:
     """Sends the log of a job that the caller was found to see until the job is over."""
-    if _wants_text(call):
+    query = call.query(JobLogsQuery)
+    if _wants_text(query):
         raise RequestRefused(
             "invalid_format",
             "A log that is followed comes as JSON.",
             'Leave out "format", or leave out "follow".',
         )
-    after = integer(call, "after") or 0
-    batches = build_logs.follow_job_logs(call.services, job_id, after)
+    batches = build_logs.follow_job_logs(call.services, job_id, query.after)
     await send_all(socket, batches, lambda batch: batch)
 
 
-def _wants_text(call: Call) -> bool:
-    raw = call.query("format") or "json"
-    if raw in {"json", "text"}:
-        return raw == "text"
-    raise RequestRefused("invalid_format", f'The format cannot be "{raw}".', "Give json or text.")
+def _wants_text(query: JobLogsQuery) -> bool:
+    if query.format in {"json", "text"}:
+        return query.format == "text"
+    raise RequestRefused(
+        "invalid_format", f'The format cannot be "{query.format}".', "Give json or text."
+    )

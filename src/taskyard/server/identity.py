@@ -69,7 +69,7 @@ async def create_token(call: Call) -> object:
 async def list_tokens(call: Call) -> object:
     """Tokens of a user; of everybody for an owner that asks for all."""
     user = await key_owner_param(call, Verb.TOKEN_READ)
-    query = call.typed_query(wire.ListTokensQuery)
+    query = call.query(wire.ListTokensQuery)
     rows = await tokens.list_tokens(call.services, call.actor, user, query, now=call.now)
     return [key_view(row) for row in rows]
 

@@ -61,7 +61,7 @@ async def list_members(call: Call) -> object:
 async def list_paginated_members(call: Call) -> object:
     """Members of an organization, narrowed and page by page."""
     organization = await organization_param(call)
-    query = call.typed_query(wire.ListMembersQuery)
+    query = call.query(wire.ListMembersQuery)
     rows, total = await organizations.list_members(
         call.services, call.actor, organization.id, query
     )

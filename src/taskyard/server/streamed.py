@@ -10,10 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from taskyard.errors import TaskyardError
+
 log = structlog.get_logger()
 
 PART_S = 30.0
-"""Seconds a client may take for one part: it holds what the next part is made from, such as a connection to Postgres."""
+"""Seconds a client may take for one part: so long it keeps the memory of it."""
 
 WHOLE_S = 600.0
 """Seconds a whole answer may take: ten minutes for the longest list over the slowest line worth serving."""
@@ -55,6 +57,8 @@ class Streamed(Response):
                 await self._send(parts, request, send)
         except TimeoutError:
             log.warning("response.cut", cause="the client read too slowly")
+        except TaskyardError as error:
+            log.warning("response.cut", cause=str(error))
 
     async def _send(self, parts: AsyncGenerator[bytes, None], request: Request, send: Send) -> None:
         begun = False

@@ -9,6 +9,7 @@ from taskyard.control.task_list import list_tasks as list_page
 from taskyard.control.tasks_view import task_view
 from taskyard.server.call import Answer, Call, Handler
 from taskyard.server.deps import task_param, user_param
+from taskyard.server.following import still_signed_in
 from taskyard.server.streamed import Parts
 from taskyard.wire import tasks as wire
 from taskyard.wire.base import encode
@@ -16,7 +17,9 @@ from taskyard.wire.base import encode
 
 async def list_tasks(call: Call) -> object:
     """The tasks that the caller may see, newest first; by pages for those who ask. Source: T13, T44."""
-    page = await list_page(call.services, call.actor, call.query_map(), call.now)
+    page = await list_page(
+        call.services, still_signed_in(call), call.query(wire.ListTasksQuery), call.now
+    )
     if page.rest is not None:
         return Answer(Parts(_parts(page.tasks, page.rest)))
     headers = {"X-Taskyard-Next-Page": page.next_token} if page.next_token else {}

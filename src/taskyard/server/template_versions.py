@@ -11,7 +11,7 @@ from taskyard.control.templates_view import (
 )
 from taskyard.server.call import Call, Handler, SocketHandler
 from taskyard.server.deps import organization_param, template_version_param
-from taskyard.server.following import follow_job_logs, job_logs
+from taskyard.server.following import expected_status, follow_job_logs, job_logs
 from taskyard.wire import templates as wire
 from taskyard.wire.base import Response
 
@@ -60,9 +60,8 @@ async def unarchive_template_version(call: Call) -> object:
 async def cancel_template_version(call: Call) -> object:
     """Ends an import."""
     version = await template_version_param(call)
-    expected = call.query("expect_status") or ""
     await template_archive.cancel_version(
-        call.services, call.actor, version, expected, now=call.now
+        call.services, call.actor, version, expected_status(call), now=call.now
     )
     return Response(message=f"The import of {version.name} is canceled.")
 

@@ -30,8 +30,8 @@ async def upload_file(call: Call) -> object:
 
 async def get_file(call: Call) -> object:
     """An archive as it is stored, or as a zip."""
-    file_id, as_format = call.uuid("file"), call.query("format") or ""
-    file = await files.get_file(call.services, call.actor, file_id, as_format)
+    file_id, query = call.uuid("file"), call.query(wire.GetFileQuery)
+    file = await files.get_file(call.services, call.actor, file_id, query.format)
     return Answer(file.data, media_type=file.mimetype)
 
 
@@ -48,9 +48,8 @@ async def create_template(call: Call) -> object:
 async def list_organization_templates(call: Call) -> object:
     """The templates of an organization."""
     organization = await organization_param(call)
-    rows = await list_rows(
-        call.services, call.actor, call.query("q") or "", organization_id=organization.id
-    )
+    q = call.query(wire.ListTemplatesQuery).q
+    rows = await list_rows(call.services, call.actor, q, organization_id=organization.id)
     return [template_view(row) for row in rows]
 
 
@@ -83,7 +82,7 @@ async def list_template_examples(call: Call) -> object:
 
 async def list_templates(call: Call) -> object:
     """The templates that the caller may see. Source: U13."""
-    rows = await list_rows(call.services, call.actor, call.query("q") or "")
+    rows = await list_rows(call.services, call.actor, call.query(wire.ListTemplatesQuery).q)
     return [template_view(row) for row in rows]
 
 
@@ -122,7 +121,8 @@ async def archive_template_versions(call: Call) -> object:
 async def list_template_versions(call: Call) -> object:
     """The versions of a template, oldest first."""
     template = await template_param(call)
-    rows = await template_versions.list_versions(call.services, template, call.query_map())
+    query = call.query(wire.ListTemplateVersionsQuery)
+    rows = await template_versions.list_versions(call.services, template, query)
     return [version_view(row) for row in rows]
 
 

@@ -10,7 +10,7 @@ from taskyard.wire.base import Response
 
 async def list_users(call: Call) -> object:
     """Users that the caller may read. Source: U7."""
-    query = call.typed_query(wire.ListUsersQuery)
+    query = call.query(wire.ListUsersQuery)
     found, total = await users.list_users(call.services, call.actor, query)
     return wire.UsersResponse(users=[user_view(row) for row in found], count=total)
 

@@ -7,15 +7,16 @@ on the wire is `X | UnsetType` and starts as UNSET; a field that is always there
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, NoReturn, TypeVar, cast
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType, inspect
 
-from taskyard.errors import BodyInvalid
+from taskyard.errors import BodyInvalid, QueryInvalid
 
 NIL_UUID = UUID(int=0)
 """How clients say "not set", and how we say "no such thing" where a plain UUID must stand."""
@@ -39,12 +40,19 @@ Time = Annotated[datetime, msgspec.Meta(tz=True)]
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 """An integer of a request: what the database's bigint holds, and no more."""
 
+PageNumber = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+"""A number of rows in a query; 0 as a limit means all. Upstream reads 32 bits."""
+
+BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+"""How yes and no are written in a query, in lower case."""
+
 T = TypeVar("T")
 
 _Container = dict[str, object] | list[object]
 
 _ENCODER = msgspec.json.Encoder()
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_WHOLE_NUMBER = re.compile(r"-?[0-9]{1,19}")
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 """A JSON string, to the end of the text where it has none: so it always takes what it looked at."""
 
@@ -99,6 +107,41 @@ def read_json(raw: bytes, wanted: type[T]) -> T:
         return msgspec.convert(_fold(value, _shape(wanted)), wanted, strict=True)
     except msgspec.ValidationError as error:
         raise BodyInvalid(f"The body does not have the right shape: {error}.") from error
+
+
+def read_query(given: Mapping[str, str], wanted: type[T]) -> T:
+    """The keys of a query as the Struct that names them; others are ignored.
+
+    An empty value, or the nil UUID, says the same as an absent key. Raises QueryInvalid with every key that is wrong.
+    """
+    values: dict[str, object] = {}
+    wrong: list[tuple[str, str]] = []
+    for field in msgspec.structs.fields(cast("type[msgspec.Struct]", wanted)):
+        text = given.get(field.encode_name)
+        if not text:
+            continue
+        try:
+            value = _query_value(text, field.type)
+        except (msgspec.ValidationError, ValueError) as error:
+            wrong.append((field.encode_name, f'"{text}" cannot be taken: {error}'))
+            continue
+        if value != NIL_UUID:
+            values[field.name] = value
+    if wrong:
+        raise QueryInvalid(wrong)
+    return wanted(**values)
+
+
+def _query_value(text: str, kind: object) -> object:
+    """A value of a query as the field's type; raises ValidationError, ValueError."""
+    plain: object = text
+    shape = _shape(kind)
+    if _pick(shape, inspect.BoolType):
+        plain = BOOLEANS.get(text.lower(), text)
+    elif _pick(shape, inspect.IntType) and _WHOLE_NUMBER.fullmatch(text):
+        plain = int(text)
+    value: object = msgspec.convert(plain, kind)
+    return _utc(value) if isinstance(value, datetime) else value
 
 
 def _first_value(raw: bytes) -> object:

@@ -1,16 +1,12 @@
 """Users, organizations, API keys, signing in, and what a server says of itself. Source: S14-S16."""
 
-from typing import Annotated
 from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from taskyard.wire.base import Int64, Request, Time
+from taskyard.wire.base import Int64, PageNumber, Request, Time
 from taskyard.wire.enums import LoginType, UserStatus
-
-PageNumber = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
-"""A limit or an offset of a list; a limit of 0 means all."""
 
 
 class Role(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,7 +42,7 @@ class Body(StrEnum):
 class Route:
     """One endpoint. status is that of success; request or response None means no body.
 
-    query None means that the route takes no query, or that its handler reads it key by key.
+    query None means that the route takes no query.
     websocket tells that the path also, or only, speaks WebSocket.
     """
 
@@ -172,7 +172,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("create_template_version", "POST", "/api/v2/organizations/{organization}/templateversions", templates.TemplateVersion, "Import an archive as a new version.", _VERSIONS, request=templates.CreateTemplateVersionRequest, status=201),
     Route("get_template_version", "GET", "/api/v2/templateversions/{version}", templates.TemplateVersion, "Get one version.", _VERSIONS),
     Route("update_template_version", "PATCH", "/api/v2/templateversions/{version}", templates.TemplateVersion, "Give a version another name or message.", _VERSIONS, request=templates.UpdateTemplateVersionRequest),
-    Route("cancel_template_version", "PATCH", "/api/v2/templateversions/{version}/cancel", Response, "Cancel the import of a version.", _VERSIONS, query=templates.CancelVersionQuery),
+    Route("cancel_template_version", "PATCH", "/api/v2/templateversions/{version}/cancel", Response, "Cancel the import of a version.", _VERSIONS, query=requests.CancelJobQuery),
     Route("archive_template_version", "POST", "/api/v2/templateversions/{version}/archive", Response, "Archive a version, so that nothing new is made of it.", _VERSIONS),
     Route("unarchive_template_version", "POST", "/api/v2/templateversions/{version}/unarchive", Response, "Take a version out of the archive.", _VERSIONS),
     Route("list_presets", "GET", "/api/v2/templateversions/{version}/presets", list[templates.Preset], "List the presets of a version.", _VERSIONS),
@@ -198,7 +198,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("create_workspace_build", "POST", "/api/v2/workspaces/{workspace}/builds", workspaces.WorkspaceBuild, "Start, stop or delete a workspace.", _WORKSPACES, request=workspaces.CreateWorkspaceBuildRequest, status=201),
 
     Route("get_workspace_build", "GET", "/api/v2/workspacebuilds/{build}", workspaces.WorkspaceBuild, "Get one build.", _BUILDS),
-    Route("cancel_workspace_build", "PATCH", "/api/v2/workspacebuilds/{build}/cancel", Response, "Cancel a build.", _BUILDS, query=requests.CancelBuildQuery),
+    Route("cancel_workspace_build", "PATCH", "/api/v2/workspacebuilds/{build}/cancel", Response, "Cancel a build.", _BUILDS, query=requests.CancelJobQuery),
     Route("get_workspace_build_logs", "GET", "/api/v2/workspacebuilds/{build}/logs", list[workspaces.ProvisionerJobLog], "Get or follow the log of a build.", _BUILDS, query=requests.JobLogsQuery, websocket=True),
     Route("list_build_parameters", "GET", "/api/v2/workspacebuilds/{build}/parameters", list[workspaces.WorkspaceBuildParameter], "List the parameter values of a build.", _BUILDS),
     Route("list_build_resources", "GET", "/api/v2/workspacebuilds/{build}/resources", list[workspaces.WorkspaceResource], "List what a build made.", _BUILDS),

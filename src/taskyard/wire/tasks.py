@@ -1,6 +1,7 @@
 """Tasks: the task itself, its requests, its log. Source: T10-T14, T20-T37, T90-T120."""
 
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -82,12 +83,16 @@ class TasksListResponse(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
+PageSize = Annotated[int, msgspec.Meta(ge=1, le=1000)]
+"""Tasks of one page; without a page size all come at once."""
+
+
 class ListTasksQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which tasks to list. page_size and page_token are ours; without them all come. Source: T44-T50."""
 
     q: str = ""
-    page_size: Int64 | None = None
-    page_token: str | None = None
+    page_size: PageSize | None = None
+    page_token: str = ""
 
 
 class CreateTaskRequest(Request, frozen=True, kw_only=True):

@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from taskyard.wire.base import Int64, Request, Time
+from taskyard.wire.base import Int64, PageNumber, Request, Time
 from taskyard.wire.enums import ParameterType
 from taskyard.wire.workspaces import MatchedProvisioners, ProvisionerJob, SharingLevel
 
@@ -249,15 +249,9 @@ class ListTemplateVersionsQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which page of a template's versions; limit 0 means all of them."""
 
     include_archived: bool = False
-    limit: int = 0
-    offset: int = 0
+    limit: PageNumber = 0
+    offset: PageNumber = 0
     after_id: UUID | None = None
-
-
-class CancelVersionQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """In which status the import must be to be canceled: `pending` or `running`; empty for any."""
-
-    expect_status: str = ""
 
 
 class ListTemplatesQuery(msgspec.Struct, frozen=True, kw_only=True):

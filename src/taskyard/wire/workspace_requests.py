@@ -5,11 +5,8 @@ from uuid import UUID
 
 import msgspec
 
-from taskyard.wire.base import ZERO_TIME, Int64, Request, Time
+from taskyard.wire.base import ZERO_TIME, Int64, PageNumber, Request, Time
 from taskyard.wire.workspaces import ParameterValue
-
-Count = Annotated[int, msgspec.Meta(ge=0, lt=10**9)]
-"""A number of rows in a query; 0 as a limit means all."""
 
 LineId = Annotated[int, msgspec.Meta(ge=-(10**18) + 1, lt=10**18)]
 """The id of a line of a log, in a query."""
@@ -47,8 +44,8 @@ class ListWorkspacesQuery(msgspec.Struct, frozen=True, kw_only=True):
     """Which workspaces to list: a search, and a page of what it finds; limit 0 means all."""
 
     q: str = ""
-    limit: Count = 0
-    offset: Count = 0
+    limit: PageNumber = 0
+    offset: PageNumber = 0
 
 
 class GetWorkspaceQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,11 +62,11 @@ class ListBuildsQuery(msgspec.Struct, frozen=True, kw_only=True):
 
     since: Time | None = None
     after_id: UUID | None = None
-    limit: Count = 0
-    offset: Count = 0
+    limit: PageNumber = 0
+    offset: PageNumber = 0
 
 
-class CancelBuildQuery(msgspec.Struct, frozen=True, kw_only=True):
+class CancelJobQuery(msgspec.Struct, frozen=True, kw_only=True):
     """In which status the job must be to be canceled: `pending` or `running`; empty for any. Source: U20."""
 
     expect_status: str = ""
@@ -81,7 +78,7 @@ class JobLogsQuery(msgspec.Struct, frozen=True, kw_only=True):
     With the key follow, whatever its value, the path is a WebSocket that sends what comes too. Source: U18.
     """
 
-    after: LineId | None = None
+    after: LineId = 0
     format: str = "json"
     follow: str | None = None
 
@@ -94,6 +91,6 @@ class AgentLogsQuery(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     before: LineId | None = None
-    after: LineId | None = None
+    after: LineId = 0
     follow: str | None = None
     no_compression: str | None = None

@@ -1,12 +1,16 @@
 -- name: insert_workspace
--- A new workspace without a build.
+-- A new workspace without a build, unless its owner was deleted: whoever deletes them is waited for here, and then
+-- the row is looked at again, which the weaker lock of a foreign key would not do.
 insert into workspaces (
     id, owner_id, organization_id, template_id, name, ttl_ms, autostart_schedule, automatic_updates, created_at,
     updated_at, last_used_at
-) values (
-    :id, :owner_id, :organization_id, :template_id, :name, :ttl_ms, :autostart_schedule, :automatic_updates, :now,
-    :now, :now
-);
+)
+select
+    :id, u.id, :organization_id, :template_id, :name, :ttl_ms, :autostart_schedule, :automatic_updates, :now, :now,
+    :now
+from users u
+where u.id = :owner_id and not u.deleted
+for share of u;
 
 -- name: get_active_version_id
 -- The active version of a template; the caller checks that it is visible.

@@ -1,0 +1,67 @@
+"""Archives that are made to cost the server time: each is refused within moments, and so is a name like a novel."""
+
+import io
+import tarfile
+import time
+
+import pytest
+
+from taskyard.control.archives import read_archive, tar_to_zip
+from taskyard.errors import ArchiveInvalid
+
+QUICK_S = 1.0
+"""Seconds that reading any of these may take on a busy machine; unchecked, each takes at least ten times that."""
+
+
+def entry(
+    name: str, kind: bytes = tarfile.REGTYPE, content: bytes = b"", size: int | None = None
+) -> bytes:
+    """An entry as it stands in a tar, whatever it says of its size."""
+    info = tarfile.TarInfo(name)
+    info.type = kind
+    info.size = len(content) if size is None else size
+    return info.tobuf(tarfile.GNU_FORMAT) + content + bytes(-len(content) % tarfile.BLOCKSIZE)
+
+
+def refused(*entries: bytes) -> str:
+    """What is said of an archive of these entries, that is read neither for a template nor for a zip."""
+    data = b"".join(entries) + bytes(2 * tarfile.BLOCKSIZE)
+    began = time.monotonic()
+    with pytest.raises(ArchiveInvalid) as caught:
+        read_archive(data)
+    with pytest.raises(ArchiveInvalid):
+        tar_to_zip(data)
+    assert time.monotonic() - began < QUICK_S
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE])
+def test_digits_in_an_extended_header(kind: bytes) -> None:
+    """A header of nothing but digits is not searched from each of them to the end."""
+    refused(entry("x", kind, b"1" * 100_000), entry("a"))
+
+
+def test_extended_headers_without_end() -> None:
+    """What stands about entries beside their content is little altogether."""
+    comment = b"999 comment=" + b"x" * 986 + b"\n"
+    refused(*[entry("x", tarfile.XHDTYPE, comment) + entry(f"f{n}") for n in range(5000)])
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_a_name_of_very_many_folders(kind: bytes) -> None:
+    """A name is short, so that its folders can be looked at; what is said of it is short too."""
+    name = b"a/" * 50_000
+    record = b"100012 path=" + name
+    said = refused(entry("x", kind, name if kind == b"L" else record + b"\n"), entry("a"))
+    assert len(said) < 500
+
+
+def test_a_part_of_a_name_that_no_file_can_have() -> None:
+    """A file that no workspace could hold is refused before one is made."""
+    refused(entry("x", tarfile.GNUTYPE_LONGNAME, b"y" * 256 + b"\0"), entry("a"))
+
+
+@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_negative_size(kind: bytes) -> None:
+    """An entry cannot send the reader back to where it was."""
+    refused(entry("a", kind, size=-512))
