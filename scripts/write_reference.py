@@ -75,8 +75,11 @@ it, and user admins too as long as it has no role. `taskyard users create --serv
   did stays in the audit log.
 - A new password ends all sessions of the user but the one that asked. Named tokens go on: they are ended by `taskyard
   tokens remove` or `expire`.
-- In five minutes, ten tries to sign in to an account and a hundred from one network address (of IPv6: one /64) may fail. Then
-  every try is 429 with `Retry-After`, the right password's too. All servers on one database count together.
+- In five minutes, ten tries to sign in to an account from one network address (of IPv6: one /64) may fail, a hundred from that
+  address whatever the account, and 120 at an account from everywhere. Then every try is 429 with `Retry-After`, the right
+  password's too. All servers on one database count together. A change of one's password counts its own ten wrong old ones.
+- Whoever could act as a user before may still do so when the user gets a role: a user admin who set their password or made
+  their tokens. Before giving a role, have them set a new password, and end the tokens of a service account.
 - Each of these is kept in the audit log, sign-ins that were refused included.
 """
 
@@ -192,17 +195,18 @@ def row(route: Route) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+BODIES = {
+    Body.NULL: "`null`",
+    Body.BYTES: "bytes",
+    Body.EVENTS: "events",
+    Body.WEBSOCKET: "WebSocket",
+}
+
+
 def shape(kind: type | Body) -> str:
     """The name of a body or query, for a reader."""
-    match kind:
-        case Body.NULL:
-            return "`null`"
-        case Body.BYTES:
-            return "bytes"
-        case Body.EVENTS:
-            return "events"
-        case Body.WEBSOCKET:
-            return "WebSocket"
+    if isinstance(kind, Body):
+        return BODIES[kind]
     if get_origin(kind) is dict:
         return "JSON object"
     if get_origin(kind) is list:

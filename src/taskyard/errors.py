@@ -27,8 +27,8 @@ class DatabaseBusy(TaskyardError):
     """No database connection came free in time."""
 
 
-class DatabaseNewer(StartupError):
-    """The database was migrated by a newer release."""
+class DatabaseAway(TaskyardError):
+    """The database does not answer, or went away in the middle of a statement."""
 
 
 class NotFound(TaskyardError):
@@ -250,17 +250,6 @@ class ItemsMissing(TaskyardError):
         self.acked_seq = acked_seq
 
 
-class SnapshotRefused(Invalid):
-    """A snapshot upload that is not right; code says which rule it breaks."""
-
-    def __init__(
-        self, code: str, message: str, detail: str, violations: list[tuple[str, str]] | None = None
-    ) -> None:
-        super().__init__(message, violations or [])
-        self.code = code
-        self.detail = detail
-
-
 class StatusStateInvalid(Invalid):
     """A reported state that is none."""
 
@@ -277,21 +266,6 @@ class StatusMessageTooLong(Invalid):
     def __init__(self, limit: int) -> None:
         self.detail = f"A status message has at most {limit} bytes."
         super().__init__("The message is too long.", [("message", self.detail)])
-
-
-class AppUnknown(TaskyardError):
-    """The agent has no app of this slug."""
-
-    def __init__(self, slug: str) -> None:
-        super().__init__(f"The workspace has no app with the slug {slug!r}.")
-        self.slug = slug
-
-
-class LogsEmpty(TaskyardError):
-    """A request to add log lines has none."""
-
-    def __init__(self) -> None:
-        super().__init__("There are no lines to add. Send at least one in logs.")
 
 
 class LogsOverflowed(TaskyardError):
@@ -314,16 +288,12 @@ class RefusedNow(Refused):
     """The state of things forbids it now; the same may work later."""
 
 
-class RefusedState(Refused):
-    """The state of things forbids it, and waiting does not help."""
-
-
 class RefusedBroken(Refused):
     """Something that is stored is not as it should be."""
 
 
 class RequestRefused(Refused):
-    """A request asks for something that cannot be had."""
+    """A request asks for something that cannot be had, and waiting does not help."""
 
 
 class VersionArchived(TaskyardError):
@@ -375,10 +345,10 @@ class WorkspaceGone(TaskyardError):
 
 
 class QueryInvalid(Invalid):
-    """A search query that cannot be understood; each violation names a key of it."""
+    """A query that cannot be understood; each violation names a key of it, or of the search in it."""
 
     def __init__(self, violations: list[tuple[str, str]]) -> None:
-        super().__init__("The search query cannot be understood.", violations)
+        super().__init__("The query cannot be understood.", violations)
 
 
 class ParametersInvalid(Invalid):

@@ -32,7 +32,6 @@ class Session(msgspec.Struct, frozen=True):
     protocol_version: int | None = None
     last_turn: int = 0
     initial_prompt: str | None = None
-    initial_sent: bool = False
 
 
 class _Stored(msgspec.Struct):

@@ -1,4 +1,4 @@
-"""Lists of any length: one statement, sent while it is read, and nothing left behind by whoever hangs up."""
+"""Lists of any length: read in batches, sent while they are read, and nothing left behind by whoever hangs up."""
 
 import asyncio
 import json
@@ -10,8 +10,9 @@ import pytest
 from bench.crowd import OWN, add_key, seed
 from taskyard.control.services import Services
 from taskyard.control.task_list import BATCH
+from taskyard.control.template_versions import BATCH as MANY
 from tests.api.conftest import serving
-from tests.api.seed import Api, Person, connected
+from tests.api.seed import Api, Json, Person, connected
 
 pytestmark = pytest.mark.anyio
 
@@ -101,3 +102,22 @@ async def idle(api: Api) -> None:
     async with asyncio.timeout(DEADLINE_S):
         while api.services.db.connections[0]:
             await asyncio.sleep(0.005)
+
+
+async def test_a_long_list_of_versions(api: Api) -> None:
+    """Versions come in parts once there are many; pages of any size add up to the same list."""
+    template = await api.template()
+    made = [str(template.version_id), *[str(await api.version(template)) for _ in range(2 * MANY)]]
+    path = f"/api/v2/templates/{template.id}/versions"
+    whole = await api.get(path)
+    assert whole.headers["Transfer-Encoding"] == "chunked"
+    assert {version["id"] for version in whole.json()} == set(made)
+    assert len(whole.json()) == len(made)
+    for limit in (1, MANY - 1, MANY, MANY + 1, 2 * MANY, 5 * MANY):
+        paged: list[Json] = []
+        while page := (await api.get(f"{path}?limit={limit}&offset={len(paged)}")).json():
+            assert len(page) <= limit
+            paged += page
+        assert paged == whole.json()
+    behind = (await api.get(f"{path}?after_id={whole.json()[4]['id']}&offset=3")).json()
+    assert behind == whole.json()[8:]

@@ -1,6 +1,5 @@
 """Archives that are made to cost the server time: each is refused within moments, and so is a name like a novel."""
 
-import io
 import tarfile
 import time
 
@@ -43,8 +42,8 @@ def test_digits_in_an_extended_header(kind: bytes) -> None:
 
 def test_extended_headers_without_end() -> None:
     """What stands about entries beside their content is little altogether."""
-    comment = b"999 comment=" + b"x" * 986 + b"\n"
-    refused(*[entry("x", tarfile.XHDTYPE, comment) + entry(f"f{n}") for n in range(5000)])
+    comment = b"99999 comment=" + b"x" * 99_984 + b"\n"
+    refused(*[entry("x", tarfile.XHDTYPE, comment) + entry(f"f{n}") for n in range(50)])
 
 
 @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])

@@ -7,6 +7,7 @@ import pytest
 
 from taskyard.control import agent_requests, agents, transcript
 from taskyard.db import agents as agents_db
+from taskyard.db import workspaces as workspaces_db
 from taskyard.errors import Invalid, RequestRefused
 from taskyard.wire import link
 from taskyard.wire.tasks import SnapshotUpload
@@ -61,6 +62,17 @@ async def test_writers_of_a_log_are_limited(world: World) -> None:
         await world.value("select max(length(display_name)) from workspace_agent_log_sources")
         == agents.MAX_SOURCE_CHARS
     )
+
+
+async def test_reports_are_not_kept_for_ever(world: World) -> None:
+    """However often a program reports, what is kept is what is shown, the newest of it."""
+    place = await seat(world)
+    for number in range(workspaces_db.MAX_APP_STATUSES + 5):
+        report = PatchAppStatus(app_slug="agent", state="working", message=f"step {number}", uri="")
+        await agent_requests.report_status(world.services, place.actor, report, world.now)
+    rows = "from workspace_app_statuses"
+    assert await world.value(f"select count(*) {rows}") == workspaces_db.MAX_APP_STATUSES
+    assert await world.value(f"select message {rows} order by place limit 1") == "step 5"
 
 
 async def test_long_texts_are_refused(world: World) -> None:

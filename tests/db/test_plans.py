@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from bench.crowd import TASKS, identify, seed
+from taskyard.control.task_list import BATCH
 from taskyard.db.pool import Database
 from taskyard.db.statements import BOUND
 from taskyard.db.tasks import TaskFilter, TaskPath, narrowed
@@ -42,7 +43,7 @@ WHOLE: dict[str, tuple[Viewer, TaskFilter]] = {
     "the owner, somebody": (OWNER, HIS),
     "the owner, somebody's of a status": (OWNER, msgspec.structs.replace(HIS, status="paused")),
 }
-"""Lists of 50 that are asked for as a whole."""
+"""Lists of 50 that are asked for as a whole, so in one batch."""
 
 PAGES: dict[str, tuple[Viewer, TaskFilter]] = {
     **WHOLE,
@@ -81,7 +82,7 @@ async def test_lists_and_reads_use_indexes(crowd: Database) -> None:
     """No list of 50 tasks and no read of one goes through a big table from its beginning to its end."""
     wrong: list[str] = []
     async with crowd.connection() as conn:
-        for limit, cases in ((None, WHOLE), (51, PAGES)):
+        for limit, cases in ((BATCH, WHOLE), (51, PAGES)):
             for name, (viewer, only) in cases.items():
                 values = msgspec.structs.asdict(narrowed(viewer, only)) | viewer.values()
                 plan = await planned(conn, "tasks.list_tasks", values | {"limit": limit})

@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from taskyard.db.pool import Database
+from taskyard.errors import DatabaseAway
 from taskyard.wire.base import ZERO_TIME
 
 pytestmark = pytest.mark.anyio
@@ -146,3 +147,33 @@ async def test_no_time_is_none(database: Database) -> None:
     """What is null stays so."""
     async with database.connection() as conn:
         assert await conn.fetchval("select $1::timestamptz", None) is None
+
+
+async def test_a_database_that_goes_away_and_comes_back(
+    single: Database, postgres_url: str
+) -> None:
+    """Cut off in a statement, or with nobody to connect to, there is one error for both; then all is well again."""
+    admin = await asyncpg.connect(postgres_url)
+    try:
+        async with single.connection() as conn:
+            name = await conn.fetchval("select current_database()")
+            pid = await conn.fetchval("select pg_backend_pid()")
+            await admin.execute(f'alter database "{name}" allow_connections false')
+            await admin.execute("select pg_terminate_backend($1, 5000)", pid)
+        with pytest.raises(DatabaseAway):
+            async with single.transaction():
+                pass
+        await admin.execute(f'alter database "{name}" allow_connections true')
+
+        async def cut_off() -> None:
+            async with single.transaction() as conn:
+                pid = await conn.fetchval("select pg_backend_pid()")
+                await admin.execute("select pg_terminate_backend($1, 5000)", pid)
+                await conn.fetchval("select 1")
+
+        with pytest.raises(DatabaseAway):
+            await cut_off()
+        async with single.transaction() as conn:
+            assert await conn.fetchval("select 1") == 1
+    finally:
+        await admin.close()

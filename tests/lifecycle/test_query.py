@@ -67,11 +67,6 @@ def test_a_malformed_query_names_everything_wrong(q: str, violations: list[Query
     assert parsed(q) == violations
 
 
-def test_a_bare_word_without_a_key_for_it_is_refused() -> None:
-    """Where no key takes bare words they are an error, not silence."""
-    assert parse_query("x", TASKS, None) == [QueryViolation("q", QueryRule.BARE_WORD, "x")]
-
-
 def test_every_rule_has_a_sentence() -> None:
     """A person reads what to write instead."""
     sentences = {explain(QueryViolation("q", rule, "x"), TASKS) for rule in QueryRule}

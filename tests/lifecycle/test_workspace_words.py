@@ -8,13 +8,11 @@ from uuid import UUID
 import pytest
 
 from taskyard.lifecycle.workspace import (
-    ACTIVITY_BUMP_S,
     AgentHealth,
     AgentTimes,
     AgentVerdict,
     agent_health,
     agent_status,
-    deadline_after_report,
     deadline_after_start,
     first_app_health,
     workspace_health,
@@ -24,7 +22,6 @@ from taskyard.wire.enums import (
     AgentLifecycle,
     AgentStatus,
     AppHealth,
-    AppStatusState,
     JobStatus,
     Transition,
     WorkspaceStatus,
@@ -145,15 +142,3 @@ def test_a_deadline_is_the_time_to_live_after_the_start() -> None:
     assert deadline_after_start(NOW, 60) == NOW + 60 * SECOND
     assert deadline_after_start(NOW, None) is None
     assert deadline_after_start(NOW, 0) is None
-
-
-def test_work_pushes_the_deadline_and_rest_does_not() -> None:
-    """T161: a report of working, and one that leaves it; never backwards, never from nothing."""
-    working, idle = AppStatusState.WORKING, AppStatusState.IDLE
-    pushed = NOW + ACTIVITY_BUMP_S * SECOND
-    assert deadline_after_report(NOW, None, working, NOW) == pushed
-    assert deadline_after_report(NOW, working, idle, NOW) == pushed
-    assert deadline_after_report(NOW, idle, idle, NOW) == NOW
-    far = NOW + timedelta(days=1)
-    assert deadline_after_report(far, None, working, NOW) == far
-    assert deadline_after_report(None, None, working, NOW) is None

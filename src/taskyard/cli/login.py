@@ -104,7 +104,10 @@ def _first_token(client: Client, answers: Answers) -> str:
     username = _asked(answers.first_username, "Username", "--first-user-username")
     email = _asked(answers.first_email, "Email", "--first-user-email")
     password = _asked(
-        answers.first_password, "Password", "TASKYARD_FIRST_USER_PASSWORD", secret=True
+        answers.first_password,
+        "Password",
+        "--first-user-password or set TASKYARD_FIRST_USER_PASSWORD",
+        secret=True,
     )
     client.create_first_user(
         CreateFirstUserRequest(
@@ -132,8 +135,16 @@ def _token_from(url: str, token: str, *, keep: bool) -> str:
 
 def _token_by_password(client: Client, answers: Answers) -> str:
     """A new session of whoever knows the password."""
+    if answers.email is None and answers.first_email is not None:
+        raise Failure(
+            f"{client.url} has users already, so nobody can be its first one.",
+            hint="To sign in as one of them, give --email or --token.",
+            status=USAGE,
+        )
     email = _asked(answers.email, "Email", "--email or --token")
-    password = _asked(answers.password, "Password", "TASKYARD_PASSWORD", secret=True)
+    password = _asked(
+        answers.password, "Password", "--password or set TASKYARD_PASSWORD", secret=True
+    )
     try:
         return client.login(LoginRequest(email=email, password=password)).session_token
     except ApiError as error:

@@ -7,18 +7,18 @@ import click
 from taskyard.cli.lazy import LazyGroup
 
 COMMANDS: Final = {
-    "create": ("taskyard.cli.organization_edit:create", "Make an organization."),
-    "list": ("taskyard.cli.organization_edit:list_organizations", "List organizations."),
-    "show": ("taskyard.cli.organization_edit:show", "Show one organization."),
+    "create": ("taskyard.cli.organization_show:create", "Make an organization."),
+    "list": ("taskyard.cli.organization_show:list_organizations", "List organizations."),
+    "show": ("taskyard.cli.organization_show:show", "Show one organization."),
     "members": ("taskyard.cli.organizations:members", "See and change who is in an organization."),
 }
 """Every command of the group: where it is, and its line in the help."""
 
 MEMBER_COMMANDS: Final = {
-    "list": ("taskyard.cli.member_edit:list_members", "List members."),
-    "add": ("taskyard.cli.member_edit:add", "Put users into an organization."),
-    "remove": ("taskyard.cli.member_edit:remove", "Take users out of an organization."),
-    "roles": ("taskyard.cli.member_edit:roles", "Show or set the roles of a member."),
+    "list": ("taskyard.cli.members:list_members", "List members."),
+    "add": ("taskyard.cli.members:add", "Put users into an organization."),
+    "remove": ("taskyard.cli.members:remove", "Take users out of an organization."),
+    "roles": ("taskyard.cli.members:roles", "Show or set the roles of a member."),
 }
 
 ALIASES: Final = {"ls": "list", "rm": "remove"}

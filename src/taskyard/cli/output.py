@@ -4,7 +4,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, TextIO, TypeVar
 
@@ -15,11 +15,15 @@ from taskyard.cli.failures import USAGE, Failure
 from taskyard.wire.base import ZERO_TIME
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., object])
 
 Column = Callable[[T], str]
 
 MAX_CELL = 60
 """Characters of a cell in a table; with -o json nothing is cut."""
+
+MAX_LINE: Final = 300
+"""Characters of a value that has a line of its own."""
 
 _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?")
 _CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -59,10 +63,61 @@ def print_table(rows: Sequence[T], columns: Mapping[str, Column[T]], chosen: Seq
         )
 
 
-def choose_columns(
-    names: Sequence[str], default: Sequence[str]
+def print_list(
+    found: Sequence[T],
+    columns: Mapping[str, Column[T]],
+    chosen: Sequence[str],
+    *,
+    output: str,
+    empty: str,
+    quiet: bool = False,
+) -> None:
+    """Prints what a command found: the first column alone when quiet, else JSON, a table, or that there is nothing."""
+    if quiet:
+        ids = next(iter(columns.values()))
+        for row in found:
+            print(ids(row))
+    elif output == "json":
+        print_json(found)
+    elif not found:
+        note(empty)
+    else:
+        print_table(found, columns, chosen)
+
+
+def print_facts(facts: Mapping[str, str], width: int = 16) -> None:
+    """Prints each value on a line of its own behind its name."""
+    for label, value in facts.items():
+        print(f"{label.replace('_', ' '):<{width}}{one_line(value, MAX_LINE)}".rstrip())
+
+
+output_option = click.option(
+    "-o", "--output", type=click.Choice(("table", "json")), default="table", help="Default: table."
+)
+ids_option = click.option("-q", "--quiet", is_flag=True, help="Print only the ids.")
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+
+
+def columns_option(names: Collection[str], shown: Sequence[str]) -> Callable[[F], F]:
+    """The option `-c a,b`, which raises BadParameter naming the columns there are."""
+    return click.option(
+        "-c",
+        "--column",
+        "columns",
+        metavar="NAME,...",
+        callback=_choose_columns(names, shown),
+        help=f"Columns of the table, of: {', '.join(names)}.",
+    )
+
+
+def with_owner(columns: list[str], shown: Sequence[str]) -> list[str]:
+    """The columns for a list of many people's things: with the owner, unless columns were chosen."""
+    return ["owner", *columns] if columns == list(shown) else columns
+
+
+def _choose_columns(
+    names: Collection[str], default: Sequence[str]
 ) -> Callable[[click.Context, click.Parameter, str | None], list[str]]:
-    """A callback that reads `-c a,b`; raises BadParameter naming the columns there are."""
 
     def read(_ctx: click.Context, _option: click.Parameter, value: str | None) -> list[str]:
         if value is None:

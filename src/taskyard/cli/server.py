@@ -174,7 +174,7 @@ def _password(*, from_stdin: bool) -> str | None:
     return line
 
 
-@server.command()
+@server.command(short_help="Make a user who may do everything.")
 @click.option("--username", default="admin", show_default=True, help="The name of the new user.")
 @click.option("--email", help="What the user signs in with. Default: NAME@taskyard.invalid.")
 @_place
@@ -202,8 +202,8 @@ def create_admin(
     ctx.exit(create_admin(*place, username=username, email=email, password=password))
 
 
-@server.command()
-@click.argument("user")
+@server.command(short_help="Give a user a new password.")
+@click.argument("user", metavar="USER")
 @_place
 @click.pass_context
 def reset_password(

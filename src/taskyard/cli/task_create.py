@@ -1,13 +1,15 @@
 """`taskyard task create`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
 import click
 
 from taskyard.cli.connection import Status, signed_in
-from taskyard.cli.failures import Failure
-from taskyard.cli.find import find_organization, full_name, input_of
+from taskyard.cli.failures import Failure, as_failure
+from taskyard.cli.find import find_organization, finding, full_name, input_of
 from taskyard.cli.output import at, note, plain
 from taskyard.sdk import ApiError, Client
 from taskyard.wire.tasks import CreateTaskRequest
@@ -25,6 +27,15 @@ class Wanted:
     version: str | None
     preset: str | None
     organization: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a task is made from; no preset_id means no preset."""
+
+    template: str
+    version_id: UUID
+    preset_id: UUID | None
 
 
 @click.command()
@@ -46,7 +57,7 @@ class Wanted:
 @click.option(
     "--preset",
     envvar=["TASKYARD_TASK_PRESET_NAME", "CODER_TASK_PRESET_NAME"],
-    help="Named parameter values of the template; `none` for none.",
+    help="Named parameter values of the template; `none` for none. Default: its default one.",
 )
 @click.option(
     "-O",
@@ -69,16 +80,15 @@ def create(
 ) -> Status:
     """Give a coding agent INPUT to work on, in a workspace of its own."""
     given = input_of(text, stdin=stdin)
-    version_id, preset_id = choose(client, Wanted(**rest))
-    task = client.create_task(
-        owner,
-        CreateTaskRequest(
-            template_version_id=version_id,
-            template_version_preset_id=preset_id,
-            input=given,
-            name=name,
-        ),
+    chosen = choose(client, Wanted(**rest))
+    request = CreateTaskRequest(
+        template_version_id=chosen.version_id,
+        template_version_preset_id=chosen.preset_id,
+        input=given,
+        name=name,
     )
+    with _refused(chosen), finding("user", owner, "To see whom there is: taskyard users list"):
+        task = client.create_task(owner, request)
     if quiet:
         print(task.id)
         return None
@@ -87,7 +97,20 @@ def create(
     return None
 
 
-def choose(client: Client, wanted: Wanted) -> tuple[UUID, UUID | None]:
+@contextmanager
+def _refused(chosen: Chosen) -> Iterator[None]:
+    """Says of refused parameter values where a task takes them from. Raises Failure."""
+    try:
+        yield
+    except ApiError as error:
+        if error.reason != "invalid_parameters":
+            raise
+        hint = f"A task takes them from a --preset: taskyard templates presets {plain(chosen.template)}"
+        refusal = as_failure(error)
+        raise Failure(refusal.message, hint=hint, lines=refusal.lines) from error
+
+
+def choose(client: Client, wanted: Wanted) -> Chosen:
     """The version and preset that are meant. Raises Failure, which names what there is."""
     organization = find_organization(client, wanted.organization)
     template: Template | None = None
@@ -107,9 +130,10 @@ def choose(client: Client, wanted: Wanted) -> tuple[UUID, UUID | None]:
         if error.status != 404:
             raise
         what = f"version {wanted.version!r} of template" if wanted.version else "template"
-        hint = "To see what there is: taskyard templates list"
+        shown = f"versions {plain(name)}" if wanted.version else "list"
+        hint = f"To see what there is: taskyard templates {shown}"
         raise Failure(f"there is no {what} {name!r} that you may use.", hint=hint) from error
-    return version_id, _preset(client, version_id, wanted.preset)
+    return Chosen(name, version_id, _preset(client, version_id, wanted.preset))
 
 
 def _only_template(client: Client, organization_id: UUID) -> Template:
@@ -129,11 +153,15 @@ def _only_template(client: Client, organization_id: UUID) -> Template:
 
 
 def _preset(client: Client, version_id: UUID, name: str | None) -> UUID | None:
-    if not name or name == NO_PRESET:
+    """The preset of that name; without a name the default one, if there is one. Raises Failure."""
+    if name == NO_PRESET:
         return None
     presets = client.list_presets(version_id)
+    if not name:
+        return next((preset.id for preset in presets if preset.default), None)
     for preset in presets:
         if preset.name == name:
             return preset.id
-    names = ", ".join(plain(preset.name) for preset in presets) or "none"
-    raise Failure(f"the template has no preset {name!r}; it has: {names}.")
+    names = ", ".join(plain(preset.name) for preset in presets)
+    has = f"it has: {names}" if names else "it has no presets"
+    raise Failure(f"the template has no preset {name!r}; {has}.")

@@ -7,12 +7,10 @@ import click
 from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure
 from taskyard.cli.find import find_task, full_name
-from taskyard.cli.output import at, confirm
+from taskyard.cli.output import at, confirm, yes_option
 from taskyard.cli.watch import watch_build
 from taskyard.sdk import Client
 from taskyard.wire.enums import TaskStatus
-
-yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 
 @click.command()

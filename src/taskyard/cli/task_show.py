@@ -9,7 +9,17 @@ import click
 from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure
 from taskyard.cli.find import find_task
-from taskyard.cli.output import Column, at, choose_columns, note, print_json, print_table
+from taskyard.cli.output import (
+    Column,
+    at,
+    columns_option,
+    ids_option,
+    output_option,
+    print_json,
+    print_list,
+    print_table,
+    with_owner,
+)
 from taskyard.cli.why import note_why
 from taskyard.sdk import ApiError, Client
 from taskyard.wire.enums import AgentLifecycle, TaskState, TaskStatus, WorkspaceStatus
@@ -48,26 +58,16 @@ OVER: Final = frozenset(
 )
 """What a workspace is when nothing more happens in it by itself."""
 
-output_option = click.option(
-    "-o", "--output", type=click.Choice(("table", "json")), default="table", help="Default: table."
-)
-columns_option = click.option(
-    "-c",
-    "--column",
-    "columns",
-    metavar="NAME,...",
-    callback=choose_columns(list(COLUMNS), SHOWN),
-    help=f"Columns of the table, of: {', '.join(COLUMNS)}.",
-)
+shown_option = columns_option(COLUMNS, SHOWN)
 
 
 @click.command("list")
 @click.option("--status", type=click.Choice([s.value for s in TaskStatus]), help="Only these.")
 @click.option("-a", "--all", "everybody", is_flag=True, help="Tasks of everybody you may see.")
 @click.option("--user", default="me", help="Whose tasks. Default: yours.")
-@click.option("-q", "--quiet", is_flag=True, help="Print only the ids.")
+@ids_option
 @output_option
-@columns_option
+@shown_option
 @signed_in
 def list_tasks(
     client: Client,
@@ -81,15 +81,9 @@ def list_tasks(
 ) -> Status:
     """List tasks, newest first."""
     found = list(client.iterate_tasks(search_text(None if everybody else user, status)))
-    if quiet:
-        for task in found:
-            print(task.id)
-    elif output == "json":
-        print_json(found)
-    elif not found:
-        note("There are no such tasks.")
-    else:
-        print_table(found, COLUMNS, with_owner(columns) if everybody else columns)
+    chosen = with_owner(columns, SHOWN) if everybody else columns
+    empty = "There are no such tasks."
+    print_list(found, COLUMNS, chosen, output=output, quiet=quiet, empty=empty)
     return None
 
 
@@ -101,16 +95,11 @@ def search_text(owner: str | None, status: str | None) -> str:
     return " ".join(f'{key}:"{word}"' for key, word in words.items() if word)
 
 
-def with_owner(columns: list[str]) -> list[str]:
-    """The columns for a list of many people's tasks: with the owner, unless columns were chosen."""
-    return ["owner", *columns] if columns == list(SHOWN) else columns
-
-
 @click.command()
 @click.argument("name", metavar="TASK")
 @click.option("--watch", is_flag=True, help="Go on until the task settles; print every change.")
 @output_option
-@columns_option
+@shown_option
 @signed_in
 def status(client: Client, *, name: str, watch: bool, output: str, columns: list[str]) -> Status:
     """Show one task."""

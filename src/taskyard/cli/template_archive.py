@@ -8,9 +8,9 @@ import click
 from taskyard.cli.archive import unpack
 from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure
-from taskyard.cli.find import find_organization
-from taskyard.cli.output import confirm, note, plain
-from taskyard.cli.template_show import find_template, find_version, organization_option
+from taskyard.cli.find import find_template, find_version
+from taskyard.cli.output import confirm, note, plain, yes_option
+from taskyard.cli.template_show import organization_option
 from taskyard.sdk import Client
 from taskyard.wire.templates import ArchiveVersionsRequest
 
@@ -19,7 +19,7 @@ from taskyard.wire.templates import ArchiveVersionsRequest
 @click.argument("name", metavar="TEMPLATE")
 @click.argument("versions", metavar="[VERSION]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every version that nothing uses.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @organization_option
 @signed_in
 def archive(
@@ -37,7 +37,7 @@ def archive(
     """
     if versions and everything:
         raise click.UsageError("Name versions, or say --all, not both.")
-    template = find_template(client, find_organization(client, organization).id, name)
+    template = find_template(client, organization, name)
     if versions:
         for found in [find_version(client, template, version) for version in versions]:
             client.archive_template_version(found.id)
@@ -46,7 +46,13 @@ def archive(
     what = "every unused version" if everything else "the unused versions whose import failed"
     confirm(f"Archive {what} of {name}?", yes=yes)
     done = client.archive_template_versions(template.id, ArchiveVersionsRequest(all=everything))
-    print(f"Archived {len(done.archived_ids)} versions of {name}.")
+    match len(done.archived_ids):
+        case 0:
+            print(f"There was nothing to archive of {name}.")
+        case 1:
+            print(f"Archived 1 version of {name}.")
+        case count:
+            print(f"Archived {count} versions of {name}.")
     return None
 
 
@@ -59,7 +65,7 @@ def unarchive(
     client: Client, *, name: str, versions: tuple[str, ...], organization: str | None
 ) -> Status:
     """Take versions of TEMPLATE out of the archive."""
-    template = find_template(client, find_organization(client, organization).id, name)
+    template = find_template(client, organization, name)
     for found in [find_version(client, template, version) for version in versions]:
         client.unarchive_template_version(found.id)
         print(f"Version {plain(found.name)} can be used again.")
@@ -92,7 +98,7 @@ def pull(
     if not to_stdout and target.exists() and (not target.is_dir() or any(target.iterdir())):
         hint = "Name a folder that does not exist yet."
         raise Failure(f"{target} is there already; nothing was written.", hint=hint)
-    template = find_template(client, find_organization(client, organization).id, name)
+    template = find_template(client, organization, name)
     found = (
         find_version(client, template, version)
         if version

@@ -6,9 +6,9 @@ import click
 from msgspec import UNSET, UnsetType
 
 from taskyard.cli.connection import Status, signed_in
-from taskyard.cli.find import find_organization
-from taskyard.cli.output import confirm, plain
-from taskyard.cli.template_show import find_template, find_version, organization_option
+from taskyard.cli.find import find_template, find_version
+from taskyard.cli.output import confirm, plain, yes_option
+from taskyard.cli.template_show import organization_option
 from taskyard.lifecycle.quantity import DURATION_EXAMPLE, parse_duration
 from taskyard.sdk import Client
 from taskyard.wire.templates import PromoteTemplateVersionRequest, UpdateTemplateRequest
@@ -80,7 +80,7 @@ def edit(
     )
     if request == UpdateTemplateRequest():
         raise click.UsageError("Say what to change, for example --display-name.")
-    template = find_template(client, find_organization(client, organization).id, name)
+    template = find_template(client, organization, name)
     changed = client.update_template(template.id, request)
     print(f"Template {plain(changed.name)} was changed.")
     return None
@@ -93,7 +93,7 @@ def edit(
 @signed_in
 def promote(client: Client, *, name: str, version: str, organization: str | None) -> Status:
     """Make new tasks of TEMPLATE use VERSION."""
-    template = find_template(client, find_organization(client, organization).id, name)
+    template = find_template(client, organization, name)
     found = find_version(client, template, version)
     client.promote_template_version(template.id, PromoteTemplateVersionRequest(id=found.id))
     print(f"Template {name} uses version {plain(found.name)} now.")
@@ -112,7 +112,7 @@ def deprecate(
     """Let nothing new be made of TEMPLATE; what there is goes on."""
     if undo == bool(message):
         raise click.UsageError("Give a --message that says what to use instead, or --undo.")
-    template = find_template(client, find_organization(client, organization).id, name)
+    template = find_template(client, organization, name)
     request = UpdateTemplateRequest(deprecation_message="" if undo else _given(message))
     client.update_template(template.id, request)
     print(f"Template {name} is {'not deprecated any more' if undo else 'deprecated'}.")
@@ -121,12 +121,12 @@ def deprecate(
 
 @click.command()
 @click.argument("name", metavar="TEMPLATE")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @organization_option
 @signed_in
 def delete(client: Client, *, name: str, yes: bool, organization: str | None) -> Status:
     """Delete TEMPLATE, which no workspace may be of."""
-    template = find_template(client, find_organization(client, organization).id, name)
+    template = find_template(client, organization, name)
     confirm(f"Delete the template {name} with all its versions?", yes=yes)
     client.delete_template(template.id)
     print(f"Template {name} was deleted.")

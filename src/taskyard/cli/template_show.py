@@ -2,19 +2,22 @@
 
 from collections.abc import Mapping
 from typing import Final
-from uuid import UUID
 
 import click
 
 from taskyard.cli.connection import Status, signed_in
-from taskyard.cli.failures import Failure
-from taskyard.cli.find import find_organization
-from taskyard.cli.output import Column, at, choose_columns, note, one_line, print_json, print_table
-from taskyard.sdk import ApiError, Client
+from taskyard.cli.find import find_template, find_version
+from taskyard.cli.output import (
+    Column,
+    at,
+    columns_option,
+    output_option,
+    print_facts,
+    print_json,
+    print_list,
+)
+from taskyard.sdk import Client
 from taskyard.wire.templates import Preset, Template, TemplateVersion
-
-MAX_LINE: Final = 300
-"""Characters of a value where each has a line of its own."""
 
 COLUMNS: Final[Mapping[str, Column[Template]]] = {
     "id": lambda t: str(t.id),
@@ -43,10 +46,6 @@ VERSION_COLUMNS: Final[Mapping[str, Column[TemplateVersion]]] = {
 }
 VERSIONS_SHOWN: Final = ("name", "import", "active", "created_by", "created_at", "message")
 
-output_option = click.option(
-    "-o", "--output", type=click.Choice(("table", "json")), default="table", help="Default: table."
-)
-
 
 organization_option = click.option(
     "-O",
@@ -70,14 +69,7 @@ PRESETS_SHOWN: Final = ("name", "default", "parameters", "description")
 @click.option("-a", "--all", "everything", is_flag=True, help="Also those that run no tasks.")
 @click.option("-q", "--query", default="", help="A search, such as name:web or deprecated:true.")
 @output_option
-@click.option(
-    "-c",
-    "--column",
-    "columns",
-    metavar="NAME,...",
-    callback=choose_columns(list(COLUMNS), SHOWN),
-    help=f"Columns of the table, of: {', '.join(COLUMNS)}.",
-)
+@columns_option(COLUMNS, SHOWN)
 @signed_in
 def list_templates(
     client: Client, *, everything: bool, query: str, output: str, columns: list[str]
@@ -85,14 +77,9 @@ def list_templates(
     """List the templates that tasks can be made from."""
     wanted = query if everything else f"has-ai-task:true {query}"
     found = client.list_templates(wanted.strip())
-    if output == "json":
-        print_json(found)
-    elif not found and query:
-        note("There are no such templates.")
-    elif not found:
-        note("There are no templates yet. Write and push one: taskyard templates init my-template")
-    else:
-        print_table(found, COLUMNS, columns)
+    none = "There are no templates yet. Write and push one: taskyard templates init my-template"
+    empty = "There are no such templates." if query else none
+    print_list(found, COLUMNS, columns, output=output, empty=empty)
     return None
 
 
@@ -103,13 +90,12 @@ def list_templates(
 @signed_in
 def show(client: Client, *, name: str, organization: str | None, output: str) -> Status:
     """Show the settings of TEMPLATE."""
-    template = find_template(client, find_organization(client, organization).id, name)
+    template = find_template(client, organization, name)
     if output == "json":
         print_json(template)
         return None
     active = client.get_template_version(template.active_version_id)
-    for label, value in _facts(template, active).items():
-        print(f"{label:<22}{one_line(value, MAX_LINE)}".rstrip())
+    print_facts(_facts(template, active), width=22)
     return None
 
 
@@ -123,13 +109,13 @@ def _facts(template: Template, active: TemplateVersion) -> dict[str, str]:
         "description": template.description,
         "id": str(template.id),
         "active version": f"{active.name} ({active.job.status.value})",
-        "deprecated": template.deprecation_message,
+        "deprecated": template.deprecation_message or "no",
         "users": str(template.active_user_count),
-        "start takes": ""
+        "start takes": "not known yet"
         if times.p50 is None
         else f"{times.p50} ms, at most {times.p95} ms for 95 %",
-        "stopped after": _span(template.default_ttl_ms),
-        "activity adds": _span(template.activity_bump_ms),
+        "stopped after": _span(template.default_ttl_ms) or "what its taskyard.toml says",
+        "activity adds": _span(template.activity_bump_ms) or "nothing",
         "users may cancel": "yes" if template.allow_user_cancel_workspace_jobs else "no",
         "active version only": "yes" if template.require_active_version else "no",
         "made by": template.created_by_name,
@@ -151,14 +137,7 @@ def _span(ms: int) -> str:
 @click.option("--version", help="Name of a version. Default: the active one.")
 @organization_option
 @output_option
-@click.option(
-    "-c",
-    "--column",
-    "columns",
-    metavar="NAME,...",
-    callback=choose_columns(list(PRESET_COLUMNS), PRESETS_SHOWN),
-    help=f"Columns of the table, of: {', '.join(PRESET_COLUMNS)}.",
-)
+@columns_option(PRESET_COLUMNS, PRESETS_SHOWN)
 @signed_in
 def presets(
     client: Client,
@@ -170,17 +149,13 @@ def presets(
     columns: list[str],
 ) -> Status:
     """List the presets of TEMPLATE: parameter values that belong together."""
-    template = find_template(client, find_organization(client, organization).id, name)
+    template = find_template(client, organization, name)
     version_id = (
         find_version(client, template, version).id if version else template.active_version_id
     )
     found = client.list_presets(version_id)
-    if output == "json":
-        print_json(found)
-    elif not found:
-        note(f"The template {name} has no presets.")
-    else:
-        print_table(found, PRESET_COLUMNS, columns)
+    empty = f"The template {name} has no presets."
+    print_list(found, PRESET_COLUMNS, columns, output=output, empty=empty)
     return None
 
 
@@ -189,14 +164,7 @@ def presets(
 @click.option("--archived", is_flag=True, help="Also those that are archived.")
 @organization_option
 @output_option
-@click.option(
-    "-c",
-    "--column",
-    "columns",
-    metavar="NAME,...",
-    callback=choose_columns([*VERSION_COLUMNS, "active"], VERSIONS_SHOWN),
-    help=f"Columns of the table, of: {', '.join(VERSION_COLUMNS)}, active.",
-)
+@columns_option([*VERSION_COLUMNS, "active"], VERSIONS_SHOWN)
 @signed_in
 def versions(
     client: Client,
@@ -208,40 +176,13 @@ def versions(
     columns: list[str],
 ) -> Status:
     """List the versions of TEMPLATE, oldest first."""
-    template = find_template(client, find_organization(client, organization).id, name)
+    template = find_template(client, organization, name)
     found = client.list_template_versions(template.id, include_archived=archived)
-    if output == "json":
-        print_json(found)
-        return None
 
     def active(version: TemplateVersion) -> str:
         return "yes" if version.id == template.active_version_id else ""
 
-    print_table(found, {**VERSION_COLUMNS, "active": active}, columns)
+    empty = f"The template {name} has no versions."
+    all_columns = {**VERSION_COLUMNS, "active": active}
+    print_list(found, all_columns, columns, output=output, empty=empty)
     return None
-
-
-def find_template(client: Client, organization_id: UUID, name: str) -> Template:
-    """A template by its name. Raises Failure when it is not there."""
-    try:
-        return client.get_organization_template(organization_id, name)
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        hint = "To see what there is: taskyard templates list --all"
-        raise Failure(f"there is no template {name!r} that you may see.", hint=hint) from error
-    except ValueError as error:
-        raise click.UsageError(f"{name!r} is no name of a template.") from error
-
-
-def find_version(client: Client, template: Template, name: str) -> TemplateVersion:
-    """A version of a template by its name. Raises Failure when it is not there."""
-    try:
-        return client.get_template_version_by_name(template.id, name)
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        hint = f"To see what there is: taskyard templates versions {template.name} --archived"
-        raise Failure(f"{template.name} has no version {name!r}.", hint=hint) from error
-    except ValueError as error:
-        raise click.UsageError(f"{name!r} is no name of a version.") from error

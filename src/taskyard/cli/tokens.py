@@ -8,7 +8,17 @@ import click
 
 from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure
-from taskyard.cli.output import Column, at, choose_columns, note, plain, print_json, print_table
+from taskyard.cli.find import finding
+from taskyard.cli.output import (
+    Column,
+    at,
+    columns_option,
+    ids_option,
+    output_option,
+    plain,
+    print_list,
+    with_owner,
+)
 from taskyard.sdk import ApiError, Client
 from taskyard.wire.identity import APIKey, CreateTokenRequest
 
@@ -25,6 +35,8 @@ COLUMNS: Final[Mapping[str, Column[APIKey]]] = {
     "created_at": lambda k: at(k.created_at),
 }
 SHOWN: Final = ("id", "name", "last_used", "expires_at", "created_at")
+
+USERS: Final = "To see whom there is: taskyard users list"
 
 
 @click.group()
@@ -54,7 +66,8 @@ def read_lifetime(_ctx: click.Context, _option: click.Parameter, value: str | No
 @signed_in
 def create(client: Client, *, name: str, lifetime: int, user: str) -> Status:
     """Make a token and print it; it is shown this once."""
-    made = client.create_token(user, CreateTokenRequest(token_name=name, lifetime=lifetime))
+    with finding("user", user, USERS):
+        made = client.create_token(user, CreateTokenRequest(token_name=name, lifetime=lifetime))
     print(made.key)
     return None
 
@@ -62,19 +75,10 @@ def create(client: Client, *, name: str, lifetime: int, user: str) -> Status:
 @tokens.command("list")
 @click.option("-a", "--all", "everybody", is_flag=True, help="Those of all users.")
 @click.option("--user", default="me", help="Whose tokens. Default: yours.")
-@click.option("-q", "--quiet", is_flag=True, help="Print only the ids.")
+@ids_option
 @click.option("--expired", is_flag=True, help="Also those that have expired.")
-@click.option(
-    "-o", "--output", type=click.Choice(("table", "json")), default="table", help="Default: table."
-)
-@click.option(
-    "-c",
-    "--column",
-    "columns",
-    metavar="NAME,...",
-    callback=choose_columns(list(COLUMNS), SHOWN),
-    help=f"Columns of the table, of: {', '.join(COLUMNS)}.",
-)
+@output_option
+@columns_option(COLUMNS, SHOWN)
 @signed_in
 def list_tokens(
     client: Client,
@@ -87,17 +91,11 @@ def list_tokens(
     columns: list[str],
 ) -> Status:
     """List tokens, without their secrets."""
-    found = client.list_tokens(user, include_all=everybody, include_expired=expired)
-    if quiet:
-        for token in found:
-            print(token.id)
-    elif output == "json":
-        print_json(found)
-    elif not found:
-        note("There are no tokens. Make one: taskyard tokens create")
-    else:
-        shown = ["owner", *columns] if everybody and columns == list(SHOWN) else columns
-        print_table(found, COLUMNS, shown)
+    with finding("user", user, USERS):
+        found = client.list_tokens(user, include_all=everybody, include_expired=expired)
+    empty = "There are no tokens. Make one: taskyard tokens create"
+    chosen = with_owner(columns, SHOWN) if everybody else columns
+    print_list(found, COLUMNS, chosen, output=output, quiet=quiet, empty=empty)
     return None
 
 

@@ -7,9 +7,8 @@ import click
 
 from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import USAGE, Failure
-from taskyard.cli.organization_edit import organization_named
+from taskyard.cli.find import find_user, organization_named
 from taskyard.cli.output import plain
-from taskyard.cli.user_show import find_user
 from taskyard.sdk import Client
 from taskyard.wire.identity import (
     CreateUserRequest,
@@ -52,6 +51,11 @@ def create(
     quiet: bool,
 ) -> Status:
     """Create a user, who becomes a member of the organization."""
+    if is_service and password:
+        raise Failure(
+            f"a service account has no password; leave --password and {NEW_PASSWORD} out.",
+            status=USAGE,
+        )
     if is_service:
         password = ""
     elif password is None:

@@ -4,11 +4,10 @@ import click
 
 from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure
-from taskyard.cli.output import confirm, plain
-from taskyard.cli.user_show import find_user
+from taskyard.cli.find import find_user
+from taskyard.cli.output import confirm, plain, yes_option
 from taskyard.sdk import ApiError, Client
 
-yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 names_argument = click.argument("names", metavar="USER...", nargs=-1, required=True)
 
 
@@ -49,7 +48,7 @@ def delete(client: Client, *, names: tuple[str, ...], yes: bool) -> Status:
         except ApiError as error:
             if error.reason != "user_has_workspaces":
                 raise
-            hint = f"To see them: taskyard task list --user {plain(user.username)}"
+            hint = f"To see them: taskyard list --user {plain(user.username)}"
             raise Failure(plain(error.message), hint=hint) from error
         print(f"User {plain(user.username)} was deleted.")
     return None

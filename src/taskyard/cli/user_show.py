@@ -7,17 +7,20 @@ import click
 
 from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import USAGE, Failure
+from taskyard.cli.find import PAGE, every, find_user
 from taskyard.cli.output import (
     Column,
     at,
-    choose_columns,
+    columns_option,
+    ids_option,
     note,
-    one_line,
+    output_option,
     plain,
+    print_facts,
     print_json,
-    print_table,
+    print_list,
 )
-from taskyard.sdk import ApiError, Client
+from taskyard.sdk import Client
 from taskyard.wire.identity import UpdateRolesRequest, User
 
 COLUMNS: Final[Mapping[str, Column[User]]] = {
@@ -33,57 +36,24 @@ COLUMNS: Final[Mapping[str, Column[User]]] = {
 }
 SHOWN: Final = ("username", "email", "status", "roles", "created_at")
 
-PAGE: Final = 100
-"""Users read at once."""
-
-MAX_LINE: Final = 300
-"""Characters of a value where each has a line of its own."""
-
-output_option = click.option(
-    "-o", "--output", type=click.Choice(("table", "json")), default="table", help="Default: table."
-)
-
-
-def find_user(client: Client, name: str) -> User:
-    """A user by name or id; raises Failure where there is none to be seen."""
-    try:
-        return client.get_user(name)
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        hint = "To see whom there is: taskyard users list"
-        raise Failure(f"there is no user {plain(name)!r} that you may see.", hint=hint) from error
-    except ValueError as error:
-        raise click.UsageError(f"{name!r} is no name of a user.") from error
-
 
 @click.command("list")
 @click.argument("search", default="")
-@click.option("-q", "--quiet", is_flag=True, help="Print only the ids.")
+@ids_option
 @output_option
-@click.option(
-    "-c",
-    "--column",
-    "columns",
-    metavar="NAME,...",
-    callback=choose_columns(list(COLUMNS), SHOWN),
-    help=f"Columns of the table, of: {', '.join(COLUMNS)}.",
-)
+@columns_option(COLUMNS, SHOWN)
 @signed_in
 def list_users(
     client: Client, *, search: str, quiet: bool, output: str, columns: list[str]
 ) -> Status:
     """List users. SEARCH narrows them: words of a name or address, status:suspended, role:owner and the like."""
-    found = _all_users(client, search)
-    if quiet:
-        for user in found:
-            print(user.id)
-    elif output == "json":
-        print_json(found)
-    elif not found:
-        note("There are no such users.")
-    else:
-        print_table(found, COLUMNS, columns)
+
+    def page(offset: int) -> tuple[list[User], int]:
+        found = client.list_users(search, limit=PAGE, offset=offset)
+        return found.users, found.count
+
+    empty = "There are no such users."
+    print_list(every(page), COLUMNS, columns, output=output, quiet=quiet, empty=empty)
     return None
 
 
@@ -107,8 +77,7 @@ def show(client: Client, *, name: str, quiet: bool, output: str) -> Status:
             names.get(key, key) + (f" ({', '.join(words)})" if words else "")
             for key, words in roles.items()
         )
-        for label, value in facts.items():
-            print(f"{label.replace('_', ' '):<16}{one_line(value, MAX_LINE)}".rstrip())
+        print_facts(facts)
     return None
 
 
@@ -136,13 +105,3 @@ def roles(client: Client, *, name: str, words: tuple[str, ...], clear: bool, out
         if not user.roles:
             note(f"{plain(user.username)} is a member, without roles.")
     return None
-
-
-def _all_users(client: Client, search: str) -> list[User]:
-    """Every user that fits, read page by page."""
-    found: list[User] = []
-    while True:
-        page = client.list_users(search, limit=PAGE, offset=len(found))
-        found += page.users
-        if not page.users or len(found) >= page.count:
-            return found

@@ -7,8 +7,7 @@ import click
 from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure
 from taskyard.cli.find import find_workspace, full_name
-from taskyard.cli.output import at, confirm
-from taskyard.cli.task_life import yes_option
+from taskyard.cli.output import at, confirm, yes_option
 from taskyard.cli.watch import watch_build
 from taskyard.sdk import Client
 from taskyard.wire.enums import BuildReason, Transition, WorkspaceStatus
@@ -50,6 +49,8 @@ def start(client: Client, *, name: str, parameters: tuple[str, ...]) -> Status:
 def stop(client: Client, *, name: str, yes: bool) -> Status:
     """Stop WORKSPACE; its files are kept. A task in it is paused by that."""
     workspace = find_workspace(client, name)
+    if workspace.latest_build.status is WorkspaceStatus.STOPPED:
+        raise Failure(f"the workspace {full_name(workspace)} is stopped already.")
     confirm(f"Stop {full_name(workspace)}?", yes=yes)
     _build(client, workspace, Transition.STOP)
     return None

@@ -7,8 +7,19 @@ import click
 
 from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.find import find_workspace, full_name
-from taskyard.cli.output import Column, at, choose_columns, note, plain, print_json, print_table
-from taskyard.cli.task_show import output_option, search_text
+from taskyard.cli.output import (
+    Column,
+    at,
+    columns_option,
+    ids_option,
+    note,
+    output_option,
+    plain,
+    print_json,
+    print_list,
+    with_owner,
+)
+from taskyard.cli.task_show import search_text
 from taskyard.sdk import Client
 from taskyard.wire.enums import WorkspaceStatus
 from taskyard.wire.workspaces import Workspace
@@ -35,16 +46,9 @@ SHOWN: Final = ("name", "template", "status", "healthy", "last_used_at")
 @click.option("--status", type=click.Choice([s.value for s in WorkspaceStatus]), help="Only these.")
 @click.option("-a", "--all", "everybody", is_flag=True, help="Workspaces of everybody you may see.")
 @click.option("--user", default="me", help="Whose workspaces. Default: yours.")
-@click.option("-q", "--quiet", is_flag=True, help="Print only the ids.")
+@ids_option
 @output_option
-@click.option(
-    "-c",
-    "--column",
-    "columns",
-    metavar="NAME,...",
-    callback=choose_columns(list(COLUMNS), SHOWN),
-    help=f"Columns of the table, of: {', '.join(COLUMNS)}.",
-)
+@columns_option(COLUMNS, SHOWN)
 @signed_in
 def list_workspaces(
     client: Client,
@@ -58,16 +62,9 @@ def list_workspaces(
 ) -> Status:
     """List workspaces, with and without tasks: favorites first, then those that run."""
     found = client.list_workspaces(search_text(None if everybody else user, status)).workspaces
-    if quiet:
-        for workspace in found:
-            print(workspace.id)
-    elif output == "json":
-        print_json(found)
-    elif not found:
-        note("There are no such workspaces.")
-    else:
-        default = columns == list(SHOWN)
-        print_table(found, COLUMNS, ["owner", *columns] if everybody and default else columns)
+    chosen = with_owner(columns, SHOWN) if everybody else columns
+    empty = "There are no such workspaces."
+    print_list(found, COLUMNS, chosen, output=output, quiet=quiet, empty=empty)
     return None
 
 

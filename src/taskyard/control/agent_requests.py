@@ -14,9 +14,7 @@ from taskyard.db import transcript as transcript_db
 from taskyard.db.jobs import WORKSPACES
 from taskyard.db.pool import ring
 from taskyard.errors import (
-    AppUnknown,
     Invalid,
-    LogsEmpty,
     LogsOverflowed,
     NotFound,
     RequestRefused,
@@ -49,7 +47,7 @@ async def save_snapshot(
 async def report_status(
     services: Services, agent: AgentActor, report: PatchAppStatus, now: datetime
 ) -> None:
-    """Adds a status of an app; raises StatusStateInvalid, StatusMessageTooLong, Invalid, AppUnknown."""
+    """Adds a status of an app; raises StatusStateInvalid, StatusMessageTooLong, Invalid, RequestRefused."""
     if report.state not in set(AppStatusState):
         raise StatusStateInvalid(report.state)
     if len(report.message.encode()) > STATUS_MESSAGE_BYTES:
@@ -58,7 +56,11 @@ async def report_status(
     async with services.db.transaction() as conn:
         app = await db.get_agent_app_as_system(conn, agent.agent_id, report.app_slug)
         if app is None:
-            raise AppUnknown(report.app_slug)
+            raise RequestRefused(
+                "app_unknown",
+                "The app was not found.",
+                f"The workspace has no app with the slug {report.app_slug!r}.",
+            )
         await db.insert_app_status_as_system(
             conn,
             app,
@@ -101,9 +103,9 @@ async def create_log_source(
 async def append_logs(
     services: Services, agent: AgentActor, request: AppendAgentLogsRequest, now: datetime
 ) -> None:
-    """Adds lines; raises LogsEmpty, LogsOverflowed, NotFound for an unknown source."""
+    """Adds lines; raises RequestRefused for none, LogsOverflowed, NotFound for an unknown source."""
     if not request.logs:
-        raise LogsEmpty
+        raise RequestRefused("logs_empty", "There are no lines to add.", "Send some in logs.")
     source_id = request.log_source_id or uuid5(LOG_SOURCES, f"{agent.agent_id}/agent")
     lines = [db.AgentLogLine(line.created_at, line.level, line.output) for line in request.logs]
     async with services.db.transaction() as conn:

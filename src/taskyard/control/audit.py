@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID, uuid4
 
 import msgspec
@@ -30,6 +30,39 @@ class Deed:
     resource_name: str
     organization_id: UUID | None = None
     changes: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+
+class Thing(Protocol):
+    """What belongs to an organization: a workspace, a task, a template or a version of one."""
+
+    @property
+    def id(self) -> UUID:
+        """What it is known by for good."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    @property
+    def organization_id(self) -> UUID:
+        """Where it is."""
+
+
+def deed_of(
+    resource: AuditResource,
+    thing: Thing,
+    action: AuditAction,
+    changes: Mapping[str, Mapping[str, object]] | None = None,
+) -> Deed:
+    """Something done to a thing of an organization."""
+    return Deed(
+        action=action,
+        resource_type=resource,
+        resource_id=thing.id,
+        resource_name=thing.name,
+        organization_id=thing.organization_id,
+        changes=changes or {},
+    )
 
 
 async def record(conn: "Connection", actor: Actor | None, deed: Deed, now: datetime) -> None:

@@ -1,13 +1,12 @@
 """A new build that a person asked for: may they have it, of which version, with which values."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from taskyard.control.actors import Actor
-from taskyard.control.audit import Deed, record
+from taskyard.control.audit import deed_of, record
 from taskyard.control.build_parts import build_views
 from taskyard.control.builds import insert_build
 from taskyard.control.services import Services
@@ -110,7 +109,8 @@ async def _create(
     )
     action = AuditAction(wanted.transition)
     changes = {"reason": {"old": None, "new": wanted.reason}}
-    await record(conn, actor, deed_of(workspace, action, changes), now)
+    deed = deed_of(AuditResource.WORKSPACE, workspace, action, changes)
+    await record(conn, actor, deed, now)
     [view] = await build_views(conn, [build], now)
     return view
 
@@ -134,6 +134,7 @@ async def _values(
     version_id: UUID,
 ) -> dict[str, str] | None:
     """The parameter values of a build; null keeps those of the build before, as every stop does."""
+    preset = await preset_parameters(conn, version_id, wanted.preset_id)
     if wanted.transition is not Transition.START and wanted.version_id is None:
         return None
     version = await get_version(conn, actor, version_id)
@@ -149,7 +150,6 @@ async def _values(
     _check_active(actor, workspace, wanted, version_id)
     if wanted.transition is not Transition.START:
         return None
-    preset = await preset_parameters(conn, version.id, wanted.preset_id)
     before = await builds.list_build_parameters(conn, workspace.build_id)
     return parameter_values(template, preset | wanted.values, {p.name: p.value for p in before})
 
@@ -163,20 +163,6 @@ def _check_active(
     writes = can(actor, Verb.TEMPLATE_WRITE, None, workspace.organization_id)
     if version_id != workspace.active_version_id and not writes:
         raise Forbidden("start a version of this template that is not the active one")
-
-
-def deed_of(
-    workspace: db.WorkspaceRow, action: AuditAction, changes: Mapping[str, Mapping[str, object]]
-) -> Deed:
-    """Something done to a workspace, for the audit."""
-    return Deed(
-        action=action,
-        resource_type=AuditResource.WORKSPACE,
-        resource_id=workspace.id,
-        resource_name=workspace.name,
-        organization_id=workspace.organization_id,
-        changes=changes,
-    )
 
 
 def runs_things(actor: Actor, workspace: db.WorkspaceRow) -> bool:

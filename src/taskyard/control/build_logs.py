@@ -26,12 +26,12 @@ async def list_job_logs(
 
 
 async def follow_job_logs(
-    services: Services, job_id: UUID, after: int
+    services: Services, who: Who, job_id: UUID, after: int
 ) -> AsyncIterator[list[wire.ProvisionerJobLog]]:
     """Lines of a job's log behind an id, as they come; ends once the job is over and all was given.
 
     A batch may be empty: the first comes at once, so that a connection is not kept waiting for a line.
-    Whether the job is over is asked before its lines are read, so none is missed. Source: U17, C6.
+    Raises what who raises, which is asked whether the reader is still let in. Whether the job is over is asked before its lines are read, so none is missed. Source: U17, C6.
     """
     changed = asyncio.Event()
 
@@ -42,6 +42,7 @@ async def follow_job_logs(
     async with services.doorbell.on(jobs.JOBS, rung):
         while True:
             changed.clear()
+            await who()
             async with services.db.connection() as conn:
                 over = await db.is_job_over_as_system(conn, job_id)
                 rows = await jobs.list_job_logs(conn, job_id, after)

@@ -11,7 +11,7 @@ from taskyard.control.audit import record
 from taskyard.control.roles import check_grants, read_roles
 from taskyard.control.services import Services
 from taskyard.control.user_fields import UNREADABLE
-from taskyard.control.user_search import page_of, user_filter
+from taskyard.control.user_search import user_filter
 from taskyard.control.viewers import viewer_for
 from taskyard.db import identity as identity_db
 from taskyard.db import members as db
@@ -79,13 +79,15 @@ async def list_members(
 
     Raises QueryInvalid. Source: supporting-api 5 rows 29-30.
     """
-    only, page = user_filter(query.q), page_of(query.limit, query.offset)
+    only, limit = user_filter(query.q), query.limit or None
     viewer = viewer_for(actor, Verb.USER_READ)
     async with services.db.connection() as conn:
-        rows = await db.list_members(conn, viewer, organization_id, only, page=page)
+        rows = await db.list_members(
+            conn, viewer, organization_id, only, limit=limit, offset=query.offset
+        )
         if not rows and query.offset:
             # A page behind the end is empty, and so has no row that knows the total.
-            first = await db.list_members(conn, viewer, organization_id, only, page=page_of(1, 0))
+            first = await db.list_members(conn, viewer, organization_id, only, limit=1)
             return [], first[0].total if first else 0
     return rows, rows[0].total if rows else 0
 

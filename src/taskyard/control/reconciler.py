@@ -21,7 +21,7 @@ from taskyard.db.jobs import JobKind
 from taskyard.db.pool import ring
 from taskyard.db.runs import PlaceRow, WorldRow
 from taskyard.drivers.base import Driver, Observation
-from taskyard.errors import DriverError
+from taskyard.errors import DatabaseAway, DatabaseBusy, DriverError
 from taskyard.lifecycle.job import is_active
 from taskyard.lifecycle.plan import (
     Action,
@@ -86,6 +86,8 @@ class Reconciler:
                 self._wake.clear()
                 try:
                     await self.reconcile()
+                except (DatabaseAway, DatabaseBusy) as error:
+                    log.warning("reconcile.no_database", cause=repr(error))
                 except Exception:  # the edge: the world is looked at again in a moment
                     log.exception("reconcile.failed")
                 await asyncio.sleep(LEAST_PAUSE_S)

@@ -38,7 +38,7 @@ VERSION_PREFIX = "starter-"
 HASH_DIGITS = 12
 """Digits of the hash in a name: enough to tell releases apart."""
 
-TROUBLE = (TaskyardError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+TROUBLE = (TaskyardError, OSError, TimeoutError, asyncpg.PostgresError)
 """What may go wrong for a while; the starters are tried again then."""
 
 

@@ -13,7 +13,6 @@ from taskyard.errors import (
     Forbidden,
     RefusedBroken,
     RefusedNow,
-    RefusedState,
     RequestRefused,
 )
 from taskyard.lifecycle.permissions import Verb, can
@@ -148,9 +147,9 @@ def _role(role: str) -> str:
 
 
 def _address(task: db.TaskRow) -> AppAddress:
-    """Where the app is that takes the task's input; raises RefusedState when the build chose none."""
+    """Where the app is that takes the task's input; raises RequestRefused when the build chose none."""
     if task.agent_id is None or task.app_url is None:
-        raise RefusedState(
+        raise RequestRefused(
             "no_app", "This task has no app that takes messages.", "Pause the task and resume it."
         )
     return AppAddress(task.agent_id, task.app_url)

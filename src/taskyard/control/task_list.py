@@ -10,13 +10,11 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from taskyard.control.actors import Actor, Who
+from taskyard.control.search import Search
 from taskyard.control.services import Services
 from taskyard.control.tasks_view import task_view
-from taskyard.control.viewers import may_read_user
-from taskyard.db import identity
 from taskyard.db import tasks as db
 from taskyard.errors import QueryInvalid
-from taskyard.lifecycle.search import explain, parse_query
 from taskyard.wire.enums import TaskStatus
 from taskyard.wire.tasks import ListTasksQuery, Task
 
@@ -81,63 +79,14 @@ async def _rest(
 
 
 async def _filter(conn: "Connection", actor: Actor, q: str) -> db.TaskFilter:
-    found = parse_query(q, KEYS, bare="owner")
-    if isinstance(found, list):
-        raise QueryInvalid([(violation.field, explain(violation, KEYS)) for violation in found])
-    violations: list[tuple[str, str]] = []
-    owner_id = organization_id = status = None
-    if "owner" in found:
-        owner_id = await owner_of_query(conn, actor, found["owner"], violations)
-    if "organization" in found:
-        organization_id = await organization_of_query(
-            conn, actor, found["organization"], violations
-        )
-    if "status" in found:
-        status = _status(found["status"], violations)
-    if violations:
-        raise QueryInvalid(violations)
-    return db.TaskFilter(owner_id=owner_id, organization_id=organization_id, status=status)
-
-
-async def owner_of_query(
-    conn: "Connection", actor: Actor, value: str, violations: list[tuple[str, str]]
-) -> UUID | None:
-    """The user that a query names: `me`, a UUID that may match nobody, or a name that must be visible."""
-    if value == "me":
-        return actor.user_id
-    user_id = _uuid_or_none(value)
-    if user_id is not None:
-        return user_id
-    user = None
-    if "\0" not in value:
-        user = await identity.get_user_by_username_as_system(conn, value)
-    if user is None or not may_read_user(actor, user):
-        violations.append(("owner", f'there is no user "{value}", or you may not see them'))
-        return None
-    return user.id
-
-
-async def organization_of_query(
-    conn: "Connection", actor: Actor, value: str, violations: list[tuple[str, str]]
-) -> UUID | None:
-    """The organization that a query names: a UUID that may match none, or a name that must be visible."""
-    organization_id = _uuid_or_none(value)
-    if organization_id is not None:
-        return organization_id
-    for row in await identity.list_organizations(conn, actor.viewer):
-        if row.name.lower() == value:
-            return row.id
-    violations.append(
-        ("organization", f'there is no organization "{value}", or you may not see it')
+    search = Search(q, KEYS, bare="owner")
+    only = db.TaskFilter(
+        owner_id=await search.user(conn, actor, "owner"),
+        organization_id=await search.organization(conn, actor),
+        status=search.word("status", TaskStatus),
     )
-    return None
-
-
-def _status(value: str, violations: list[tuple[str, str]]) -> TaskStatus | None:
-    if value in set(TaskStatus):
-        return TaskStatus(value)
-    violations.append(("status", f'"{value}" is no status; give one of {", ".join(TaskStatus)}'))
-    return None
+    search.check()
+    return only
 
 
 def _token(row: db.TaskRow) -> str:
@@ -155,10 +104,3 @@ def _read_token(raw: str) -> tuple[datetime | None, UUID | None]:
         raise QueryInvalid(
             [("page_token", "give the X-Taskyard-Next-Page of the page before")]
         ) from error
-
-
-def _uuid_or_none(raw: str) -> UUID | None:
-    try:
-        return UUID(raw)
-    except ValueError:
-        return None

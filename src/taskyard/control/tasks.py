@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, assert_never
 from msgspec.structs import replace
 
 from taskyard.control.actors import Actor
-from taskyard.control.audit import Deed, record
+from taskyard.control.audit import deed_of, record
 from taskyard.control.build_view import BuildParts, build_view
 from taskyard.control.builds import insert_build
 from taskyard.control.services import Services
@@ -20,7 +20,6 @@ from taskyard.errors import (
     Refused,
     RefusedBroken,
     RefusedNow,
-    RefusedState,
     RequestRefused,
 )
 from taskyard.lifecycle.permissions import Verb, can
@@ -43,7 +42,7 @@ async def delete_task(services: Services, actor: Actor, task: db.TaskRow, now: d
         refuse(TaskVerb.DELETE, fresh)
         if workspace is not None:
             await _insert_build(conn, actor, workspace, fresh, verb=TaskVerb.DELETE, now=now)
-        await record(conn, actor, deed_of(task, AuditAction.DELETE), now)
+        await record(conn, actor, deed_of(AuditResource.TASK, task, AuditAction.DELETE), now)
         await db.delete_task(conn, task.id, now)
         await ring(conn, "task", str(task.id))
 
@@ -62,7 +61,7 @@ async def update_input(
         _, fresh = await _locked(conn, actor, task)
         refuse(TaskVerb.INPUT, fresh)
         await db.update_task_input(conn, task.id, text)
-        await record(conn, actor, deed_of(task, AuditAction.WRITE), now)
+        await record(conn, actor, deed_of(AuditResource.TASK, task, AuditAction.WRITE), now)
         await ring(conn, "task", str(task.id))
 
 
@@ -88,17 +87,6 @@ async def resume_task(
     return await _build(services, actor, task, TaskVerb.RESUME, now=now)
 
 
-def deed_of(task: db.TaskRow, action: AuditAction) -> Deed:
-    """Something done to a task, for the audit; what it is about stays with its owner."""
-    return Deed(
-        action=action,
-        resource_type=AuditResource.TASK,
-        resource_id=task.id,
-        resource_name=task.name,
-        organization_id=task.organization_id,
-    )
-
-
 def refuse(verb: TaskVerb, task: db.TaskRow) -> None:
     """Nothing when the verb is legal now; raises Refused in the kind that the decision says."""
     refusal = allowed(verb, task.facts)
@@ -112,7 +100,7 @@ def refused(refusal: Refusal) -> Refused:
         case RefusalKind.LATER:
             kind: type[Refused] = RefusedNow
         case RefusalKind.NEVER:
-            kind = RefusedState
+            kind = RequestRefused
         case RefusalKind.BROKEN:
             kind = RefusedBroken
         case _:
@@ -135,7 +123,8 @@ async def _build(
         if workspace is None:
             raise NotFound(f"workspace {fresh.workspace_id}")
         build = await _insert_build(conn, actor, workspace, fresh, verb=verb, now=now)
-        await record(conn, actor, deed_of(fresh, AuditAction(build.transition)), now)
+        deed = deed_of(AuditResource.TASK, fresh, AuditAction(build.transition))
+        await record(conn, actor, deed, now)
     return replace(build_view(build, BuildParts(), now), template_version_name="")
 
 

@@ -173,12 +173,5 @@ async def _record(
     now: datetime,
     changes: Mapping[str, Mapping[str, object]],
 ) -> None:
-    deed = audit.Deed(
-        action=AuditAction.WRITE,
-        resource_type=AuditResource.TEMPLATE_VERSION,
-        resource_id=version.id,
-        resource_name=version.name,
-        organization_id=version.organization_id,
-        changes=changes,
-    )
+    deed = audit.deed_of(AuditResource.TEMPLATE_VERSION, version, AuditAction.WRITE, changes)
     await audit.record(conn, actor, deed, now)

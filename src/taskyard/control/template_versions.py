@@ -2,7 +2,8 @@
 
 import re
 import secrets
-from collections.abc import Mapping
+import sys
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from taskyard.control.files import store_file
 from taskyard.control.services import Services
 from taskyard.control.template_examples import starters
 from taskyard.control.templates import version_missing
+from taskyard.control.templates_view import version_view
 from taskyard.control.viewers import viewer_for
 from taskyard.db import files, jobs, template_imports
 from taskyard.db import templates as db
@@ -40,6 +42,7 @@ from taskyard.wire.templates import (
     CreateTemplateVersionRequest,
     ListTemplateVersionsQuery,
     Provisioner,
+    TemplateVersion,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +53,9 @@ MAX_NAME_CHARS = 64
 
 MAX_MESSAGE_BYTES = 1_048_576
 """Longest message of a version. Source: supporting-api 8 row 50."""
+
+BATCH = 10
+"""Versions of a list that are in memory at once: each has a message and a README of a megabyte at most."""
 
 MAX_TAGS = 64
 """Tags, and values for variables, of one version at most."""
@@ -202,20 +208,31 @@ async def find_previous_version(
 
 async def list_versions(
     services: Services, template: db.TemplateRow, query: ListTemplateVersionsQuery
-) -> list[db.VersionRow]:
-    """Versions of a template, oldest first, one page of them. Raises QueryInvalid. Source: supporting-api 7 row 47."""
-    after_id = query.after_id
-    async with services.db.connection() as conn:
-        if after_id is not None and not await db.has_version(conn, template.id, after_id):
-            raise QueryInvalid([("after_id", f"this template has no version {after_id}")])
-        return await db.list_versions(
-            conn,
-            template.id,
-            include_archived=query.include_archived,
-            after_id=after_id,
-            limit=query.limit or None,
-            offset=query.offset,
-        )
+) -> AsyncGenerator[list[TemplateVersion], None]:
+    """Versions of a template, oldest first, one page of them, of which BATCH at most are in memory.
+
+    The first batch comes also when it is empty. Raises QueryInvalid before it. Source: supporting-api 7 row 47.
+    """
+    after_id, offset, left = query.after_id, query.offset, query.limit or sys.maxsize
+    if after_id is not None:
+        async with services.db.connection() as conn:
+            if not await db.has_version(conn, template.id, after_id):
+                raise QueryInvalid([("after_id", f"this template has no version {after_id}")])
+    while left:
+        size = min(left, BATCH)
+        async with services.db.connection() as conn:
+            rows = await db.list_versions(
+                conn,
+                template.id,
+                include_archived=query.include_archived,
+                after_id=after_id,
+                limit=size,
+                offset=offset,
+            )
+        yield [version_view(row) for row in rows]
+        if len(rows) < size:
+            return
+        after_id, offset, left = rows[-1].id, 0, left - size
 
 
 async def list_presets(

@@ -271,14 +271,7 @@ async def _record(
     now: datetime,
     changes: Mapping[str, Mapping[str, object]] | None = None,
 ) -> None:
-    deed = audit.Deed(
-        action=action,
-        resource_type=AuditResource.TEMPLATE,
-        resource_id=template.id,
-        resource_name=template.name,
-        organization_id=template.organization_id,
-        changes=changes or {},
-    )
+    deed = audit.deed_of(AuditResource.TEMPLATE, template, action, changes)
     await audit.record(conn, actor, deed, now)
 
 

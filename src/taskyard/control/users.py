@@ -14,7 +14,7 @@ from taskyard.control.audit import changed, record
 from taskyard.control.identity import check_github
 from taskyard.control.services import Services
 from taskyard.control.user_fields import check_fields, taken_fields
-from taskyard.control.user_search import page_of, user_filter
+from taskyard.control.user_search import user_filter
 from taskyard.control.viewers import may_read_user, viewer_for
 from taskyard.db import identity as identity_db
 from taskyard.db import members as members_db
@@ -43,7 +43,7 @@ async def list_users(
 
     Raises QueryInvalid for a query that cannot be read, or an after_id that is nobody's. Source: U7.
     """
-    only, page = user_filter(query.q), page_of(query.limit, query.offset)
+    only, limit = user_filter(query.q), query.limit or None
     viewer = viewer_for(actor, Verb.USER_READ)
     async with services.db.connection() as conn:
         after = None
@@ -52,10 +52,12 @@ async def list_users(
             if last is None or not may_read_user(actor, last):
                 raise QueryInvalid([("after_id", f"there is no user {query.after_id}")])
             after = last.username
-        rows = await db.list_users(conn, viewer, only, page, after=after)
+        rows = await db.list_users(
+            conn, viewer, only, limit=limit, offset=query.offset, after=after
+        )
         if not rows and (query.offset or after is not None):
             # A page behind the end is empty, and so has no row that knows the total.
-            first = await db.list_users(conn, viewer, only, page_of(1, 0), after=None)
+            first = await db.list_users(conn, viewer, only, limit=1)
             return [], first[0].total if first else 0
     return rows, rows[0].total if rows else 0
 

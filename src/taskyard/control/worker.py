@@ -22,7 +22,7 @@ from taskyard.db import jobs
 from taskyard.db.jobs import Claim, JobKind, JobRow, Lease
 from taskyard.db.workers import beat_worker, remove_worker
 from taskyard.drivers.base import Driver
-from taskyard.errors import DatabaseBusy, JobCanceled, JobFailed, LeaseLost
+from taskyard.errors import DatabaseAway, DatabaseBusy, JobCanceled, JobFailed, LeaseLost
 from taskyard.lifecycle.job import MAX_ATTEMPTS, retry_at
 from taskyard.wire.enums import LogLevel
 
@@ -54,13 +54,7 @@ GIVE_BACK_S = 5.0
 ENDING = "Ending"
 """The stage of the last lines of a job's log."""
 
-DATABASE_TROUBLE = (
-    OSError,
-    TimeoutError,
-    DatabaseBusy,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-)
+DATABASE_TROUBLE = (TimeoutError, DatabaseAway, DatabaseBusy, asyncpg.PostgresError)
 """What asking a database that is away, full or restarting may raise."""
 
 
@@ -121,7 +115,7 @@ class Worker:
             async with self._services.db.connection() as conn:
                 count = await jobs.release_leases(conn, self.id, self._services.now())
         except DATABASE_TROUBLE as error:
-            log.warning("worker.no_database", exc_info=error)  # then those leases lapse
+            log.warning("worker.no_database", cause=repr(error))  # then those leases lapse
             return
         if count:
             log.warning("worker.took_over", jobs=count)
@@ -140,7 +134,7 @@ class Worker:
                 self._runs[job.id] = run
                 group.create_task(self._work(run))
         except DATABASE_TROUBLE as error:
-            log.warning("worker.no_database", exc_info=error)
+            log.warning("worker.no_database", cause=repr(error))
             return TROUBLE_S
         return POLL_S
 
@@ -305,7 +299,7 @@ class Worker:
                 run.interrupt(Interruption.LEASE_LOST)
                 continue
             except DATABASE_TROUBLE as error:
-                log.warning("job.not_renewed", exc_info=error)
+                log.warning("job.not_renewed", cause=repr(error))
                 if self._services.now() >= expires_at:
                     run.interrupt(Interruption.LEASE_LOST)
                 continue
@@ -323,5 +317,5 @@ class Worker:
             except LeaseLost:
                 return
             except DATABASE_TROUBLE as error:
-                log.warning("job.log_unwritten", exc_info=error)
+                log.warning("job.log_unwritten", cause=repr(error))
             await asyncio.sleep(FLUSH_S)

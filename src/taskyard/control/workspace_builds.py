@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from taskyard.control.actors import Actor
-from taskyard.control.audit import record
-from taskyard.control.build_create import deed_of, runs_things
+from taskyard.control.audit import deed_of, record
+from taskyard.control.build_create import runs_things
 from taskyard.control.build_parts import build_views, load_parts
 from taskyard.control.build_timings import timings_view
 from taskyard.control.build_view import agent_view, resource_views
@@ -27,6 +27,7 @@ from taskyard.wire import workspace_details as details
 from taskyard.wire import workspaces as wire
 from taskyard.wire.enums import (
     AuditAction,
+    AuditResource,
     JobStatus,
 )
 from taskyard.wire.workspace_requests import ListBuildsQuery
@@ -105,7 +106,8 @@ async def cancel_build(
             raise Forbidden("cancel builds of this template")
         after = await jobs.cancel_job(conn, build.job_id, now, expected=expected)
         changes = {f"build {build.build_number}": {"old": build.job_status, "new": after}}
-        await record(conn, actor, deed_of(workspace, AuditAction.WRITE, changes), now)
+        deed = deed_of(AuditResource.WORKSPACE, workspace, AuditAction.WRITE, changes)
+        await record(conn, actor, deed, now)
 
 
 def _may_cancel(actor: Actor, workspace: db.WorkspaceRow) -> bool:

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from asyncpg import UniqueViolationError
 
 from taskyard.control.actors import Actor
-from taskyard.control.audit import Deed, record
+from taskyard.control.audit import deed_of, record
 from taskyard.control.builds import insert_build
 from taskyard.control.services import Services
 from taskyard.control.template_use import (
@@ -67,7 +67,8 @@ async def create_workspace(
             made = await _checked(conn, actor, owner, request, organization_id=organization_id)
             await _insert(conn, actor, request, made, now=now)
             row = await visible_workspace(conn, actor, made.id)
-            await record(conn, actor, _deed(row), now)
+            deed = deed_of(AuditResource.WORKSPACE, row, AuditAction.CREATE)
+            await record(conn, actor, deed, now)
             [view] = await workspace_views(conn, [row], now)
     except UniqueViolationError as error:
         raise WorkspaceNameTaken(request.name) from error
@@ -187,13 +188,3 @@ def template_ttl_ms(version: VersionRow, template: Template) -> int | None:
     """How long a workspace runs at most, by the template's setting or what its file says; null for ever."""
     ttl_s = template.workspace.ttl_s
     return version.default_ttl_ms or (ttl_s * 1000 if ttl_s else None)
-
-
-def _deed(row: db.WorkspaceRow) -> Deed:
-    return Deed(
-        action=AuditAction.CREATE,
-        resource_type=AuditResource.WORKSPACE,
-        resource_id=row.id,
-        resource_name=row.name,
-        organization_id=row.organization_id,
-    )

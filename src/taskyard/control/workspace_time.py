@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from taskyard.control.actors import Actor
-from taskyard.control.audit import Deed, record
+from taskyard.control.audit import Deed, deed_of, record
 from taskyard.control.services import Services
 from taskyard.control.workspaces import visible_workspace
 from taskyard.db import builds
@@ -105,11 +105,5 @@ async def _mine(
 
 
 def _changed(workspace: db.WorkspaceRow, field: str, old: object, new: object) -> Deed:
-    return Deed(
-        action=AuditAction.WRITE,
-        resource_type=AuditResource.WORKSPACE,
-        resource_id=workspace.id,
-        resource_name=workspace.name,
-        organization_id=workspace.organization_id,
-        changes={field: {"old": old, "new": new}},
-    )
+    changes = {field: {"old": old, "new": new}}
+    return deed_of(AuditResource.WORKSPACE, workspace, AuditAction.WRITE, changes)

@@ -19,6 +19,10 @@ from taskyard.wire.workspaces import Workspace, WorkspaceAgent, WorkspaceResourc
 LOOK_S = 2.0
 """Seconds between looks when nobody rings: a ring may be lost, and some changes ring no bell."""
 
+REST_S = 0.1
+"""Seconds between looks at least: programs in a workspace may report hundreds of times a second, and each who
+watches would ask the database as often."""
+
 PING_S = 15.0
 """Seconds of silence until a sign of life: proxies give a silent connection up after a minute."""
 
@@ -44,12 +48,14 @@ async def watch_workspace(
         )
         yield None
         yield seen
-        told_at = clock()
+        told_at = looked_at = clock()
         while seen.latest_build.status is not WorkspaceStatus.DELETED:
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(LOOK_S, ping_s)):
                     await changed.wait()
+            await asyncio.sleep(looked_at + REST_S - clock())
             changed.clear()
+            looked_at = clock()
             fresh = await get_workspace(
                 services, await who(), workspace_id, deleted=True, now=services.now()
             )

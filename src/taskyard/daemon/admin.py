@@ -46,7 +46,7 @@ def create_admin(
         await operator.create_admin(services, request, services.now())
         return request.email
 
-    return _done(flags, config_file, deed, None if password else chosen)
+    return _done(flags, config_file, deed, None if password else chosen, new=True)
 
 
 def reset_password(
@@ -62,7 +62,7 @@ def reset_password(
             raise StartupError(f"there is no user {user!r}: give a username or an email") from error
         return found.email
 
-    return _done(flags, config_file, deed, None if password else chosen)
+    return _done(flags, config_file, deed, None if password else chosen, new=False)
 
 
 def _done(
@@ -70,12 +70,18 @@ def _done(
     config_file: Path | None,
     deed: Callable[[Services], Awaitable[str]],
     shown: str | None,
+    *,
+    new: bool,
 ) -> int:
-    """Does it and prints how to sign in; the exit status."""
+    """Does it and prints how to sign in; the exit status. new: a data directory may be made for it."""
 
     def work() -> None:
         settings = load_settings(flags, os.environ, config_file)
         configure_logs(msgspec.structs.replace(settings, log_level="error"))
+        if not (new or (Path(settings.data_dir) / "format").exists()):
+            raise StartupError(
+                f"there is no data directory at {settings.data_dir}. Say where the server has its with --data-dir."
+            )
         email = asyncio.run(_with_services(settings, deed))
         sys.stdout.write(f"email: {email}\n" + (f"password: {shown}\n" if shown else ""))
 

@@ -32,8 +32,9 @@ HEAD_BYTES = 64 * 1024
 HEAD_S = 20.0
 """Seconds a request's line and headers may take; a new connection gets as long to begin."""
 
-PEER_CONNECTIONS = 32
-"""Connections of one workspace at once: its agent needs one or two, a program that reports one more."""
+PEER_CONNECTIONS = 8
+"""Connections of one workspace at once: its agent needs one or two, a program that reports one more. Each may have
+a request under way, which others wait behind for the database."""
 
 SPARE_FILES = 256
 """Descriptors kept back from connections: for the database, for workspaces being started, for files."""

@@ -16,6 +16,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from taskyard.daemon.guard import GuardedHttp, GuardedWebSocket, PublicHttp
+from taskyard.daemon.tls_accept import TlsAcceptor
 from taskyard.errors import StartupError
 from taskyard_agent.protocol import MAX_FRAME_BYTES
 
@@ -81,11 +82,17 @@ class Listener(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,  # the application's own edge listens to proxies
-                ssl_context_factory=None if tls is None else lambda _config, _default: tls,
                 timeout_graceful_shutdown=DRAIN_S,
             )
         )
         self.ready = asyncio.Event()
+        self._tls = tls
+        self._taking: asyncio.Task[None] | None = None
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answers until it is told to stop."""
+        async with asyncio.TaskGroup() as self._group:
+            await super().serve(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -94,8 +101,30 @@ class Listener(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begins to answer."""
-        await super().startup(sockets)
+        if self._tls is None:
+            await super().startup(sockets)
+        else:
+            await super().startup([])
+            acceptor = TlsAcceptor(self._tls, self._protocol, self._count)
+            self._taking = self._group.create_task(acceptor.run(sockets or []))
         self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Takes no more connections, and ends those that there are."""
+        if self._taking is None:
+            await super().shutdown(sockets)
+        else:
+            self._taking.cancel()
+            await super().shutdown([])
+
+    def _protocol(self) -> asyncio.Protocol:
+        """What a new connection is for, as uvicorn makes it."""
+        return self.config.http_protocol_class(  # type: ignore[call-arg]  # so says uvicorn too
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+
+    def _count(self) -> int:
+        return len(self.server_state.connections)
 
 
 def read_place(text: str, setting: str) -> Place:

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from taskyard.db.statements import NoRow, statement
+from taskyard.db.workspaces import MAX_APP_STATUSES
 from taskyard.wire.enums import AgentLifecycle, AppHealth, AppStatusState, LogLevel
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ _INSERT_LOG = statement("agents", "insert_agent_log_as_system", NoRow)
 _GET_APP = statement("agents", "get_agent_app_as_system", AppRefRow)
 _GET_TASK_APP = statement("agents", "get_task_app_as_system", AppRefRow)
 _INSERT_STATUS = statement("agents", "insert_app_status_as_system", NoRow)
+_DROP_STATUSES = statement("agents", "drop_app_statuses_as_system", NoRow)
 _USE = statement("agents", "use_workspace_as_system", NoRow)
 _PUSH_DEADLINE = statement("agents", "push_deadline_as_system", NoRow)
 
@@ -247,7 +249,7 @@ async def insert_app_status_as_system(
     uri: str,
     now: datetime,
 ) -> None:
-    """Adds a report; the newest one of a workspace is what clients see.
+    """Adds a report; the newest one of a workspace is what clients see, and the oldest of many are forgotten.
 
     Work, and its end, push the deadline and count as use of the workspace. Source: T161.
     """
@@ -264,3 +266,4 @@ async def insert_app_status_as_system(
         uri=uri,
         now=now,
     )
+    await _DROP_STATUSES.execute(conn, app_id=app.id, most=MAX_APP_STATUSES)

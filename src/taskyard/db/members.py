@@ -8,7 +8,7 @@ import msgspec
 
 from taskyard.db.identity import OrganizationRow
 from taskyard.db.statements import NoRow, statement
-from taskyard.db.users import Page, UserFilter
+from taskyard.db.users import UserFilter
 from taskyard.db.viewer import Viewer
 from taskyard.wire.enums import LoginType, UserStatus
 
@@ -66,14 +66,21 @@ async def insert_named_organization(
 
 
 async def list_members(
-    conn: "Connection", viewer: Viewer, organization_id: UUID, only: UserFilter, *, page: Page
+    conn: "Connection",
+    viewer: Viewer,
+    organization_id: UUID,
+    only: UserFilter,
+    *,
+    limit: int | None,
+    offset: int = 0,
 ) -> list[MemberRow]:
-    """Members of an organization that the viewer sees, by name, narrowed by the filter."""
+    """Members of an organization that the viewer sees, by name, narrowed by the filter; limit null means all."""
     return await _LIST.many(
         conn,
         **viewer.values(),
         **msgspec.structs.asdict(only),
-        **msgspec.structs.asdict(page),
+        limit=limit,
+        offset=offset,
         organization_id=organization_id,
         user_id=None,
     )

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import asyncpg
 
-from taskyard.errors import DatabaseNewer, StartupError
+from taskyard.errors import StartupError
 
 ADVISORY_LOCK = 7_245_001
 """Any fixed number: servers that start together take turns on it."""
@@ -48,8 +48,8 @@ def load_migrations() -> list[Migration]:
 async def migrate(url: str) -> int:
     """Brings the database to this release; returns how many migrations ran.
 
-    Raises DatabaseNewer when a newer release was here, StartupError when a file that ran has changed,
-    or when the database holds tables of something else.
+    Raises StartupError when a newer release was here, when a file that ran has changed, or when the
+    database holds tables of something else.
     """
     conn = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
     try:
@@ -106,7 +106,7 @@ async def _run(conn: "asyncpg.Connection[asyncpg.Record]", migrations: list[Migr
 
 def _compare(done: dict[int, str], migrations: list[Migration]) -> None:
     if done and max(done) > len(migrations):
-        raise DatabaseNewer(
+        raise StartupError(
             f"the database is at migration {max(done)}, this release knows {len(migrations)}: "
             "run the newer release that was here before, or restore a backup made by this one"
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from taskyard.errors import DatabaseBusy
+from taskyard.errors import DatabaseAway, DatabaseBusy
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -109,11 +109,22 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> "AsyncIterator[Connection]":
-        """A connection outside any transaction, for single statements; raises DatabaseBusy."""
+        """A connection outside any transaction, for single statements; raises DatabaseBusy, DatabaseAway."""
         if self._pool is None:
             raise RuntimeError("the database was not opened")
-        async with _turn(self._gate), self._pool.acquire() as conn:
-            yield conn
+        async with _turn(self._gate):
+            try:
+                conn = await self._pool.acquire()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                raise DatabaseAway(str(error)) from error
+            try:
+                yield conn
+            except (ConnectionError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                if _is_gone(conn):
+                    raise DatabaseAway(str(error)) from error
+                raise
+            finally:
+                await self._pool.release(conn)
 
     @asynccontextmanager
     async def transaction(self) -> "AsyncIterator[Connection]":
@@ -124,7 +135,7 @@ class Database:
                     yield conn
             finally:
                 # Cancelled in the middle of COMMIT or ROLLBACK: nobody may get this connection again.
-                if not conn.is_closed() and conn.is_in_transaction():
+                if not _is_gone(conn) and conn.is_in_transaction():
                     conn.terminate()
 
     @asynccontextmanager
@@ -132,13 +143,21 @@ class Database:
         """A read-only transaction for lists: each statement is planned for the values that it is given.
 
         One plan for all would be right for nobody: the tasks of one owner and those of a whole site are found in
-        different ways. A slow client may draw such a transaction out, so they take half of the connections at most.
+        different ways. Such statements may take long, so they take half of the connections at most.
         """
         async with _turn(self._readers), self.transaction() as conn:
             await conn.execute(
                 "set transaction read only; set local plan_cache_mode = force_custom_plan"
             )
             yield conn
+
+
+def _is_gone(conn: "Connection") -> bool:
+    """Whether the other end hung up: the pool then takes the connection out of one's hands."""
+    try:
+        return conn.is_closed()
+    except asyncpg.InterfaceError:
+        return True
 
 
 @asynccontextmanager

@@ -34,13 +34,6 @@ class UserFilter(msgspec.Struct, frozen=True, kw_only=True):
     created_after: datetime | None = None
 
 
-class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """Which rows of a list; limit null means all."""
-
-    limit: int | None
-    offset: int
-
-
 class IdRow(msgspec.Struct, frozen=True):
     """The id of a row."""
 
@@ -80,14 +73,24 @@ _SWEEP_ATTEMPTS = statement("users", "sweep_login_attempts_as_system", NoRow)
 
 
 async def list_users(
-    conn: "Connection", viewer: Viewer, only: UserFilter, page: Page, *, after: str | None
+    conn: "Connection",
+    viewer: Viewer,
+    only: UserFilter,
+    *,
+    limit: int | None,
+    offset: int = 0,
+    after: str | None = None,
 ) -> list[ListedUserRow]:
-    """Users the viewer may read, by name, narrowed by the filter; after: those behind this username."""
+    """Users the viewer may read, by name, narrowed by the filter; after: those behind this username.
+
+    limit null means all.
+    """
     return await _LIST.many(
         conn,
         **viewer.values(),
         **msgspec.structs.asdict(only),
-        **msgspec.structs.asdict(page),
+        limit=limit,
+        offset=offset,
         after=after,
     )
 

@@ -4,17 +4,8 @@ from datetime import datetime, timedelta
 
 from taskyard.wire.enums import JobStatus
 
-JOB_LEASE_S = 30
-"""Seconds a claimed job belongs to its worker: a killed worker delays its job by at most this long."""
-
-JOB_RENEW_S = 10
-"""Seconds between renewals: two may be missed before the lease is lost."""
-
 AGENT_LEASE_S = 120
 """Seconds a workspace agent may live without an answered heartbeat: longer than any restart of a server."""
-
-AGENT_HEARTBEAT_S = 10
-"""Seconds between heartbeats of an agent: a dozen may be missed before its lease lapses."""
 
 MAX_ATTEMPTS = 5
 """Tries of one job before it fails: five kills of a worker in a row are survived, a bad job ends soon."""
@@ -65,16 +56,6 @@ def retry_at(attempt: int, failed_at: datetime) -> datetime | None:
     if attempt >= MAX_ATTEMPTS:
         return None
     return failed_at + timedelta(seconds=min(RETRY_FIRST_S * 2 ** (attempt - 1), RETRY_MAX_S))
-
-
-def leased_until(now: datetime, lease_s: float = JOB_LEASE_S) -> datetime:
-    """Until when a job that is claimed or renewed now belongs to its worker."""
-    return now + timedelta(seconds=lease_s)
-
-
-def lease_lapsed(until: datetime | None, now: datetime) -> bool:
-    """Whether a running job may be taken by another worker; no lease at all counts as lapsed."""
-    return until is None or until <= now
 
 
 def agent_lease_lapsed(last_seen: datetime, now: datetime, lease_s: float = AGENT_LEASE_S) -> bool:

@@ -5,10 +5,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import assert_never
 
 from taskyard.lifecycle.pattern import PatternInvalid, found_in
 from taskyard.lifecycle.template_model import Monotonic, Parameter
+from taskyard.lifecycle.wording import cut, listed
 from taskyard.wire.enums import ParameterType
 
 MAX_VALUE_BYTES = 64 * 1024
@@ -16,6 +18,10 @@ MAX_VALUE_BYTES = 64 * 1024
 
 MAX_REGEX_CHARS = 1024
 """Longest value that a template's pattern is tried on: with the limits of patterns it bounds the time that takes."""
+
+
+MAX_STRAYS = 100
+"""Unknown names that are answered one by one; a request has room for a hundred thousand."""
 
 
 class ParameterRule(StrEnum):
@@ -51,7 +57,8 @@ def validate_parameters(
     check_change. Source: S12.
     """
     known = {parameter.name for parameter in parameters}
-    violations = [_unknown(name, known) for name in given if name not in known]
+    strays = (name for name in given if name not in known)
+    violations = [_unknown(name, known) for name in islice(strays, MAX_STRAYS)]
     values: dict[str, str] = {}
     for parameter in parameters:
         value = given.get(parameter.name, parameter.default)
@@ -110,8 +117,8 @@ def check_change(parameter: Parameter, old: str, new: str) -> ParameterViolation
 
 
 def _unknown(name: str, known: set[str]) -> ParameterViolation:
-    have = ", ".join(sorted(known)) or "none"
-    sentence = f'the template has no parameter "{name}"; its parameters are: {have}'
+    have = listed(sorted(known)) or "none"
+    sentence = f'the template has no parameter "{cut(name)}"; its parameters are: {have}'
     return ParameterViolation(name, ParameterRule.UNKNOWN, sentence)
 
 
@@ -158,13 +165,13 @@ def _list(parameter: Parameter, value: str) -> ParameterViolation | None:
 
 
 def _in_options(parameter: Parameter, values: list[str]) -> ParameterViolation | None:
-    options = [option.value for option in parameter.options]
-    stray = [value for value in values if value not in options]
-    if not options or not stray:
+    options = {option.value for option in parameter.options}
+    stray = next((value for value in values if value not in options), None)
+    if not options or stray is None:
         return None
-    listed = ", ".join(f'"{option}"' for option in options)
+    have = listed([f'"{option.value}"' for option in parameter.options])
     return ParameterViolation(
-        parameter.name, ParameterRule.OPTION, f'"{stray[0]}" is none of its options: {listed}'
+        parameter.name, ParameterRule.OPTION, f'"{cut(stray)}" is none of its options: {have}'
     )
 
 

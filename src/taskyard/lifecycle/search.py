@@ -12,7 +12,6 @@ class QueryRule(StrEnum):
     MANY_COLONS = "query_many_colons"
     UNKNOWN_KEY = "query_unknown_key"
     REPEATED_KEY = "query_repeated_key"
-    BARE_WORD = "query_bare_word"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +27,11 @@ class QueryViolation:
     value: str
 
 
-def parse_query(
-    q: str, keys: Collection[str], bare: str | None
-) -> dict[str, str] | list[QueryViolation]:
+def parse_query(q: str, keys: Collection[str], bare: str) -> dict[str, str] | list[QueryViolation]:
     """The value of each key in a query, or everything that is wrong with it.
 
-    keys: the keys that may be used. bare: the key that words without a colon mean, joined by blanks;
-    None where there is none. All is lower-cased; an empty value counts as absent. Source: tasks-api 8.1.
+    keys: the keys that may be used. bare: the key that words without a colon mean, joined by blanks.
+    All is lower-cased; an empty value counts as absent. Source: tasks-api 8.1.
     """
     violations: list[QueryViolation] = []
     found: dict[str, list[str]] = {}
@@ -49,10 +46,8 @@ def parse_query(
             found.setdefault(parts[0].strip('"'), []).append(parts[1].strip('"'))
         else:
             words.append(element.strip('"'))
-    if words and bare is not None:
+    if words:
         found.setdefault(bare, []).append(" ".join(words))
-    elif words:
-        violations.append(QueryViolation("q", QueryRule.BARE_WORD, words[0]))
     violations += _of_keys(found, keys)
     return violations or {key: values[0] for key, values in found.items() if values[0]}
 
@@ -69,8 +64,6 @@ def explain(violation: QueryViolation, keys: Collection[str]) -> str:
             return f'"{value}" is no key here; keys are: {", ".join(sorted(keys))}'
         case QueryRule.REPEATED_KEY:
             return f'"{violation.field}" was given {value} times; give it once'
-        case QueryRule.BARE_WORD:
-            return f'"{value}" needs a key; keys are: {", ".join(sorted(keys))}'
 
 
 def _of_keys(found: dict[str, list[str]], keys: Collection[str]) -> list[QueryViolation]:

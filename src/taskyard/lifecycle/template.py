@@ -3,7 +3,6 @@
 import re
 import tomllib
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from taskyard.lifecycle.parameter import (
     ParameterRule,
@@ -15,6 +14,7 @@ from taskyard.lifecycle.quantity import DURATION_EXAMPLE, SIZE_EXAMPLE, parse_du
 from taskyard.lifecycle.template_apps import read_apps, read_task
 from taskyard.lifecycle.template_model import (
     ECHO_NAME,
+    MAX_ICON_CHARS,
     TOML_NAME,
     Agent,
     AgentType,
@@ -38,7 +38,7 @@ from taskyard.lifecycle.template_model import (
 )
 from taskyard.lifecycle.template_parameters import read_parameters, read_presets
 from taskyard.lifecycle.toml_lines import KeyLines, syntax_error_line
-from taskyard.lifecycle.toml_table import Report, Table
+from taskyard.lifecycle.toml_table import Report, Table, nearest_of
 
 __all__ = [
     "Agent",
@@ -150,7 +150,7 @@ def _template(root: Table, names: frozenset[str]) -> Template:
     template = Template(
         display_name=about.text("display_name", max_chars=MAX_DISPLAY_NAME_CHARS) or "",
         description=about.text("description", max_chars=MAX_DESCRIPTION_CHARS) or "",
-        icon=about.text("icon") or "",
+        icon=about.text("icon", max_chars=MAX_ICON_CHARS) or "",
         tags=about.table("tags").texts(),
         task_app=task.app,
         agent=task.agent,
@@ -220,8 +220,8 @@ def _script(table: Table, key: str, names: frozenset[str]) -> str | None:
         return None
     name = "/".join(part for part in given.split("/") if part not in {"", "."})
     if name not in names:
-        close = get_close_matches(name, sorted(names), n=1)
-        hint = f'did you mean "{close[0]}"?' if close else "add the file, or remove the key"
+        close = nearest_of(name, sorted(names))
+        hint = f'did you mean "{close}"?' if close else "add the file, or remove the key"
         table.problem(f'there is no file "{given}" in the template; {hint}', key)
     return name
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from taskyard.lifecycle.template_model import (
     BRIDGE_URL,
+    MAX_ICON_CHARS,
     SHELL_COMMAND,
     Agent,
     AgentType,
@@ -68,7 +69,7 @@ def _app(table: Table) -> App:
     app = App(
         slug=slug,
         display_name=table.text("display_name", max_chars=64) or slug,
-        icon=table.text("icon") or "",
+        icon=table.text("icon", max_chars=MAX_ICON_CHARS) or "",
         url=_url(table),
         command=table.needed_text("command") if table.has("command") else table.text("command"),
         healthcheck=_healthcheck(table),

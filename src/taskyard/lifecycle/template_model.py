@@ -25,6 +25,9 @@ SHELL_COMMAND = ("python", "-m", "taskyard_agent.shell")
 BRIDGE_URL = "http://127.0.0.1:3284"
 """Where the bridge listens in a workspace unless the template says otherwise. Source: agentapi 3."""
 
+MAX_ICON_CHARS = 2048
+"""Longest icon: a path or an address, which browsers take no longer either. Lists of workspaces repeat each."""
+
 
 class AgentType(StrEnum):
     """Which coding agent: ours that runs the input in bash, or any program that speaks ACP."""

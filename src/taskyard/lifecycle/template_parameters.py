@@ -6,9 +6,12 @@ from collections.abc import Sequence
 
 from taskyard.lifecycle.parameter import check_value, environment_name
 from taskyard.lifecycle.pattern import PatternInvalid, check_pattern
-from taskyard.lifecycle.template_model import Monotonic, Option, Parameter, Preset
-from taskyard.lifecycle.toml_table import Table, nearest
+from taskyard.lifecycle.template_model import MAX_ICON_CHARS, Monotonic, Option, Parameter, Preset
+from taskyard.lifecycle.toml_table import MAX_ENTRIES, Table, nearest
 from taskyard.wire.enums import ParameterType
+
+MAX_ERROR_CHARS = 500
+"""Longest sentence of a template about a wrong value."""
 
 _NAME = re.compile(r"(?=.{1,64}$)[A-Za-z](?: ?[A-Za-z0-9_-])*")
 """Blanks are for the names that clients have built in, such as `AI Prompt`."""
@@ -56,7 +59,7 @@ def _parameter(table: Table) -> Parameter | None:
         name=name or "",
         display_name=table.text("display_name") or "",
         description=table.text("description") or "",
-        icon=table.text("icon") or "",
+        icon=table.text("icon", max_chars=MAX_ICON_CHARS) or "",
         type=kind,
         form_type=_form(kind, options),
         default=default,
@@ -64,7 +67,7 @@ def _parameter(table: Table) -> Parameter | None:
         mutable=table.flag("mutable") or False,
         ephemeral=table.flag("ephemeral") or False,
         regex=_regex(rules, kind),
-        error=rules.text("error"),
+        error=rules.text("error", max_chars=MAX_ERROR_CHARS),
         minimum=_bound(rules, "min", kind),
         maximum=_bound(rules, "max", kind),
         monotonic=_monotonic(rules, kind),
@@ -93,6 +96,8 @@ def _options(table: Table, kind: ParameterType) -> list[Option]:
             table.problem(
                 f"must be a list of {_WANTED[one]} or of tables with name and value", "options"
             )
+        if len(values) > MAX_ENTRIES:
+            table.problem(f"has more than the {MAX_ENTRIES} entries that are taken", "options")
         options = [Option(value, value, "", "") for value in values if value is not None]
     values_seen = [option.value for option in options]
     if len(set(values_seen)) < len(values_seen):
@@ -105,7 +110,12 @@ def _option(table: Table, kind: ParameterType) -> Option:
         table.problem('"value" is missing')
     value = to_value(table, "value", kind) or ""
     name = table.text("name") or value
-    option = Option(name, value, table.text("description") or "", table.text("icon") or "")
+    option = Option(
+        name,
+        value,
+        table.text("description") or "",
+        table.text("icon", max_chars=MAX_ICON_CHARS) or "",
+    )
     table.close()
     return option
 
@@ -160,7 +170,7 @@ def read_presets(root: Table, parameters: Sequence[Parameter]) -> list[Preset]:
         preset = Preset(
             name=table.needed_text("name") or "",
             description=table.text("description") or "",
-            icon=table.text("icon") or "",
+            icon=table.text("icon", max_chars=MAX_ICON_CHARS) or "",
             default=table.flag("default") or False,
             parameters=_preset_values(table.table("parameters"), parameters),
         )

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from taskyard.lifecycle.names import display_name_violation, explain, name_problem
 from taskyard.lifecycle.template import MAX_DESCRIPTION_CHARS
+from taskyard.lifecycle.template_model import MAX_ICON_CHARS
 from taskyard.wire.templates import (
     ACTIVITY_BUMP_MS,
     AutostartRequest,
@@ -30,9 +31,6 @@ MAX_WEEKS: Final = 16
 
 MAX_DURATION_MS: Final = 100 * 366 * 24 * 3600 * 1000
 """Longest duration, in milliseconds: a hundred years, so that a time with it added is still a time."""
-
-MAX_ICON_CHARS: Final = 2048
-"""Longest icon: a path or an address, which browsers take no longer either."""
 
 MAX_DEPRECATION_CHARS: Final = 1024
 """Longest word of why a template is deprecated: lists carry it."""

@@ -5,8 +5,9 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import TypeVar
 
-from taskyard.lifecycle.template_model import Problem
+from taskyard.lifecycle.template_model import Problem, TemplateInvalid
 from taskyard.lifecycle.toml_lines import KeyLines, KeyPath, dotted
+from taskyard.lifecycle.wording import cut, listed
 
 MAX_PROBLEMS = 100
 """Problems looked for at most: a person fixes a few and looks again."""
@@ -14,17 +15,11 @@ MAX_PROBLEMS = 100
 MAX_ENTRIES = 500
 """Entries of one list at most: all of them are stored again for every version, parameters for every build."""
 
-MAX_ICON_CHARS = 1024
-"""Longest icon, an address: every list of workspaces repeats it."""
+MAX_SENTENCE_CHARS = 500
+"""Longest sentence about a problem, with what it quotes."""
 
 MAX_WORD_CHARS = 64
 """Longest word that a nearest one is looked for: it takes the square of that."""
-
-SHOWN_WORDS = 20
-"""Words named at most where any of them would be right."""
-
-SHOWN_CHARS = 80
-"""Characters quoted of what somebody wrote."""
 
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
@@ -41,7 +36,8 @@ class Report:
     def add(self, path: KeyPath, sentence: str) -> None:
         """Notes a problem with the key at this path; raises TemplateInvalid once there are enough of them."""
         line = self._lines.find(path)
-        self._problems.append(Problem(self._file, dotted(path), line, sentence))
+        sentence = cut(sentence, MAX_SENTENCE_CHARS)
+        self._problems.append(Problem(self._file, cut(dotted(path)), line, sentence))
         if len(self._problems) >= MAX_PROBLEMS:
             raise TemplateInvalid(self.problems())
 

@@ -11,7 +11,6 @@ from taskyard.wire.enums import (
     AgentLifecycle,
     AgentStatus,
     AppHealth,
-    AppStatusState,
     JobStatus,
     Transition,
     WorkspaceStatus,
@@ -38,9 +37,6 @@ EXTENSION_LEEWAY_S = 60
 _SCHEDULE = re.compile(
     r"(?:CRON_TZ=[\w/+-]{1,64} )?(?:[\d*/,A-Za-z-]{1,64} ){4}[\d*/,A-Za-z-]{1,64}"
 )
-
-ACTIVITY_BUMP_S = 3600
-"""Seconds that activity adds to a deadline unless the template says otherwise. Source: tasks-api 10."""
 
 
 def workspace_status(job: JobStatus, transition: Transition) -> WorkspaceStatus:
@@ -218,21 +214,3 @@ def deadline_problem(deadline: datetime, latest: datetime | None, now: datetime)
     if deadline > now + timedelta(seconds=MAX_TTL_S):
         return f"give a time at most {MAX_TTL_S // 86_400} days from now"
     return None
-
-
-def deadline_after_report(
-    deadline: datetime | None,
-    before: AppStatusState | None,
-    after: AppStatusState,
-    now: datetime,
-    *,
-    bump_s: int = ACTIVITY_BUMP_S,
-) -> datetime | None:
-    """The deadline once a coding agent has reported; only work moves it, and never backwards.
-
-    before is the report this one follows, null for none. Work means a report of working, or one that
-    leaves it. Source: T161.
-    """
-    if deadline is None or AppStatusState.WORKING not in (before, after):
-        return deadline
-    return max(deadline, now + timedelta(seconds=bump_s))

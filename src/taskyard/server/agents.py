@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from taskyard.control import agent_requests
-from taskyard.errors import BodyInvalid, NotFound, SnapshotRefused
+from taskyard.errors import BodyInvalid, NotFound, QueryInvalid, RequestRefused
 from taskyard.server.call import Call, Handler
 from taskyard.wire.base import read_json
 from taskyard.wire.tasks import SnapshotUpload
@@ -33,11 +33,11 @@ async def upload_task_log_snapshot(call: Call) -> object:
         # What programs print may hold U+0000, and a whole conversation is not refused for that.
         body = read_json(_ESCAPED_NUL.sub(rb"\1\\ufffd", raw), SnapshotUpload)
     except BodyInvalid as error:
-        raise SnapshotRefused(
+        raise RequestRefused(
             "snapshot_undecodable", "The snapshot cannot be read.", str(error)
         ) from error
     if body.messages is None:
-        raise SnapshotRefused(
+        raise RequestRefused(
             "snapshot_without_messages",
             "The snapshot has no messages.",
             'Send {"messages": [...]}.',
@@ -70,7 +70,7 @@ def _task_id(raw: str) -> UUID:
     try:
         return UUID(raw)
     except ValueError as error:
-        raise SnapshotRefused(
+        raise RequestRefused(
             "invalid_task_id", "The task in the path must be a UUID.", f"This is none: {raw}."
         ) from error
 
@@ -82,11 +82,9 @@ def _check_query(query: Mapping[str, str]) -> None:
     if not query.get("format"):
         violations.insert(0, ("format", 'say which format it is: "format" is needed'))
     if violations:
-        raise SnapshotRefused(
-            "invalid_query", "The query parameters are not right.", "", violations[:1]
-        )
+        raise QueryInvalid(violations[:1])
     if query["format"] != "agentapi":
-        raise SnapshotRefused(
+        raise RequestRefused(
             "snapshot_format",
             "The format of the snapshot is not supported.",
             f'Send format=agentapi; "{query["format"]}" is not known.',

@@ -14,7 +14,7 @@ from taskyard.control.actors import Actor, AgentActor
 from taskyard.control.keys import Session
 from taskyard.control.services import Services
 from taskyard.errors import BodyInvalid, Forbidden, NotFound
-from taskyard.server.deps import session_of
+from taskyard.server.deps import agent_actor, session_of
 from taskyard.wire.base import read_json, read_query
 from taskyard.wire.routes import Auth, Route
 
@@ -102,10 +102,14 @@ class Call:
         return body
 
     async def _check_rights(self) -> None:
-        if self.session is None:
-            return
-        again = await session_of(self.services, self.connection, self.services.now())
-        if again.actor != self.session.actor:
+        now, same = self.services.now(), True
+        if self.session is not None:
+            session = await session_of(self.services, self.connection, now)
+            same = session.actor == self.session.actor
+        elif self.workspace_agent is not None:
+            agent = await agent_actor(self.services, self.connection, now)
+            same = agent == self.workspace_agent
+        if not same:
             raise Forbidden("go on with rights that changed while the body was on its way")
 
     async def _whole(self, limit: int, end: float) -> bytes:

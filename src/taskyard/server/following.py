@@ -138,7 +138,8 @@ async def follow_job_logs(call: Call, socket: WebSocket, job_id: UUID) -> None:
             "A log that is followed comes as JSON.",
             'Leave out "format", or leave out "follow".',
         )
-    batches = build_logs.follow_job_logs(call.services, job_id, query.after)
+    who = still_signed_in(call)
+    batches = build_logs.follow_job_logs(call.services, who, job_id, query.after)
     await send_all(socket, batches, lambda batch: batch)
 
 

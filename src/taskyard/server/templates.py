@@ -1,5 +1,8 @@
 """Handlers: files, templates, and versions as parts of a template."""
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
 from taskyard.control import files, template_archive, template_versions, templates
 from taskyard.control.archives import MAX_ARCHIVE_BYTES
 from taskyard.control.template_examples import list_examples
@@ -12,8 +15,9 @@ from taskyard.server.deps import (
     template_by_name_param,
     template_param,
 )
+from taskyard.server.streamed import Parts
 from taskyard.wire import templates as wire
-from taskyard.wire.base import Response
+from taskyard.wire.base import Response, encode
 
 
 async def upload_file(call: Call) -> object:
@@ -122,8 +126,23 @@ async def list_template_versions(call: Call) -> object:
     """The versions of a template, oldest first."""
     template = await template_param(call)
     query = call.query(wire.ListTemplateVersionsQuery)
-    rows = await template_versions.list_versions(call.services, template, query)
-    return [version_view(row) for row in rows]
+    batches = template_versions.list_versions(call.services, template, query)
+    first = await anext(batches)
+    if len(first) < template_versions.BATCH:
+        return first
+    return Answer(Parts(_parts(first, batches)))
+
+
+async def _parts(
+    first: list[wire.TemplateVersion], rest: AsyncGenerator[list[wire.TemplateVersion], None]
+) -> AsyncGenerator[bytes, None]:
+    """The JSON of a list of versions that is never in memory as a whole."""
+    async with aclosing(rest):
+        yield encode(first)[:-1]
+        async for more in rest:
+            if more:
+                yield b"," + encode(more)[1:-1]
+    yield b"]"
 
 
 async def get_template_version_by_name(call: Call) -> object:

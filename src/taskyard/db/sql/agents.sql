@@ -126,6 +126,15 @@ where w.id = :workspace_id and w.last_used_at < :now::timestamptz - interval '1 
 insert into workspace_app_statuses (id, workspace_id, agent_id, app_id, state, message, uri, created_at)
 values (:id, :workspace_id, :agent_id, :app_id, :state, :message, :uri, :now);
 
+-- name: drop_app_statuses_as_system
+-- Reports through this app that nobody is shown any more: all but the newest.
+delete from workspace_app_statuses
+where app_id = :app_id and place < (
+    select min(s.place) from (
+        select r.place from workspace_app_statuses r where r.app_id = :app_id order by r.place desc limit :most
+    ) s
+);
+
 -- name: push_deadline_as_system
 -- Activity moves the deadline of the newest build to at least the template's bump from now. Activity is a report
 -- of work, or the first that says something else. Before the report itself is stored.

@@ -24,7 +24,14 @@ select 1 as taken from pg_advisory_xact_lock(:lock);
 -- name: claim_job
 -- The oldest runnable job of these kinds, leased to this worker until the given time: one that nobody
 -- has begun, or whose worker's lease ran out. Jobs of one workspace run in their order. A start that
--- nobody has begun waits while max_running workspaces run.
+-- nobody has begun waits while max_running workspaces run. Who has fewer jobs in hand goes first, so that nobody
+-- waits for all that somebody else asked for.
+with busy as materialized (
+    select initiator_id, count(*) as jobs
+    from provisioner_jobs
+    where completed_at is null and worker_id is not null and lease_expires_at > :now
+    group by initiator_id
+)
 update provisioner_jobs
 set worker_id = :worker_id,
     worker_name = :worker_name,
@@ -35,6 +42,7 @@ set worker_id = :worker_id,
 where id = (
     select j.id
     from provisioner_jobs j
+    left join busy on busy.initiator_id = j.initiator_id
     where j.completed_at is null
         and j.run_at <= :now
         and (j.worker_id is null or j.lease_expires_at <= :now)
@@ -61,7 +69,7 @@ where id = (
                     and n.error is null and (n.completed_at is null or n.canceled_at is null)
             ) < :max_running
         )
-    order by j.place
+    order by coalesce(busy.jobs, 0), j.place
     limit 1
     for update of j skip locked
 )

@@ -34,7 +34,8 @@ order by lower(f.username)
 limit :limit offset :offset;
 
 -- name: lock_user_as_system
--- A live user by id, held until the transaction ends; a workspace cannot be given to them meanwhile.
+-- A live user by id, held until the transaction ends; a workspace cannot be given to them meanwhile. The lock is one
+-- that rows which only name them need not wait for: whoever holds a user's new workspace may be about to write such.
 select
     u.id, u.username, u.email, u.name, u.avatar_url, u.password_hash, u.login_type, u.status, u.roles,
     u.github_user_id, u.created_at, u.updated_at, u.last_seen_at,
@@ -44,7 +45,7 @@ select
     ) as organization_ids
 from users u
 where u.id = :user_id and not u.deleted
-for update of u;
+for no key update of u;
 
 -- name: lock_owners_as_system
 -- Every owner who can act, held until the transaction ends, so that two of them cannot both stop being the last but one.
@@ -52,7 +53,7 @@ select u.id
 from users u
 where 'owner' = any(u.roles) and not u.deleted and u.status <> 'suspended'
 order by u.id
-for update of u;
+for no key update of u;
 
 -- name: update_user
 -- A user's data as given; unique indexes refuse a taken name, address or GitHub account.

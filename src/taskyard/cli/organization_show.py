@@ -1,4 +1,4 @@
-"""`taskyard organizations create`, `list` and `show`."""
+"""`taskyard organizations list`, `show` and `create`."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,10 +6,19 @@ from typing import Final
 import click
 
 from taskyard.cli.connection import Status, signed_in
-from taskyard.cli.failures import Failure
-from taskyard.cli.output import Column, at, choose_columns, one_line, plain, print_json, print_table
-from taskyard.cli.user_show import MAX_LINE, output_option
-from taskyard.sdk import ApiError, Client
+from taskyard.cli.find import organization_named
+from taskyard.cli.output import (
+    Column,
+    at,
+    columns_option,
+    ids_option,
+    output_option,
+    plain,
+    print_facts,
+    print_json,
+    print_list,
+)
+from taskyard.sdk import Client
 from taskyard.wire.identity import CreateOrganizationRequest, Organization
 
 COLUMNS: Final[Mapping[str, Column[Organization]]] = {
@@ -22,21 +31,6 @@ COLUMNS: Final[Mapping[str, Column[Organization]]] = {
     "created_at": lambda o: at(o.created_at),
 }
 SHOWN: Final = ("name", "display_name", "default", "created_at", "description")
-
-
-def organization_named(client: Client, name: str) -> Organization:
-    """An organization by name or id; raises Failure where there is none to be seen."""
-    try:
-        return client.get_organization(name)
-    except ApiError as error:
-        if error.status != 404:
-            raise
-        hint = "To see which there are: taskyard organizations list"
-        raise Failure(
-            f"there is no organization {plain(name)!r} that you may see.", hint=hint
-        ) from error
-    except ValueError as error:
-        raise click.UsageError(f"{name!r} is no name of an organization.") from error
 
 
 @click.command()
@@ -60,27 +54,15 @@ def create(
 
 
 @click.command("list")
-@click.option("-q", "--quiet", is_flag=True, help="Print only the ids.")
+@ids_option
 @output_option
-@click.option(
-    "-c",
-    "--column",
-    "columns",
-    metavar="NAME,...",
-    callback=choose_columns(list(COLUMNS), SHOWN),
-    help=f"Columns of the table, of: {', '.join(COLUMNS)}.",
-)
+@columns_option(COLUMNS, SHOWN)
 @signed_in
 def list_organizations(client: Client, *, quiet: bool, output: str, columns: list[str]) -> Status:
     """List the organizations that you may see."""
     found = client.list_organizations()
-    if quiet:
-        for organization in found:
-            print(organization.id)
-    elif output == "json":
-        print_json(found)
-    else:
-        print_table(found, COLUMNS, columns)
+    empty = "You are in no organization."
+    print_list(found, COLUMNS, columns, output=output, quiet=quiet, empty=empty)
     return None
 
 
@@ -97,7 +79,5 @@ def show(client: Client, *, name: str, quiet: bool, output: str) -> Status:
     elif output == "json":
         print_json(organization)
     else:
-        for label, value in COLUMNS.items():
-            line = one_line(value(organization), MAX_LINE)
-            print(f"{label.replace('_', ' '):<16}{line}".rstrip())
+        print_facts({label: value(organization) for label, value in COLUMNS.items()})
     return None

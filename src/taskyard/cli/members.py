@@ -7,9 +7,18 @@ import click
 
 from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import USAGE, Failure
-from taskyard.cli.organization_edit import organization_named
-from taskyard.cli.output import Column, at, choose_columns, note, plain, print_json, print_table
-from taskyard.cli.user_show import PAGE, find_user, output_option
+from taskyard.cli.find import PAGE, every, find_user, finding, organization_named
+from taskyard.cli.output import (
+    Column,
+    at,
+    columns_option,
+    ids_option,
+    note,
+    output_option,
+    plain,
+    print_json,
+    print_list,
+)
 from taskyard.sdk import ApiError, Client
 from taskyard.wire.identity import MemberWithUserData, Organization, UpdateRolesRequest
 
@@ -32,16 +41,9 @@ users_argument = click.argument("names", metavar="USER...", nargs=-1, required=T
 @click.command("list")
 @organization_argument
 @click.argument("search", default="")
-@click.option("-q", "--quiet", is_flag=True, help="Print only the ids of the users.")
+@ids_option
 @output_option
-@click.option(
-    "-c",
-    "--column",
-    "columns",
-    metavar="NAME,...",
-    callback=choose_columns(list(COLUMNS), SHOWN),
-    help=f"Columns of the table, of: {', '.join(COLUMNS)}.",
-)
+@columns_option(COLUMNS, SHOWN)
 @signed_in
 def list_members(
     client: Client,
@@ -53,16 +55,14 @@ def list_members(
     columns: list[str],
 ) -> Status:
     """List the members of ORGANIZATION that you may see; SEARCH narrows them as in `users list`."""
-    found = _all_members(client, organization_named(client, organization), search)
-    if quiet:
-        for member in found:
-            print(member.user_id)
-    elif output == "json":
-        print_json(found)
-    elif not found:
-        note("There are no such members.")
-    else:
-        print_table(found, COLUMNS, columns)
+    within = organization_named(client, organization)
+
+    def page(offset: int) -> tuple[list[MemberWithUserData], int]:
+        found = client.list_paginated_members(within.id, q=search, limit=PAGE, offset=offset)
+        return found.members, found.count
+
+    empty = "There are no such members."
+    print_list(every(page), COLUMNS, columns, output=output, quiet=quiet, empty=empty)
     return None
 
 
@@ -74,17 +74,9 @@ def add(client: Client, *, organization: str, names: tuple[str, ...]) -> Status:
     """Put each USER into ORGANIZATION, without roles. Names must be exact."""
     found = organization_named(client, organization)
     for name in names:
-        try:
+        hint = "Check the spelling, or make the user: taskyard users create"
+        with finding("user", name, hint):
             client.add_member(found.id, name)
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            raise Failure(
-                f"there is no user {plain(name)!r}.",
-                hint="Check the spelling, or make the user: taskyard users create",
-            ) from error
-        except ValueError as error:
-            raise click.UsageError(f"{name!r} is no name of a user.") from error
         print(f"{plain(name)} is in {plain(found.name)} now.")
     return None
 
@@ -152,17 +144,3 @@ def _member(client: Client, organization: Organization, name: str) -> MemberWith
             f"{plain(user.username)} is not in {plain(organization.name)}.",
             hint=f"To see who is: taskyard organizations members list {plain(organization.name)}",
         ) from error
-
-
-def _all_members(
-    client: Client, organization: Organization, search: str
-) -> list[MemberWithUserData]:
-    """Every member that fits, read page by page."""
-    found: list[MemberWithUserData] = []
-    while True:
-        page = client.list_paginated_members(
-            organization.id, q=search, limit=PAGE, offset=len(found)
-        )
-        found += page.members
-        if not page.members or len(found) >= page.count:
-            return found

@@ -1,0 +1,87 @@
+"""Commands that go wrong say which name is meant, change nothing, and name the command to run next."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Ended, Program
+from tests.sdk.yard_kit import OWNER, Yard
+
+ASKING = """
+[[parameter]]
+name = "region"
+
+[[preset]]
+name = "Near"
+default = true
+parameters = { region = "here" }
+"""
+"""A parameter without a default, and the preset that fills it in."""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "word"),
+    [
+        (("tokens", "create", "--user", "nope"), 1, "'nope'"),
+        (("tokens", "list", "--user", "nope"), 1, "'nope'"),
+        (("task", "create", "--template", "shell", "--owner", "nope", "x"), 1, "'nope'"),
+        (
+            ("task", "create", "--template", "shell", "--template-version", "nope", "x"),
+            1,
+            "templates versions shell",
+        ),
+        (
+            (
+                *("users", "create", "-u", "r2", "-e", "r2@example.com"),
+                *("--service-account", "--password", "never to be used"),
+            ),
+            2,
+            "--password",
+        ),
+    ],
+)
+def test_the_name_in_question_is_said(
+    quick: Callable[..., Ended], arguments: tuple[str, ...], status: int, word: str
+) -> None:
+    """Each refusal says which name it is about, or which command shows what there is."""
+    ended = quick(*arguments)
+    assert (ended.status, ended.out) == (status, ""), ended
+    assert word in ended.err
+
+
+def test_the_default_preset_is_taken(owner: Program) -> None:
+    """A task of a template whose parameters ask takes the default preset; `none` takes none, and is told of presets."""
+    owner.good("templates", "init", "asking")
+    manifest = owner.home / "asking" / "taskyard.toml"
+    manifest.write_text(manifest.read_text() + ASKING)
+    owner.good("templates", "push", "asking", "--yes")
+    create = ("task", "create", "--template", "asking", "echo hello")
+    refused = owner(*create, "--preset", "none")
+    assert refused.status == 1
+    assert "taskyard templates presets asking" in refused.err
+    made = owner.good(*create, "--name", "asked", "-q")
+    owner.good("task", "status", made.strip(), "--watch")
+    assert owner("users", "delete", OWNER, "--yes").status == 1
+    owner.good("task", "pause", "asked", "--yes")
+    again = owner("stop", "asked", "--yes")
+    assert again.status == 1
+    assert "stopped already" in again.err
+    owner.good("delete", "asked", "--yes")
+
+
+def test_first_user_flags_on_a_server_with_users(stranger: Program, yard: Yard) -> None:
+    """Whoever wanted to be the first user is told that there is one."""
+    flags = ("--first-user-username", "eve", "--first-user-email", "eve@example.com")
+    ended = stranger("login", yard.url, *flags, TASKYARD_FIRST_USER_PASSWORD="evening star 9")
+    assert ended.status == 2
+    assert "has users already" in ended.err
+
+
+def test_a_mistyped_data_directory_is_left_alone(stranger: Program, tmp_path: Path) -> None:
+    """reset-password makes no new server where there is none."""
+    nowhere = tmp_path / "nowhere"
+    ended = stranger("server", "reset-password", "ada", "--data-dir", str(nowhere))
+    assert ended.status == 1
+    assert str(nowhere) in ended.err
+    assert not nowhere.exists()
