@@ -161,7 +161,9 @@ class Demo:
             task = self._client.get_task("me", self._task_id)
             text = self._print_new(self._client.get_task_logs("me", self._task_id))
             state = task.current_state.state if task.current_state else None
-            return True if state is TaskState.IDLE and wanted in text and text else None
+            # At the start of a line: the message itself, shown after "> ", may hold these words too.
+            said = any(line.startswith(wanted) for line in text.splitlines())
+            return True if state is TaskState.IDLE and said else None
 
         self._until(f"the coding agent to answer {wanted!r}", look)
 

@@ -27,6 +27,10 @@ class DatabaseBusy(TaskyardError):
     """No database connection came free in time."""
 
 
+class ServerBusy(TaskyardError):
+    """There is no memory to be had for the body of a request, as others are sending large ones."""
+
+
 class DatabaseAway(TaskyardError):
     """The database does not answer, or went away in the middle of a statement."""
 
@@ -99,6 +103,15 @@ class LoginsBusy(TaskyardError):
 
     def __init__(self) -> None:
         super().__init__("Too many people are signing in just now. Try again in a few seconds.")
+
+
+class TooManyFollowed(TaskyardError):
+    """The user follows so many logs and workspaces already."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"You follow {most} logs and workspaces already. Leave some of them, then try again."
+        )
 
 
 class LoginLimited(TaskyardError):

@@ -11,8 +11,6 @@ from taskyard.db import jobs
 from taskyard.wire.enums import LogLevel, LogSource
 from tests.api.seed import TOML, Api, Json, Person
 
-UNKNOWN = "11111111-2222-4333-8444-555555555555"
-
 PARAMETERS = (
     TOML
     + """

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 Json = Any
 """A parsed body: tests look into it key by key."""
 
+UNKNOWN = "11111111-2222-4333-8444-555555555555"
+"""An id that nothing has."""
+
+NIL = "00000000-0000-0000-0000-000000000000"
+
 TOML = """
 [template]
 display_name = "Shell"

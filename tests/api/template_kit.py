@@ -1,7 +1,6 @@
 """What tests of templates push, and a worker that imports it."""
 
 import io
-import tarfile
 import zipfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ from taskyard.control.template_import import import_version
 from taskyard.control.worker import Worker
 from taskyard.db.jobs import JobKind
 from tests.api.seed import Api, Json, Person
+from tests.archives import tar_of
 from tests.control.world_kit import background, eventually
 
 TASK = b"""
@@ -62,17 +62,6 @@ parameters = { size = 9, region = "s" }
 
 TAR = {"Content-Type": "application/x-tar"}
 ZIP = {"Content-Type": "application/zip"}
-
-
-def tar_of(files: Mapping[str, bytes], mode: int = 0o644) -> bytes:
-    """A tar of these files."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size, info.mode = len(content), mode
-            tar.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 def zip_of(files: Mapping[str, bytes]) -> bytes:

@@ -5,8 +5,8 @@ import json
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.api.build_kit import PARAMETERS, UNKNOWN, build, following, log, newest
-from tests.api.seed import Api, Json, Person, fields, reason
+from tests.api.build_kit import PARAMETERS, build, following, log, newest
+from tests.api.seed import UNKNOWN, Api, Json, Person, fields, reason
 
 pytestmark = pytest.mark.anyio
 

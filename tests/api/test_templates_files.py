@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 
 from tests.api.seed import Api, reason
-from tests.api.template_kit import TAR, TASK, ZIP, tar_of, upload, zip_of
+from tests.api.template_kit import TAR, TASK, ZIP, upload, zip_of
+from tests.archives import tar_of
 
 pytestmark = pytest.mark.anyio
 

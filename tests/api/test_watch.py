@@ -10,8 +10,8 @@ from websockets.exceptions import InvalidStatus
 
 from taskyard.control.actors import Actor
 from taskyard.control.workspace_watch import watch_workspace
-from tests.api.build_kit import UNKNOWN, build, following
-from tests.api.seed import Api, Json, reason
+from tests.api.build_kit import build, following
+from tests.api.seed import UNKNOWN, Api, Json, reason
 
 pytestmark = pytest.mark.anyio
 

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.api.build_kit import PARAMETERS, UNKNOWN, build, newest
-from tests.api.seed import Api, Json, Person, fields, reason
+from tests.api.build_kit import PARAMETERS, build, newest
+from tests.api.seed import UNKNOWN, Api, Json, Person, fields, reason
 
 pytestmark = pytest.mark.anyio
 

@@ -1,10 +1,16 @@
 """Commands that go wrong say which name is meant, change nothing, and name the command to run next."""
 
+import os
+import pty
+import ssl
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from taskyard.cli.failures import as_failure
+from taskyard.sdk.errors import Unreachable
 from tests.cli.conftest import Ended, Program
 from tests.sdk.yard_kit import OWNER, Yard
 
@@ -85,3 +91,22 @@ def test_a_mistyped_data_directory_is_left_alone(stranger: Program, tmp_path: Pa
     assert ended.status == 1
     assert str(nowhere) in ended.err
     assert not nowhere.exists()
+
+
+def test_no_is_an_answer(quick: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever says no on a terminal is told that nothing was changed, and a script sees 1, not Ctrl-C."""
+    ours, theirs = pty.openpty()
+    os.write(ours, b"n\n")
+    with os.fdopen(theirs) as typed:
+        monkeypatch.setattr(sys, "stdin", typed)
+        ended = quick("templates", "archive", "shell", "--all")
+    os.close(ours)
+    assert ended.status == 1
+    assert "nothing was changed" in ended.err
+
+
+def test_an_untrusted_certificate() -> None:
+    """Whoever meets a certificate of a private authority is told how to trust it."""
+    error = Unreachable("https://yard.test", "its certificate is not trusted")
+    error.__cause__ = ssl.SSLCertVerificationError()
+    assert "SSL_CERT_FILE" in as_failure(error).hint

@@ -10,7 +10,8 @@ from taskyard.sdk import Client
 from taskyard.wire.enums import TaskStatus
 from taskyard.wire.tasks import Task
 from tests.cli.conftest import DEADLINE_S, Ended, Program
-from tests.sdk.yard_kit import OWNER, until
+from tests.sdk.yard_kit import OWNER
+from tests.waiting import until
 
 
 def new_task(program: Program, client: Client, text: str) -> Task:

@@ -7,7 +7,7 @@ import pytest
 from taskyard.sdk import Client
 from taskyard.wire.enums import AgentLifecycle, TaskStatus
 from tests.cli.conftest import Program
-from tests.sdk.yard_kit import until
+from tests.waiting import until
 
 NO_SUCH_PROGRAM = """
 [task]

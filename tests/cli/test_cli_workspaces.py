@@ -8,7 +8,8 @@ from taskyard.wire.enums import AgentStatus, BuildReason
 from taskyard.wire.workspace_requests import CreateWorkspaceRequest
 from taskyard.wire.workspaces import Workspace
 from tests.cli.conftest import Ended, Program
-from tests.sdk.yard_kit import OWNER, until
+from tests.sdk.yard_kit import OWNER
+from tests.waiting import until
 
 
 def new_workspace(client: Client, name: str) -> Workspace:

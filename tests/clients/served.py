@@ -1,16 +1,16 @@
 """A server that clients share: its first user made by the CLI, its templates, and people to act as."""
 
-import io
-import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from taskyard.sdk.local import LocalServer
+from tests.archives import tar_of
 from tests.clients.go_cli import CLI, FirstUser
 from tests.clients.go_sdk import SDKError
 from tests.clients.strict import Json
-from tests.system.kit import agents_of, until
+from tests.system.kit import agents_of
+from tests.waiting import until
 
 PASSWORD = "a throw-away password"
 
@@ -54,17 +54,6 @@ FILES = {
     "stop.sh": "for i in $(seq 20); do test -e wait || exit 0; sleep 0.05; done\n",
 }
 """All of it: its start says something, its stop takes a second longer while a file `wait` is there."""
-
-
-def tar_of(files: Mapping[str, str]) -> bytes:
-    """An archive of these texts."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path, text in files.items():
-            info = tarfile.TarInfo(path)
-            info.size = len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
-    return buffer.getvalue()
 
 
 class Served:

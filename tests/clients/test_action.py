@@ -6,6 +6,7 @@ from tests.clients.action import Action, ActionFailed, Inputs
 from tests.clients.served import Served
 from tests.clients.strict import Json
 from tests.clients.test_go_cli_tasks import once
+from tests.waiting import until
 
 pytestmark = pytest.mark.client("GitHub action")
 
@@ -87,6 +88,8 @@ def test_a_task_that_went_away_is_made_anew(action: Action, served: Served) -> N
     served.idle(gone["id"])
     served.cli().task_delete("gh-9")
     assert not action.is_sent(gone, "ada", "echo too late")
+    # Until the workspace is gone too, its name is taken. Source: T134.
+    until("the name to be free", lambda: True if not served.cli().workspaces("gh-9") else None)
     assert action.run(inputs(issue=9)).how == "created"
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.archives import tar_of
 from tests.clients.foreign import Foreign, running
-from tests.clients.served import FILES, PASSWORD, Served, tar_of
+from tests.clients.served import FILES, PASSWORD, Served
 from tests.clients.strict import Json
 from tests.clients.venvs import python_with
-from tests.system.kit import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.client("coder-api 0.1.14"), pytest.mark.all_tier]
 

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.archives import tar_of
 from tests.clients.foreign import Foreign, running
-from tests.clients.served import Served, tar_of
+from tests.clients.served import Served
 from tests.clients.strict import Json
-from tests.system.kit import until
+from tests.waiting import until
 
 pytestmark = [pytest.mark.client("setup-fleet-mcp 0.12.1"), pytest.mark.all_tier]
 

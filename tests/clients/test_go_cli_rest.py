@@ -2,9 +2,10 @@
 
 import pytest
 
+from tests.archives import tar_of
 from tests.clients.go_cli import CLI, Refused
 from tests.clients.go_sdk import SDK, SDKError
-from tests.clients.served import FILES, FIRST, Served, tar_of
+from tests.clients.served import FILES, FIRST, Served
 from tests.clients.test_go_cli_tasks import WATCH, once
 
 pytestmark = pytest.mark.client("CLI")

@@ -7,13 +7,12 @@ import pytest
 
 from taskyard.control.services import Services
 from tests.api.conftest import serving
-from tests.api.seed import Api, fields, reason
+from tests.api.seed import NIL, Api, fields, reason
 
 pytestmark = pytest.mark.anyio
 
 FIRST = {"username": "ada", "email": "ada@example.com", "password": "correct horse 1"}
 ME = "/api/v2/users/me"
-NIL = "00000000-0000-0000-0000-000000000000"
 
 
 @pytest.fixture

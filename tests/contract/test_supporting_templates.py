@@ -11,10 +11,10 @@ from tests.api.template_kit import (
     imported,
     importing,
     push,
-    tar_of,
     template_of,
     version_of,
 )
+from tests.archives import tar_of
 from tests.contract.shapes import check
 
 pytestmark = pytest.mark.anyio
@@ -267,12 +267,3 @@ async def test_S12_a_parameter(api: Api) -> None:
     assert (size["form_type"], region["form_type"]) == ("input", "radio")
     assert (size["validation_min"], size["ephemeral"]) == (0, False)
     assert not {"validation_min", "validation_regex", "display_name"} & set(region)
-
-
-async def test_S13_a_preset(api: Api) -> None:
-    """Keys with capitals, and no other."""
-    async with importing(api.services):
-        version = await imported(api, await push(api, ASKING))
-    presets = (await api.get(f"/api/v2/templateversions/{version['id']}/presets")).json()
-    check(presets, "[Preset]")
-    assert len(presets) == 2

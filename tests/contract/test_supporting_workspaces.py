@@ -10,8 +10,8 @@ from taskyard.db import agents
 from taskyard.db.jobs import WORKSPACES
 from taskyard.db.pool import ring
 from taskyard.wire.enums import LogLevel
-from tests.api.build_kit import UNKNOWN, build, following, log, newest
-from tests.api.seed import Api, fields, reason
+from tests.api.build_kit import build, following, log, newest
+from tests.api.seed import UNKNOWN, Api, fields, reason
 
 pytestmark = pytest.mark.anyio
 

@@ -7,14 +7,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.api.agent_seat import AgentSeat, started
-from tests.api.seed import Api, Json, fields, reason
+from tests.api.seed import UNKNOWN, Api, Json, fields, reason
 
 pytestmark = pytest.mark.anyio
 
 LIMIT = 65536
 """Bytes of a snapshot."""
-
-UNKNOWN = "11111111-2222-4333-8444-555555555555"
 
 
 def sized(size: int) -> bytes:

@@ -5,28 +5,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.api.seed import TOML, Api, SeededTemplate, fields, reason
+from tests.api.build_kit import PARAMETERS
+from tests.api.seed import NIL, UNKNOWN, Api, SeededTemplate, fields, reason
 
 pytestmark = pytest.mark.anyio
-
-UNKNOWN = "11111111-2222-4333-8444-555555555555"
-
-NIL = "00000000-0000-0000-0000-000000000000"
 
 PLAIN = '[template]\ndisplay_name = "No task"\n[scripts]\n'
 
 PRESETS = (
-    TOML
+    PARAMETERS
     + """
-[[parameter]]
-name = "size"
-type = "number"
-default = 1
-
-[[parameter]]
-name = "mood"
-default = "calm"
-
 [[preset]]
 name = "Big"
 parameters = { size = 9 }

@@ -5,11 +5,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.api.seed import Api, Person, fields, reason
+from tests.api.seed import UNKNOWN, Api, Person, fields, reason
 
 pytestmark = pytest.mark.anyio
-
-UNKNOWN = "11111111-2222-4333-8444-555555555555"
 
 
 async def ids(api: Api, q: str = "", *, by: Person | None = None) -> list[str]:

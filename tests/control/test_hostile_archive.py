@@ -40,10 +40,16 @@ def test_digits_in_an_extended_header(kind: bytes) -> None:
     refused(entry("x", kind, b"1" * 100_000), entry("a"))
 
 
+def test_digits_behind_an_extended_header() -> None:
+    """What fills up a block counts as much as what is in it."""
+    header = entry("x", tarfile.XHDTYPE, b"1" * 512, size=1)
+    refused(*[header + entry(f"f{n}") for n in range(100)])
+
+
 def test_extended_headers_without_end() -> None:
     """What stands about entries beside their content is little altogether."""
     comment = b"99999 comment=" + b"x" * 99_984 + b"\n"
-    refused(*[entry("x", tarfile.XHDTYPE, comment) + entry(f"f{n}") for n in range(50)])
+    refused(*[entry("x", tarfile.XHDTYPE, comment) + entry(f"f{n}") for n in range(90)])
 
 
 @pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])

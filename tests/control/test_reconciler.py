@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from taskyard.control.reconciler import GIVING_UP, Reconciler
 from taskyard.db.jobs import JobKind
@@ -196,6 +197,22 @@ async def test_an_agent_whose_lease_lapsed_is_disconnected(world: World) -> None
         "select disconnected_at is not null and server_id is null from workspace_agents"
     )
     assert gone is True
+
+
+@pytest.mark.parametrize(("lifecycle", "level"), [("ready", "warning"), ("off", "debug")])
+async def test_only_an_agent_that_went_missing_is_warned_of(
+    world: World, lifecycle: str, level: str
+) -> None:
+    """The lease of an agent that was stopped runs out too, which is nobody's business."""
+    await started(world)
+    past = world.now - timedelta(seconds=1)
+    await world.execute(
+        "update workspace_agents set lifecycle = $1, lease_expires_at = $2", lifecycle, past
+    )
+    with capture_logs() as lines:
+        await reconciler(world).reconcile()
+    said = [line["log_level"] for line in lines if line["event"] == "agent.lease_lapsed"]
+    assert said == [level]
 
 
 async def test_a_dropped_link_wakes_it_at_once(world: World) -> None:

@@ -19,7 +19,8 @@ from taskyard.drivers.base import Driver
 from taskyard.errors import JobFailed, LeaseLost
 from taskyard.lifecycle.template_model import Template
 from taskyard.wire.enums import JobStatus
-from tests.api.template_kit import ASKING, TASK, tar_of
+from tests.api.template_kit import ASKING, TASK
+from tests.archives import tar_of
 from tests.control.world_kit import World, eventually
 
 pytestmark = pytest.mark.anyio

@@ -1,9 +1,7 @@
 """A small world for the tests of workers and the reconciler: one user, one template, the echo driver."""
 
 import asyncio
-import io
 import json
-import tarfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -38,6 +36,7 @@ from taskyard.lifecycle.template_model import (
     Workspace,
 )
 from taskyard.wire.enums import BuildReason, Transition
+from tests.archives import tar_of
 
 T = TypeVar("T")
 
@@ -46,13 +45,7 @@ EXECUTORS: dict[str, Executor] = {JobKind.BUILD: run_build, JobKind.REPAIR: run_
 
 def template_tar(script: Mapping[str, object]) -> bytes:
     """A template's files with this echo.json."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        text = json.dumps(script).encode()
-        info = tarfile.TarInfo("echo.json")
-        info.size = len(text)
-        tar.addfile(info, io.BytesIO(text))
-    return buffer.getvalue()
+    return tar_of({"echo.json": json.dumps(script)})
 
 
 TEMPLATE = Template(

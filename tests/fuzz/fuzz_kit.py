@@ -1,18 +1,14 @@
 """A real server that holds something of everything, and what a program must know to find it by chance."""
 
 import asyncio
-import io
 import json
 import os
 import shutil
-import tarfile
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
@@ -29,12 +25,10 @@ from taskyard.wire.templates import (
     CreateTemplateVersionRequest,
     TemplateVersion,
 )
-
-T = TypeVar("T")
+from tests.archives import tar_of
+from tests.waiting import until
 
 PASSWORD = "a throw-away password"
-DEADLINE_S = 30.0
-LOOK_S = 0.02
 
 TOML = """
 [template]
@@ -219,7 +213,7 @@ def _pushed(
     stock: Stock, client: Client, name: str, script: Mapping[str, object], toml: str = TOML
 ) -> TemplateVersion:
     """An imported version, of a template of that name if there is one, with the words that lead to it."""
-    archive = _tar({"taskyard.toml": toml, "echo.json": json.dumps(script)})
+    archive = tar_of({"taskyard.toml": toml, "echo.json": json.dumps(script)})
     file_id = client.upload_file(archive, "application/x-tar").hash
     request = CreateTemplateVersionRequest(
         file_id=file_id, storage_method="file", provisioner="echo"
@@ -242,16 +236,6 @@ def _imported(client: Client, version_id: UUID) -> TemplateVersion | None:
     return None if version.job.status in (JobStatus.PENDING, JobStatus.RUNNING) else version
 
 
-def _tar(files: dict[str, str]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path, text in files.items():
-            info = tarfile.TarInfo(path)
-            info.size = len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
-    return buffer.getvalue()
-
-
 def _token(url: str, name: str) -> str:
     """A token of this user."""
     with Client(url) as nobody:
@@ -259,14 +243,3 @@ def _token(url: str, name: str) -> str:
         session = nobody.login(login).session_token
     with Client(url, session) as client:
         return client.create_token("me", identity.CreateTokenRequest()).key
-
-
-def until(what: str, look: Callable[[], T | None]) -> T:
-    """What a look gives, as soon as it gives something."""
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        found = look()
-        if found is not None:
-            return found
-        time.sleep(LOOK_S)
-    raise AssertionError(f"waited {DEADLINE_S:g} s in vain for {what}")

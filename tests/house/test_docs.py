@@ -43,6 +43,15 @@ def test_decisions_are_listed_once() -> None:
     assert not missing, f"add to docs/decisions/README.md: {missing}"
 
 
+def test_every_page_is_listed() -> None:
+    """docs/README.md links each page below docs; decisions have an index of their own."""
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = [path.removeprefix("docs/") for path in PAGES if path.startswith("docs/")]
+    listed = [page for page in pages if page != "README.md" and not re.match(r"decisions/\d", page)]
+    missing = [page for page in listed if f"({page})" not in index]
+    assert not missing, f"add to docs/README.md: {missing}"
+
+
 @pytest.mark.parametrize("path", PAGES)
 def test_links_lead_somewhere(path: str) -> None:
     """A link to a file of the project finds it, and the heading in it."""

@@ -1,7 +1,5 @@
 """Both clients against a real server: what goes in comes out, and refusals are what they should be."""
 
-import io
-import tarfile
 from typing import Any
 from uuid import uuid4
 
@@ -11,17 +9,10 @@ from taskyard.sdk import ApiError
 from taskyard.wire.enums import JobStatus, UserStatus
 from taskyard.wire.identity import CreateTokenRequest, CreateUserRequest
 from taskyard.wire.templates import CreateTemplateVersionRequest
+from tests.archives import tar_of
 from tests.sdk.conftest import Ask
-from tests.sdk.yard_kit import EMAIL, OWNER, Yard, until
-
-
-def archive(text: str) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        entry = tarfile.TarInfo("taskyard.toml")
-        entry.size = len(text)
-        tar.addfile(entry, io.BytesIO(text.encode()))
-    return buffer.getvalue()
+from tests.sdk.yard_kit import EMAIL, OWNER, Yard
+from tests.waiting import until
 
 
 def test_who_asks(ask: Ask, yard: Yard) -> None:
@@ -90,7 +81,8 @@ def test_an_import_is_followed(ask: Ask, yard: Yard) -> None:
     def call(do: Any) -> Any:
         return ask(do, yard.url, yard.token)
 
-    data = archive(f'# {uuid4()}\n[template]\ndisplay_name = "T"\n\n[agent]\ntype = "shell"\n')
+    text = f'# {uuid4()}\n[template]\ndisplay_name = "T"\n\n[agent]\ntype = "shell"\n'
+    data = tar_of({"taskyard.toml": text})
     file_id = call(lambda c: c.upload_file(data)).hash
     assert call(lambda c: c.upload_file(data)).hash == file_id
     assert call(lambda c: c.get_file(file_id)) == data

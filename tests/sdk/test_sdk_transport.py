@@ -13,7 +13,7 @@ from taskyard.sdk.transport import is_over
 from taskyard.wire.identity import LoginRequest
 from tests.sdk.conftest import Ask
 from tests.sdk.peer import HANG_UP, SAY_NOTHING, answer, peer
-from tests.sdk.yard_kit import until
+from tests.waiting import until
 
 GREETING = answer(b'{"message":"hello"}')
 SESSION = answer(b'{"session_token":"t"}', "201 Created")

@@ -4,12 +4,10 @@ import asyncio
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -19,13 +17,9 @@ from taskyard.sdk import Client
 from taskyard.sdk.local import LocalServer
 from taskyard.wire.identity import CreateFirstUserRequest, LoginRequest
 
-T = TypeVar("T")
-
 OWNER = "ada"
 EMAIL = "ada@example.com"
 PASSWORD = "a throw-away password"
-DEADLINE_S = 30.0
-LOOK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +54,6 @@ async def _execute(url: str, sql: str) -> None:
         await conn.execute(sql)
     finally:
         await conn.close()
-
-
-def until(what: str, look: Callable[[], T | None]) -> T:
-    """What a look gives, as soon as it gives something."""
-    deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        found = look()
-        if found is not None:
-            return found
-        time.sleep(LOOK_S)
-    raise AssertionError(f"waited {DEADLINE_S:g} s in vain for {what}")
 
 
 def _first_user(url: str) -> str:

@@ -1,15 +1,11 @@
 """A real server as a real process, used as people use it, and a look at what it leaves behind."""
 
-import io
 import os
 import shutil
-import tarfile
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -30,15 +26,12 @@ from taskyard.wire.templates import (
     CreateTemplateVersionRequest,
     TemplateVersion,
 )
-
-T = TypeVar("T")
+from tests.archives import tar_of
+from tests.waiting import until
 
 PASSWORD = "a throw-away password"
 LASTING = {"TASKYARD_RECONCILE_S": "0.2", "TASKYARD_STOP_GRACE_S": "2"}
 """Settings of the server that many tests share: its reconciler looks often, its grace is not the default."""
-
-DEADLINE_S = 60.0
-LOOK_S = 0.02
 
 
 class World:
@@ -186,13 +179,7 @@ def shell_version(client: Client) -> UUID | None:
 
 def pushed(world: World, name: str, files: dict[str, str]) -> TemplateVersion:
     """A version of a new template made of these files, once its import is over."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path, text in files.items():
-            info = tarfile.TarInfo(path)
-            info.size = len(text.encode())
-            tar.addfile(info, io.BytesIO(text.encode()))
-    file_id = world.owner.upload_file(buffer.getvalue(), "application/x-tar").hash
+    file_id = world.owner.upload_file(tar_of(files), "application/x-tar").hash
     request = CreateTemplateVersionRequest(
         file_id=file_id, storage_method="file", provisioner="echo"
     )
@@ -208,17 +195,6 @@ def pushed(world: World, name: str, files: dict[str, str]) -> TemplateVersion:
             "default", CreateTemplateRequest(name=name, template_version_id=version.id)
         )
     return found
-
-
-def until(what: str, look: Callable[[], T | None], *, within_s: float = DEADLINE_S) -> T:
-    """What the look finds, once it is not None; fails after a deadline."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        found = look()
-        if found is not None:
-            return found
-        time.sleep(LOOK_S)
-    raise AssertionError(f"waited {within_s:g} s in vain for {what}")
 
 
 def processes_of(data_dir: Path) -> dict[int, str]:

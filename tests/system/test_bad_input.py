@@ -13,7 +13,8 @@ import pytest
 from taskyard.sdk.local import LocalServer
 from taskyard.wire.enums import JobStatus, TaskStatus
 from taskyard.wire.tasks import CreateTaskRequest, Task
-from tests.system.kit import World, pushed, until
+from tests.system.kit import World, pushed
+from tests.waiting import until
 
 COMMAND = [sys.executable, "-P", "-m", "taskyard.cli.main", "server"]
 

@@ -6,7 +6,8 @@ import pytest
 
 from taskyard.wire.enums import TaskState, TaskStatus
 from taskyard.wire.tasks import CreateTaskRequest, TaskSendRequest
-from tests.system.kit import World, until
+from tests.system.kit import World
+from tests.waiting import until
 
 
 @pytest.fixture

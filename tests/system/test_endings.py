@@ -10,7 +10,8 @@ from taskyard.sdk import ApiError
 from taskyard.wire.enums import BuildReason, TaskStatus, Transition, WorkspaceStatus
 from taskyard.wire.tasks import Task, TaskSendRequest
 from taskyard.wire.workspaces import CreateWorkspaceBuildRequest
-from tests.system.kit import LASTING, World, agents_of, until
+from tests.system.kit import LASTING, World, agents_of
+from tests.waiting import until
 
 GRACE_S = float(LASTING["TASKYARD_STOP_GRACE_S"])
 

@@ -1,8 +1,11 @@
 """kill -9 of each process in turn while a task works: the task can be used after, its transcript is whole."""
 
+import asyncio
 import os
 import signal
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,13 +13,17 @@ from taskyard.sdk import SdkError
 from taskyard.sdk.local import LocalServer
 from taskyard.wire.enums import TaskStatus
 from taskyard.wire.tasks import Task, TaskSendRequest
-from tests.system.kit import World, agents_of, processes_of, until
+from tests.system.kit import World, agents_of, processes_of
+from tests.waiting import DEADLINE_S, until
 
 LINES = 240
 SLOW = (
     f"for i in $(seq {LINES}); do echo line $i of the turn; sleep 0.05; done; echo the turn is over"
 )
 """A turn of twelve seconds that says something all the time: longer than any restart takes."""
+
+
+ITEMS = "select number, kind, data::text as data from task_items where task_id = $1 order by number"
 
 
 @pytest.fixture
@@ -47,19 +54,21 @@ def usable(world: World, task: Task) -> str:
 
 async def transcript_is_whole(world: World, task: Task, seen: str) -> None:
     """Every line that was seen before the kill is stored, items have no gap, and no turn is left open."""
-    rows = await world.query(
-        "select number, kind, data::text as data from task_items where task_id = $1 order by number",
-        task.id,
-    )
+    async with asyncio.timeout(DEADLINE_S):
+        while not _ended(rows := await world.query(ITEMS, task.id)):
+            await asyncio.sleep(0.05)
     assert [row["number"] for row in rows] == list(range(1, len(rows) + 1))
     stored = "".join(row["data"] for row in rows if row["kind"] == "agent_text")
     lines = [line for line in seen.splitlines() if line.startswith("line ")]
     missing = [line for line in lines if f"{line}\\n" not in stored]
     assert lines
     assert missing == []
-    prompts = sum(row["kind"] == "user_message" for row in rows)
-    ends = sum(row["kind"] == "turn_end" for row in rows)
-    assert (prompts, ends) == (2, 2)
+
+
+def _ended(rows: list[Any]) -> bool:
+    """Whether both prompts and the ends of their turns are there: an answer is seen before its turn ends."""
+    kinds = Counter(row["kind"] for row in rows)
+    return (kinds["user_message"], kinds["turn_end"]) == (2, 2)
 
 
 @pytest.mark.anyio

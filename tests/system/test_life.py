@@ -7,7 +7,8 @@ import pytest
 from taskyard.sdk import ApiError
 from taskyard.wire.enums import LogEntryType, TaskStatus
 from taskyard.wire.tasks import TaskSendRequest, UpdateTaskInputRequest
-from tests.system.kit import World, processes_of, until
+from tests.system.kit import World, processes_of
+from tests.waiting import until
 
 
 def test_a_task_through_its_whole_life(shared: World) -> None:

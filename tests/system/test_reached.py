@@ -19,7 +19,8 @@ from taskyard.sdk.local import LocalServer
 from taskyard.wire.identity import LoginRequest
 from tests.daemon.certificates import ONE, ONE_KEY, TWO, TWO_KEY
 from tests.daemon.test_tls import name_in
-from tests.system.kit import open_folder, until
+from tests.system.kit import open_folder
+from tests.waiting import until
 
 SERVER = [sys.executable, "-P", "-m", "taskyard.cli.main", "server"]
 NAME = "yard.example.com"

@@ -7,7 +7,8 @@ import pytest
 from taskyard.wire.base import encode
 from taskyard.wire.enums import JobStatus, TaskStatus
 from taskyard.wire.tasks import CreateTaskRequest
-from tests.system.kit import World, agents_of, pushed, until
+from tests.system.kit import World, agents_of, pushed
+from tests.waiting import until
 
 SLOW_START = {
     "taskyard.toml": "[task]\napp = 'agent'\n[agent]\ntype = 'shell'\n[workspace]\ndriver = 'echo'\n",

@@ -8,7 +8,8 @@ import pytest
 
 from taskyard.sdk.local import LocalServer
 from taskyard.wire.enums import TaskStatus, WorkspaceStatus
-from tests.system.kit import World, processes_of, until
+from tests.system.kit import World, processes_of
+from tests.waiting import until
 
 DEAF = "trap '' TERM INT HUP; echo deaf; while :; do sleep 0.1; done"
 """A turn that ends only when its time is up."""

@@ -39,6 +39,9 @@ def expected() -> tuple[type[Exception], ...]:
 def as_failure(error: Exception) -> Failure:
     """What to tell a person about one of the expected errors."""
     # Imported on use, as in expected.
+    import ssl
+
+    # Imported on use, as in expected.
     from taskyard.sdk.errors import ApiError, Unreachable
 
     match error:
@@ -46,6 +49,9 @@ def as_failure(error: Exception) -> Failure:
             return error
         case ApiError():
             return _refusal(error)
+        case Unreachable() if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+            hint = "To trust it, name its PEM file, or that of its authority, in SSL_CERT_FILE."
+            return Failure(f"{error}.", hint=hint, status=NO_SERVER)
         case Unreachable():
             hint = f"Check that the server runs and that {error.url} is its address."
             return Failure(f"{error}.", hint=hint, status=NO_SERVER)

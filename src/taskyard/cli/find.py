@@ -4,13 +4,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
-from uuid import UUID
 
 import click
 
 from taskyard.cli.failures import Failure
 from taskyard.cli.output import plain
 from taskyard.sdk import ApiError, Client
+from taskyard.wire.base import as_uuid
 from taskyard.wire.identity import Organization, User
 from taskyard.wire.tasks import Task
 from taskyard.wire.templates import Template, TemplateVersion
@@ -114,14 +114,6 @@ def find_organization(client: Client, wanted: str | None) -> Organization:
     if not mine:
         raise Failure("you are in no organization.", hint="Ask an owner of the server to add you.")
     return next((o for o in mine if o.is_default), mine[0])
-
-
-def as_uuid(text: str) -> UUID | None:
-    """The UUID that a text is, if it is one."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def input_of(given: str | None, *, stdin: bool) -> str:

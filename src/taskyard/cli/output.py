@@ -134,13 +134,14 @@ def _choose_columns(
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Nothing when the person agrees. Raises Abort on no, Failure where nobody can be asked."""
+    """Nothing when the person agrees. Raises Failure on no, and where nobody can be asked."""
     if yes:
         return
     if not sys.stdin.isatty():
         hint = "To go on without being asked, say --yes."
         raise Failure(f"nobody is here to answer: {question}", hint=hint, status=USAGE)
-    click.confirm(question, abort=True, err=True)
+    if not click.confirm(question, err=True):
+        raise Failure("that was no; nothing was changed.")
 
 
 def note(text: str) -> None:

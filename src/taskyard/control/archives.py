@@ -29,8 +29,8 @@ MAX_NAME_CHARS = 1024
 MAX_PART_BYTES = 255
 """Longest part of a path that Linux has room for."""
 
-MAX_EXTRA_BYTES = 4 * 1024 * 1024
-"""All that a tar may say about its entries in headers of its own: usual are 200 bytes an entry."""
+MAX_EXTRA_BYTES = 8 * 1024 * 1024
+"""All that a tar may say about its entries in headers of its own: a block of 512 bytes an entry is usual."""
 
 _EXTRAS = frozenset(
     {
@@ -119,6 +119,7 @@ class _Tar(tarfile.TarFile):
         self._source.seek(start)
 
     def _check_extra(self, size: int) -> None:
+        size += -size % tarfile.BLOCKSIZE  # what fills the last block is looked at too
         self._extra_bytes += size
         if self._extra_bytes > MAX_EXTRA_BYTES:
             raise ArchiveInvalid(

@@ -115,9 +115,11 @@ class Reconciler:
 
     async def _lapse_agents(self, now: datetime) -> None:
         async with self._services.db.transaction() as conn:
-            for agent_id in await runs.lapse_agents(conn, now):
-                log.warning("agent.lease_lapsed", agent_id=str(agent_id))
-                await ring(conn, "agent", str(agent_id))
+            for agent in await runs.lapse_agents(conn, now):
+                # The last lease of an agent that was stopped runs out as well; nothing is wrong then.
+                say = log.debug if agent.is_ended else log.warning
+                say("agent.lease_lapsed", agent_id=str(agent.id))
+                await ring(conn, "agent", str(agent.id))
 
     async def _observe(self) -> dict[str, list[Observation]]:
         """What each driver holds; a driver that does not answer is missing."""

@@ -13,7 +13,7 @@ from taskyard.control.viewers import may_read_user
 from taskyard.db import identity
 from taskyard.errors import QueryInvalid
 from taskyard.lifecycle.search import explain, parse_query
-from taskyard.wire.base import BOOLEANS, Time
+from taskyard.wire.base import BOOLEANS, Time, as_uuid
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
@@ -81,9 +81,9 @@ class Search:
     def uuid(self, key: str) -> UUID | None:
         """An id."""
         value = self.values.get(key)
-        if value is not None and _uuid(value) is None:
+        if value is not None and as_uuid(value) is None:
             self._refuse(key, f'"{value}" is not a UUID')
-        return None if value is None else _uuid(value)
+        return None if value is None else as_uuid(value)
 
     def time(self, key: str) -> datetime | None:
         """A moment in UTC. It has colons, so it stands in double quotes."""
@@ -103,7 +103,7 @@ class Search:
         value = self.values.get(key)
         if not value or value == "me":
             return actor.user_id if value else None
-        if (user_id := _uuid(value)) is not None:
+        if (user_id := as_uuid(value)) is not None:
             return user_id
         user = await identity.get_user_by_username_as_system(conn, value)
         if user is not None and may_read_user(actor, user):
@@ -114,7 +114,7 @@ class Search:
     async def organization(self, conn: "Connection", actor: Actor) -> UUID | None:
         """An organization: a UUID that may match none, or a name that must be visible."""
         value = self.values.get("organization")
-        if value is None or (found := _uuid(value)) is not None:
+        if value is None or (found := as_uuid(value)) is not None:
             return None if value is None else found
         for row in await identity.list_organizations(conn, actor.viewer):
             if row.name.lower() == value:
@@ -124,10 +124,3 @@ class Search:
 
     def _refuse(self, key: str, sentence: str) -> None:
         self._wrong.append((key, sentence))
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -236,7 +236,7 @@ def _check_promotable(template: db.TemplateRow, version: db.VersionRow) -> None:
     if version.import_status is not JobStatus.SUCCEEDED:
         raise VersionNotReady(
             "template_version_not_imported",
-            f"The version {version.name} cannot be used: its import is {version.import_status}.",
+            f"The version {version.name} cannot be used: its import is in state {version.import_status}.",
             "See the log of the import; wait for it, or push the template again.",
         )
     if version.archived:

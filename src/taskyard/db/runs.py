@@ -96,6 +96,13 @@ class PlaceRow(msgspec.Struct, frozen=True, kw_only=True):
         return self.workspace_id
 
 
+class LapsedRow(msgspec.Struct, frozen=True):
+    """An agent whose lease has run out, and whether it had said before that it ends."""
+
+    id: UUID
+    is_ended: bool
+
+
 class FileRow(msgspec.Struct, frozen=True):
     """The bytes of an uploaded file."""
 
@@ -130,7 +137,7 @@ _LOCK_ANY = statement("runs", "lock_any_workspace", IdRow)
 _GET_PLACE = statement("runs", "get_place_as_system", PlaceRow)
 _COUNT_FAILED = statement("runs", "count_failed_starts", CountRow)
 _HAS_STAGE = statement("runs", "has_log_stage", FoundRow)
-_LAPSE_AGENTS = statement("runs", "lapse_agents", IdRow)
+_LAPSE_AGENTS = statement("runs", "lapse_agents", LapsedRow)
 
 
 async def get_run_as_system(conn: "Connection", build_id: UUID) -> RunRow | None:
@@ -219,6 +226,6 @@ async def has_log_stage(conn: "Connection", job_id: UUID, stage: str) -> bool:
     return row is not None and row.found
 
 
-async def lapse_agents(conn: "Connection", now: datetime) -> list[UUID]:
+async def lapse_agents(conn: "Connection", now: datetime) -> list[LapsedRow]:
     """The agents whose lease has run out, marked as disconnected."""
-    return [row.id for row in await _LAPSE_AGENTS.many(conn, now=now)]
+    return await _LAPSE_AGENTS.many(conn, now=now)

@@ -20,6 +20,7 @@ from taskyard.server.call import Answer, Call, Handler, SocketHandler
 from taskyard.server.edge import Edge, options, respond
 from taskyard.server.errors import problem, render
 from taskyard.server.meta import front_page
+from taskyard.server.places import place_for
 from taskyard.server.reach import Reach
 from taskyard.server.streamed import Parts, Streamed
 from taskyard.wire.base import encode
@@ -94,7 +95,8 @@ def _socket_endpoint(
     async def endpoint(socket: WebSocket) -> None:
         try:
             call = await _authenticated(services, route, socket)
-            await handler(call, socket)
+            with place_for(call.actor.user_id) if call.session else contextlib.nullcontext():
+                await handler(call, socket)
         except TaskyardError as error:
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):
                 await socket.send_denial_response(_rendered(error))

@@ -14,6 +14,7 @@ from taskyard.control.actors import Actor, AgentActor
 from taskyard.control.keys import Session
 from taskyard.control.services import Services
 from taskyard.errors import BodyInvalid, Forbidden, NotFound
+from taskyard.server.bodies import room_for_body
 from taskyard.server.deps import agent_actor, session_of
 from taskyard.wire.base import read_json, read_query
 from taskyard.wire.routes import Auth, Route
@@ -92,7 +93,7 @@ class Call:
     async def raw(self, limit: int) -> bytes:
         """The whole body; raises BodyInvalid once it is longer than limit bytes, or does not come.
 
-        Raises Unauthenticated, UserSuspended, Forbidden where the caller lost rights while it came.
+        Raises ServerBusy, and Unauthenticated, UserSuspended, Forbidden where the caller lost rights while it came.
         """
         clock = asyncio.get_running_loop().time
         began = clock()
@@ -117,14 +118,16 @@ class Call:
         clock = asyncio.get_running_loop().time
         body = bytearray()
         try:
-            async with asyncio.timeout(BODY_PAUSE_S) as pause:
-                async for part in self._parts():
-                    body += part
-                    if len(body) > limit:
-                        raise BodyInvalid(
-                            f"the body is larger than the {limit} bytes that are taken here"
-                        )
-                    pause.reschedule(min(clock() + BODY_PAUSE_S, end))
+            with room_for_body() as hold:
+                async with asyncio.timeout(BODY_PAUSE_S) as pause:
+                    async for part in self._parts():
+                        body += part
+                        hold(len(body))
+                        if len(body) > limit:
+                            raise BodyInvalid(
+                                f"the body is larger than the {limit} bytes that are taken here"
+                            )
+                        pause.reschedule(min(clock() + BODY_PAUSE_S, end))
         except TimeoutError as error:
             raise BodyInvalid("the rest of the body did not come in time") from error
         except ClientDisconnect as error:

@@ -20,7 +20,7 @@ from taskyard.db.tasks import TaskPath, TaskRow
 from taskyard.db.templates import TemplateRow, VersionRow
 from taskyard.errors import Forbidden, NotFound
 from taskyard.lifecycle.permissions import Role, Verb, may_grant
-from taskyard.wire.base import NIL_UUID
+from taskyard.wire.base import NIL_UUID, as_uuid
 
 if TYPE_CHECKING:
     from taskyard.server.call import Call
@@ -52,9 +52,7 @@ def _task_path(connection: HTTPConnection) -> TaskPath | None:
     owner, task = (str(connection.path_params.get(name, "")) for name in ("user", "task"))
     if not (owner and task) or "\0" in owner + task:
         return None
-    return TaskPath(
-        owner=owner, owner_id=_uuid_or_none(owner), task=task, task_id=_uuid_or_none(task)
-    )
+    return TaskPath(owner=owner, owner_id=as_uuid(owner), task=task, task_id=as_uuid(task))
 
 
 def origin_of(connection: HTTPConnection) -> Origin:
@@ -119,7 +117,7 @@ async def _user_of_path(call: "Call", name: str) -> db.UserRow | None:
         user = None
         if raw == "me":
             user = await db.get_user_as_system(conn, call.actor.user_id)
-        elif (user_id := _uuid_or_none(raw)) is not None:
+        elif (user_id := as_uuid(raw)) is not None:
             user = await db.get_user_as_system(conn, user_id)
         return user or await db.get_user_by_username_as_system(conn, raw)
 
@@ -152,7 +150,7 @@ async def template_version_param(call: "Call") -> VersionRow:
 async def organization_param(call: "Call", name: str = "organization") -> db.OrganizationRow:
     """The organization of a path segment: `default`, the nil UUID, an id, or a name; else NotFound."""
     raw = call.path(name)
-    wanted = _uuid_or_none(raw)
+    wanted = as_uuid(raw)
     async with call.services.db.connection() as conn:
         for row in await db.list_organizations(
             conn, viewer_for(call.actor, Verb.ORGANIZATION_READ)
@@ -165,13 +163,6 @@ async def organization_param(call: "Call", name: str = "organization") -> db.Org
             ):
                 return row
     raise NotFound
-
-
-def _uuid_or_none(raw: str) -> UUID | None:
-    try:
-        return UUID(raw)
-    except ValueError:
-        return None
 
 
 def refuse_foreign_page(connection: HTTPConnection, settings: Settings) -> None:

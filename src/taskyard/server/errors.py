@@ -43,13 +43,14 @@ TABLE: dict[type[errors.TaskyardError], Row] = {
     errors.DriverError: Row(500, "driver", lambda _: "The workspace driver failed.", str),
     errors.StartupError: Row(500, "startup"),
     errors.DatabaseBusy: Row(503, "busy", lambda _: "The server is busy. Try again in a moment."),
+    errors.ServerBusy: Row(503, "busy", lambda _: "The server is busy. Try again in a moment."),
     errors.DatabaseAway: Row(
         503,
         "database_away",
         lambda _: "The database of this server does not answer. Try again in a moment.",
     ),
     errors.NotFound: Row(404, "not_found", lambda _: NOT_FOUND),
-    UuidInvalid: Row(400, "invalid_uuid", lambda e: f"This is not a UUID: {e}."),
+    UuidInvalid: Row(400, "invalid_uuid", lambda e: f"In the path, {e}."),
     errors.Forbidden: Row(403, "forbidden", lambda _: FORBIDDEN, str),
     errors.BodyInvalid: Row(
         400,
@@ -74,6 +75,7 @@ TABLE: dict[type[errors.TaskyardError], Row] = {
     errors.LoginRefused: Row(401, "login_refused"),
     errors.LoginsBusy: Row(429, "logins_busy"),
     errors.LoginLimited: Row(429, "login_limited"),
+    errors.TooManyFollowed: Row(503, "too_many_followed"),
     errors.UserHasWorkspaces: Row(417, "user_has_workspaces"),
     errors.OrganizationNameTaken: Row(409, "organization_name_taken"),
     errors.LoginTypeWrong: Row(403, "login_type"),

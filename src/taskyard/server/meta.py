@@ -19,7 +19,7 @@ _FRONT = """\
 <meta name="color-scheme" content="light dark">
 <title>Taskyard</title>
 <h1>Taskyard</h1>
-<p>This is a Taskyard server, release {version}. It runs coding agents as background tasks.
+<p>This is a Taskyard server, {release}. It runs coding agents as background tasks.
 <p>Programs call its API below <code>{url}/api/v2</code>; <a href="/api/docs">this page</a> describes it.
 <p>People use the command line:
 <pre>taskyard login {url}</pre>
@@ -30,7 +30,9 @@ _FRONT = """\
 async def front_page(request: Request) -> HTMLResponse:
     """A page for whoever opens the address of the server in a browser."""
     url = escape(str(request.base_url).rstrip("/"))
-    page = _FRONT.format(version=escape(our_version()), url=url)
+    version = our_version()
+    release = f"release {version}" if version != "0" else "run from a checkout"
+    page = _FRONT.format(release=escape(release), url=url)
     return HTMLResponse(page, headers={"Content-Security-Policy": "default-src 'none'"})
 
 

@@ -1,7 +1,7 @@
 """A workspace as it changes: server-sent events, or messages of a WebSocket."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from starlette.websockets import WebSocket
 
@@ -9,6 +9,7 @@ from taskyard.control.workspace_watch import watch_workspace as looks
 from taskyard.errors import TaskyardError
 from taskyard.server.call import Answer, Call, Handler, SocketHandler
 from taskyard.server.following import send_all, still_signed_in
+from taskyard.server.places import check_place, place_for
 from taskyard.wire.base import encode
 from taskyard.wire.workspace_details import WatchEvent, WatchEventType
 from taskyard.wire.workspaces import Workspace
@@ -19,9 +20,10 @@ UNBUFFERED = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 async def watch_workspace(call: Call) -> object:
     """The workspace now and after each change, as events. Source: supporting-api 9 row 65."""
+    check_place(call.actor.user_id)
     seen = looks(call.services, still_signed_in(call), call.uuid("workspace"))
     first = await anext(seen)
-    return Answer(_stream(first, seen), headers=UNBUFFERED, media_type="text/event-stream")
+    return Answer(_stream(call, first, seen), headers=UNBUFFERED, media_type="text/event-stream")
 
 
 async def watch_workspace_ws(call: Call, socket: WebSocket) -> None:
@@ -31,16 +33,14 @@ async def watch_workspace_ws(call: Call, socket: WebSocket) -> None:
 
 
 async def _stream(
-    first: Workspace | None, rest: AsyncIterator[Workspace | None]
+    call: Call, first: Workspace | None, rest: AsyncIterator[Workspace | None]
 ) -> AsyncIterator[bytes]:
     """The events as text; ends when the workspace is no more, or can no longer be seen."""
-    yield _text(first)
-    async with aclosing(_batches(rest)) as batches:
-        try:
+    with suppress(TaskyardError), place_for(call.actor.user_id):
+        yield _text(first)
+        async with aclosing(_batches(rest)) as batches:
             async for [event] in batches:
                 yield _text(event.data or None)
-        except TaskyardError:
-            return
 
 
 async def _batches(seen: AsyncIterator[Workspace | None]) -> AsyncGenerator[list[WatchEvent], None]:

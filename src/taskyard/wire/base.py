@@ -90,6 +90,14 @@ def unless_empty(value: T | None) -> T | UnsetType:
     return value or UNSET
 
 
+def as_uuid(text: str) -> UUID | None:
+    """The UUID that a text is, in any of its usual spellings; None where it is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
 def encode(body: object) -> bytes:
     """The JSON of a response body, UTF-8."""
     return _ENCODER.encode(body)

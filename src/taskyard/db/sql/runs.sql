@@ -175,4 +175,4 @@ select exists (
 update workspace_agents
 set disconnected_at = :now, server_id = null, lease_expires_at = null, updated_at = :now
 where lease_expires_at <= :now
-returning id;
+returning id, lifecycle in ('shutting_down', 'shutdown_timeout', 'shutdown_error', 'off') as is_ended;

@@ -1,4 +1,4 @@
-"""What people who mean harm may ask of builds, and what they get."""
+"""What people who mean harm may ask of builds, queues, sockets and memory, and what they get."""
 
 import asyncio
 import time
@@ -6,17 +6,19 @@ from contextlib import aclosing
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import httpx2
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from taskyard.control.actors import Actor
 from taskyard.control.workspace_watch import REST_S, watch_workspace
 from taskyard.db.jobs import WORKSPACES, Claim, JobKind, claim_job
 from taskyard.db.pool import ring
-from taskyard.server import following
-from tests.api.build_kit import UNKNOWN, build, log
-from tests.api.seed import Api, reason
+from taskyard.server import bodies, following, places
+from tests.api.build_kit import build, log
+from tests.api.build_kit import following as following_logs
+from tests.api.seed import UNKNOWN, Api, reason
 
 pytestmark = pytest.mark.anyio
 
@@ -107,3 +109,59 @@ async def test_a_flood_of_changes_is_not_a_flood_of_looks(api: Api) -> None:
             await anext(seen)
         flooding.cancel()
     assert looks <= 2 + (time.monotonic() - began) / REST_S
+
+
+async def test_slow_senders_share_the_memory_for_bodies(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where large bodies take all there is, another one waits for its turn; small ones and later ones are taken."""
+    monkeypatch.setattr(bodies, "ALL_BYTES", 300_000)
+    port = int(api.url.rpartition(":")[2])
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = f"POST /api/v2/files HTTP/1.1\r\nHost: localhost\r\nCoder-Session-Token: {api.owner.token}\r\n"
+    writer.write(
+        f"{head}Content-Type: application/x-tar\r\nContent-Length: 310000\r\n\r\n".encode()
+        + bytes(300_000)
+    )
+    await writer.drain()
+    large, tar = bytes(200_000), {"Content-Type": "application/x-tar"}
+
+    async def uploaded(content: bytes) -> httpx2.Response:
+        return await api.call("POST", "/api/v2/files", content=content, headers=tar)
+
+    async with asyncio.timeout(10):
+        while (answer := await uploaded(large)).status_code != 503:
+            pass
+        assert reason(answer) == (503, "busy")
+        assert (await uploaded(bytes(1000))).status_code in (200, 201)
+        writer.close()
+        while (await uploaded(large)).status_code == 503:
+            pass
+    assert bodies._held_bytes == 0
+
+
+async def test_one_person_follows_so_much_at_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sockets and streams of events count together, for each person; places come back."""
+    monkeypatch.setattr(places, "MOST_FOLLOWED", 2)
+    task = await api.task(await api.template())
+    path = f"/api/v2/workspaces/{task['workspace_id']}/watch"
+    headers = {"Coder-Session-Token": api.owner.token}
+    async with following_logs(api, f"{path}-ws") as socket:
+        await socket.recv()
+        async with api.client.stream("GET", path, headers=headers) as stream:
+            lines = stream.aiter_lines()
+            await anext(lines)
+            assert reason(await api.get(path)) == (503, "too_many_followed")
+            with pytest.raises(InvalidStatus) as caught:
+                async with following_logs(api, f"{path}-ws"):
+                    pass
+            assert caught.value.response.status_code == 503
+            other = await api.person("other", "owner")
+            other_headers = {"Coder-Session-Token": other.token}
+            async with api.client.stream("GET", path, headers=other_headers) as theirs:
+                assert theirs.status_code == 200
+    async with asyncio.timeout(10):
+        while places._followed:
+            await asyncio.sleep(0.01)
