@@ -145,7 +145,7 @@ class UserExists(Invalid):
     """A live user has this name or address."""
 
     def __init__(self, violations: list[tuple[str, str]]) -> None:
-        super().__init__("There is a user with this name or email already.", violations)
+        super().__init__("There is a user with this name, email or GitHub number already.", violations)
 
 
 class UserHasWorkspaces(TaskyardError):
@@ -153,7 +153,7 @@ class UserHasWorkspaces(TaskyardError):
 
     def __init__(self, username: str, count: int) -> None:
         super().__init__(
-            f"{username} still has {count} workspaces. Delete their tasks and workspaces first."
+            f"Workspaces of {username}: {count}. Delete their tasks and workspaces first."
         )
         self.username = username
         self.count = count
@@ -174,7 +174,7 @@ class TokenNameTaken(Invalid):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"You have a token named {name} already. Remove it or choose another name.",
+            f"There is a token named {name} already. Remove it or choose another name.",
             [("name", "this name is in use")],
         )
 

@@ -81,7 +81,9 @@ def test_ctrl_c_cancels(tmp_path: Path, idle_yard: Yard) -> None:
     program.good("templates", "init", "waiting")
     with program.started("templates", "push", "waiting", "-y", "--version", "v1") as pushing:
         assert pushing.stderr is not None
-        assert "importing waiting (v1): no worker runs that could take it" in pushing.stderr.readline()
+        assert (
+            "importing waiting (v1): no worker runs that could take it" in pushing.stderr.readline()
+        )
         pushing.send_signal(signal.SIGINT)
         out, err = pushing.communicate(timeout=DEADLINE_S)
     assert (pushing.returncode, out) == (130, "")
