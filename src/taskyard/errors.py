@@ -145,7 +145,9 @@ class UserExists(Invalid):
     """A live user has this name or address."""
 
     def __init__(self, violations: list[tuple[str, str]]) -> None:
-        super().__init__("There is a user with this name, email or GitHub number already.", violations)
+        super().__init__(
+            "There is a user with this name, email or GitHub number already.", violations
+        )
 
 
 class UserHasWorkspaces(TaskyardError):

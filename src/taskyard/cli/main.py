@@ -8,6 +8,7 @@ import click
 
 from taskyard.cli.failures import Failure, as_failure, expected
 from taskyard.cli.lazy import LazyGroup
+from taskyard_agent import __version__
 
 COMMANDS: Final = {
     "delete": ("taskyard.cli.workspace_life:delete", "Delete a workspace."),
@@ -46,13 +47,7 @@ INTERRUPTED: Final = 130
 def _show_version(ctx: click.Context, _option: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
     if not wanted or ctx.resilient_parsing:
         return
-    # Imported on use: reading what is installed takes longer than most commands.
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        print(version("taskyard"))
-    except PackageNotFoundError:
-        print("unreleased checkout")
+    print(__version__)
     ctx.exit()
 
 

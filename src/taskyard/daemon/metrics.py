@@ -14,8 +14,9 @@ from taskyard.control.services import Services
 from taskyard.control.worker import DATABASE_TROUBLE
 from taskyard.db.jobs import JobKind
 from taskyard.db.metrics import count_open_jobs_as_system, count_running_workspaces_as_system
-from taskyard.server.edge import Edge, our_version
+from taskyard.server.edge import Edge
 from taskyard.server.reach import Reach
+from taskyard_agent import __version__
 
 REQUEST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Seconds that divide requests: most take some milliseconds, one that waits for an agent takes ten seconds."""
@@ -30,7 +31,7 @@ class PrometheusMeters(Meters):
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._gauge("taskyard_info", "The release.", "version").labels(our_version()).set(1)
+        self._gauge("taskyard_info", "The release.", "version").labels(__version__).set(1)
         route = ("method", "route")
         self._requests = self._counter("taskyard_requests", "Requests answered.", *route, "status")
         self._latency = self._histogram(

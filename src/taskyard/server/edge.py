@@ -3,7 +3,6 @@
 import re
 import time
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 from urllib.parse import unquote_to_bytes
 from uuid import uuid4
@@ -17,6 +16,7 @@ from starlette.websockets import WebSocket
 from taskyard.control.meters import Meters
 from taskyard.server.errors import problem
 from taskyard.server.reach import Reach, host_of
+from taskyard_agent import __version__
 
 log = structlog.get_logger()
 
@@ -135,14 +135,6 @@ class Edge:
         )
 
 
-def our_version() -> str:
-    """The release that runs; `0` where nothing is installed, as in a checkout."""
-    try:
-        return version("taskyard")
-    except PackageNotFoundError:
-        return "0"
-
-
 async def respond(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
     """Answers a request, or an asked-for WebSocket, that is not let any further."""
     if scope["type"] == "websocket":
@@ -227,7 +219,7 @@ def _one_spelling(path: str) -> str:
 
 OURS: Final = (
     (b"x-coder-build-version", COMPATIBLE_VERSION.encode()),
-    (b"x-taskyard-version", our_version().encode()),
+    (b"x-taskyard-version", __version__.encode()),
     (b"x-content-type-options", b"nosniff"),
 )
 """What every answer carries."""

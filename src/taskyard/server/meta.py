@@ -7,9 +7,10 @@ from starlette.responses import HTMLResponse
 
 from taskyard.server import docs_page
 from taskyard.server.call import Answer, Call, Handler
-from taskyard.server.edge import COMPATIBLE_VERSION, our_version
+from taskyard.server.edge import COMPATIBLE_VERSION
 from taskyard.wire.base import Response
 from taskyard.wire.identity import BuildInfo
+from taskyard_agent import __version__
 
 _FRONT = """\
 <!doctype html>
@@ -19,7 +20,7 @@ _FRONT = """\
 <meta name="color-scheme" content="light dark">
 <title>Taskyard</title>
 <h1>Taskyard</h1>
-<p>This is a Taskyard server, {release}. It runs coding agents as background tasks.
+<p>This is a Taskyard server, release {release}. It runs coding agents as background tasks.
 <p>Programs call its API below <code>{url}/api/v2</code>; <a href="/api/docs">this page</a> describes it.
 <p>People use the command line:
 <pre>taskyard login {url}</pre>
@@ -30,9 +31,7 @@ _FRONT = """\
 async def front_page(request: Request) -> HTMLResponse:
     """A page for whoever opens the address of the server in a browser."""
     url = escape(str(request.base_url).rstrip("/"))
-    version = our_version()
-    release = f"release {version}" if version != "0" else "run from a checkout"
-    page = _FRONT.format(release=escape(release), url=url)
+    page = _FRONT.format(release=escape(__version__), url=url)
     return HTMLResponse(page, headers={"Content-Security-Policy": "default-src 'none'"})
 
 
