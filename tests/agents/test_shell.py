@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from taskyard_agent.acp import (
     Update,
     text_block,
 )
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -85,7 +85,7 @@ class Seen:
         return [update["status"] for update in self.updates if "status" in update]
 
     async def until(self, text: str) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             while text not in self.text:
                 self.news.clear()
                 await self.news.wait()
@@ -113,7 +113,7 @@ async def shell(
 ) -> AsyncIterator[Shell]:
     env = {"PATH": os.environ["PATH"], "TASKYARD_SHELL_DIR": str(folder / "kept")}
     seen = Seen()
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as tasks:
         client = await AcpClient.start(
             tasks, SHELL, env=env, cwd=str(folder), handlers=seen, policy=policy
         )
@@ -137,7 +137,7 @@ def is_alive(pid: int) -> bool:
 
 
 async def gone(pid: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         while is_alive(pid):
             await asyncio.sleep(0.002)
 
@@ -291,10 +291,8 @@ async def test_cancel_kills_the_group(tmp_path: Path) -> None:
         turn = await sh.send("sleep 1000 & echo $!; sleep 1000")
         await sh.seen.until("\n")
         pid = int(sh.seen.text)
-        started = time.monotonic()
         await sh.client.cancel(sh.session_id)
         assert (await turn.wait()).stop_reason is StopReason.CANCELLED
-        assert time.monotonic() - started < 1
         await gone(pid)
         assert sh.seen.statuses == ["in_progress", "failed"]
         await sh.run("echo again")
@@ -385,7 +383,7 @@ async def test_it_ends_with_its_client(tmp_path: Path, how: str) -> None:
             stdin.close()
         else:
             os.kill(sh.client.pid, signal.SIGTERM)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(DEADLINE_S):
             assert (await sh.client.wait()).code == 0
         await gone(bash)
 
@@ -400,7 +398,7 @@ async def test_idle_means_idle(tmp_path: Path) -> None:
     async with shell(tmp_path) as sh:
         await sh.run("true")
         before = ""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             while (now := switches(sh.client.pid)) != before:
                 before = now
                 await asyncio.sleep(0.05)

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from taskyard.control import worker
 from taskyard.control.job_run import JobRun
 from taskyard.db import jobs, runs
 from taskyard.db.jobs import Claim, JobKind, Lease
@@ -14,6 +15,7 @@ from taskyard.errors import JobFailed, LeaseLost
 from taskyard.lifecycle.job import MAX_ATTEMPTS
 from taskyard.wire.enums import JobStatus, LogLevel, Transition, WorkspaceStatus
 from tests.control.world_kit import BRIDGED, World, background
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -137,8 +139,11 @@ async def test_parameters_follow_the_workspace(world: World) -> None:
     assert (values, second.build_number) == (["colour=red"], first.build_number + 1)
 
 
-async def test_enqueueing_wakes_a_worker_at_once(world: World) -> None:
-    """A worker with nothing to do starts a new job long before its next look at the queue."""
+async def test_enqueueing_wakes_a_worker_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker with nothing to do starts a new job without waiting for its next look at the queue."""
+    monkeypatch.setattr(worker, "POLL_S", 3600.0)
     began = asyncio.Event()
 
     async def note(_run: JobRun) -> None:
@@ -146,7 +151,7 @@ async def test_enqueueing_wakes_a_worker_at_once(world: World) -> None:
 
     async with world.working(world.worker({JobKind.BUILD: note})):
         await world.idle()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(DEADLINE_S):
             await world.workspace({})
             await began.wait()
 
@@ -265,7 +270,7 @@ async def test_a_lost_lease_interrupts_the_executor(world: World) -> None:
     async with world.working(world.worker({JobKind.BUILD: hang})):
         await begun.wait()
         await world.execute("update provisioner_jobs set attempt = 2 where completed_at is null")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             await ended.wait()
         assert (await world.settled(place)).job_attempt == 3
 

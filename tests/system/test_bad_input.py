@@ -122,9 +122,14 @@ def test_bad_coding_agents(shared: World, name: str, command: str, named: str) -
         return found if found.status is TaskStatus.ERROR else None
 
     found = until(f"an error of an agent that {name}", failed)
-    assert found.workspace_agent_id is not None
-    log = shared.owner.get_workspace_agent_logs(found.workspace_agent_id)
-    assert any(named in line.output for line in log), [line.output for line in log]
+    agent_id = found.workspace_agent_id
+    assert agent_id is not None
+
+    def said() -> bool | None:
+        log = shared.owner.get_workspace_agent_logs(agent_id)
+        return True if any(named in line.output for line in log) else None
+
+    until(f"a line that names {named}", said)
     shared.owner.delete_task("me", task.id)
 
 

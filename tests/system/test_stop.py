@@ -1,7 +1,6 @@
 """Stopping a server that has reason to wait."""
 
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,8 @@ from tests.waiting import until
 DEAF = "trap '' TERM INT HUP; echo deaf; while :; do sleep 0.1; done"
 """A turn that ends only when its time is up."""
 
-GRACE_S = "60"
-"""The time that it has: far more than the test."""
-
-AT_ONCE_S = 8.0
-"""What an impatient stop may take: open requests and Postgres, but no workspace's grace."""
+GRACE_S = "3600"
+"""The time that it has: far more than the server is given to stop."""
 
 
 @pytest.mark.all_tier
@@ -38,9 +34,7 @@ def test_a_second_ctrl_c_waits_for_no_workspace(data_dir: Path, tmp_path: Path) 
         return True if status is WorkspaceStatus.STOPPING else None
 
     until("the pause to begin", stopping)
-    began = time.monotonic()
     assert server.stop() == 0
-    assert time.monotonic() - began < AT_ONCE_S
     assert processes_of(data_dir) == {}
     world.restart()
     until("the pause to be made up for", lambda: world.status(task.id, TaskStatus.PAUSED))
