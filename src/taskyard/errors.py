@@ -132,6 +132,10 @@ class LoginTypeWrong(TaskyardError):
         self.login_type = login_type
 
 
+class NoUserYet(TaskyardError):
+    """Nobody was ever created on this server."""
+
+
 class FirstUserExists(TaskyardError):
     """The first user was created already."""
 

@@ -49,6 +49,9 @@ async def test_who_sees_which_organization(api: Api) -> None:
         person = await api.person(role, role)
         assert (await api.get(CREW, by=person)).status_code == 200, role
         assert len((await api.get(ORGANIZATIONS, by=person)).json()) == 2, role
+        for things in ("templates", "workspaces", "tasks"):
+            asked = await api.get(f"/api/v2/{things}?q=organization:crew", by=person)
+            assert asked.status_code == 200, (role, things)
     assert len((await api.get(ORGANIZATIONS, by=member)).json()) == 1
 
 

@@ -141,6 +141,7 @@ async def test_the_version_before(api: Api) -> None:
     assert (await api.get(f"{path}/v2/previous")).json()["name"] == "v1"
     first = await api.get(f"{path}/v1/previous")
     assert (first.status_code, first.content) == (204, b"")
+    assert "Content-Type" not in first.headers
     assert reason(await api.get(f"{path}/v4/previous")) == (404, "template_version_not_found")
     assert reason(await api.get(f"{TEMPLATES}/x/versions/v1/previous")) == (404, "not_found")
 

@@ -8,6 +8,7 @@ import pytest
 from taskyard.control.services import Services
 from tests.api.conftest import serving
 from tests.api.seed import NIL, Api, fields, reason
+from tests.contract.shapes import CheckedClient
 
 pytestmark = pytest.mark.anyio
 
@@ -18,7 +19,7 @@ ME = "/api/v2/users/me"
 @pytest.fixture
 async def fresh(services: Services) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a server that nobody has used yet."""
-    async with serving(services) as url, httpx2.AsyncClient(base_url=url) as client:
+    async with serving(services) as url, CheckedClient(base_url=url) as client:
         yield client
 
 

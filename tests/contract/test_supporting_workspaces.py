@@ -99,6 +99,9 @@ async def test_U20_expected_status(api: Api) -> None:
     assert reason(await api.call("PATCH", f"{path}x")) == (400, "invalid_expect_status")
     assert (await newest(api, task))["status"] == "pending"
     assert (await api.call("PATCH", path)).status_code == 200
+    assert reason(await api.call("PATCH", f"{path}running")) == (400, "job_completed")
+    unknown = f"/api/v2/workspacebuilds/{uuid4()}/cancel?expect_status=x"
+    assert reason(await api.call("PATCH", unknown)) == (404, "not_found")
 
 
 @pytest.mark.parametrize(

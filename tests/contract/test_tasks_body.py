@@ -74,6 +74,19 @@ async def test_a_task_whose_workspace_is_gone(api: Api) -> None:
     assert "workspace_status" not in shown
 
 
+async def test_a_task_whose_template_is_hidden(api: Api) -> None:
+    """Its owner left the organization: a list says nothing of the workspace, the task itself all. Source: tasks-api 8.1."""
+    ada = await api.person("ada")
+    task = await api.task(await api.template(), by=ada)
+    await api.execute("delete from organization_members where user_id = $1", ada.id)
+    [listed] = (await api.get("/api/v2/tasks?q=owner:me", by=ada)).json()["tasks"]
+    assert listed["template_id"] == "00000000-0000-0000-0000-000000000000"
+    assert listed["updated_at"] == "0001-01-01T00:00:00Z"
+    assert "workspace_status" not in listed
+    one = (await api.get(f"/api/v2/tasks/me/{task['id']}", by=ada)).json()
+    assert one["template_id"] == task["template_id"]
+
+
 async def test_T13_count_and_empty_list(api: Api) -> None:
     """Nobody's tasks are an empty array, and the count is the length of what is there."""
     response = await api.get("/api/v2/tasks")

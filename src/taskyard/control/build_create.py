@@ -19,8 +19,9 @@ from taskyard.control.template_use import (
 from taskyard.control.workspaces import visible_workspace
 from taskyard.db import builds
 from taskyard.db import workspaces as db
-from taskyard.errors import Forbidden, RefusedNow, RequestRefused, VersionArchived
+from taskyard.errors import BuildActive, Forbidden, RefusedNow, RequestRefused, VersionArchived
 from taskyard.lifecycle.permissions import Verb, can
+from taskyard.lifecycle.template_model import Template
 from taskyard.wire import workspaces as wire
 from taskyard.wire.enums import AuditAction, AuditResource, BuildReason, Transition
 
@@ -134,9 +135,27 @@ async def _values(
     version_id: UUID,
 ) -> dict[str, str] | None:
     """The parameter values of a build; null keeps those of the build before, as every stop does."""
+    template = None
+    if wanted.transition is Transition.START or wanted.version_id is not None:
+        template = await _template(conn, actor, workspace, wanted, version_id=version_id)
+    if await builds.has_active_build(conn, workspace.id):
+        raise BuildActive(workspace.id)
     preset = await preset_parameters(conn, version_id, wanted.preset_id)
-    if wanted.transition is not Transition.START and wanted.version_id is None:
+    if template is None or wanted.transition is not Transition.START:
         return None
+    before = await builds.list_build_parameters(conn, workspace.build_id)
+    return parameter_values(template, preset | wanted.values, {p.name: p.value for p in before})
+
+
+async def _template(
+    conn: "Connection",
+    actor: Actor,
+    workspace: db.WorkspaceRow,
+    wanted: BuildRequest,
+    *,
+    version_id: UUID,
+) -> Template:
+    """What a build is made from. Raises RequestRefused, VersionArchived, VersionImporting, Forbidden."""
     version = await get_version(conn, actor, version_id)
     if version.template_id != workspace.template_id:
         raise RequestRefused(
@@ -148,10 +167,7 @@ async def _values(
         raise VersionArchived
     template = check_import(version)
     _check_active(actor, workspace, wanted, version_id)
-    if wanted.transition is not Transition.START:
-        return None
-    before = await builds.list_build_parameters(conn, workspace.build_id)
-    return parameter_values(template, preset | wanted.values, {p.name: p.value for p in before})
+    return template
 
 
 def _check_active(

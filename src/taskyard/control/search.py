@@ -9,9 +9,10 @@ from uuid import UUID
 import msgspec
 
 from taskyard.control.actors import Actor
-from taskyard.control.viewers import may_read_user
+from taskyard.control.viewers import may_read_user, viewer_for
 from taskyard.db import identity
 from taskyard.errors import QueryInvalid
+from taskyard.lifecycle.permissions import Verb
 from taskyard.lifecycle.search import explain, parse_query
 from taskyard.wire.base import BOOLEANS, Time, as_uuid
 
@@ -116,7 +117,9 @@ class Search:
         value = self.values.get("organization")
         if value is None or (found := as_uuid(value)) is not None:
             return None if value is None else found
-        for row in await identity.list_organizations(conn, actor.viewer):
+        for row in await identity.list_organizations(
+            conn, viewer_for(actor, Verb.ORGANIZATION_READ)
+        ):
             if row.name.lower() == value:
                 return row.id
         self._refuse("organization", f'there is no organization "{value}", or you may not see it')

@@ -10,7 +10,7 @@ from taskyard.db import tasks as db
 from taskyard.db.transcript import SnapshotRow, get_snapshot_as_system
 from taskyard.errors import (
     AppRefused,
-    Forbidden,
+    NotFound,
     RefusedBroken,
     RefusedNow,
     RequestRefused,
@@ -59,7 +59,7 @@ async def send_input(
         )
     refuse(TaskVerb.SEND, task)
     if not can(actor, Verb.TASK_WRITE, task.owner_id, task.organization_id):
-        raise Forbidden("talk to the app of this task")
+        raise NotFound
     address = _address(task)
     await _require_stable(services, address)
     body = msgspec.json.encode(_AppMessage(content=request.input, type="user"))

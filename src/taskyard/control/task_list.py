@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from taskyard.control.actors import Actor, Who
 from taskyard.control.search import Search
 from taskyard.control.services import Services
-from taskyard.control.tasks_view import task_view
+from taskyard.control.tasks_view import listed_view
 from taskyard.db import tasks as db
 from taskyard.errors import QueryInvalid
 from taskyard.wire.enums import TaskStatus
@@ -54,14 +54,14 @@ async def list_tasks(
         only = replace(only, before_at=before_at, before_id=before_id)
         rows = await db.list_tasks(conn, actor.viewer, only, limit=limit)
     if size is None and len(rows) == limit:
-        return TaskPage(_views(rows, now), _rest(services, who, only, rows[-1], now=now))
+        return TaskPage(_views(rows, actor, now), _rest(services, who, only, rows[-1], now=now))
     if size is None or len(rows) <= size:
-        return TaskPage(_views(rows, now))
-    return TaskPage(_views(rows[:size], now), next_token=_token(rows[size - 1]))
+        return TaskPage(_views(rows, actor, now))
+    return TaskPage(_views(rows[:size], actor, now), next_token=_token(rows[size - 1]))
 
 
-def _views(rows: list[db.TaskRow], now: datetime) -> list[Task]:
-    return [task_view(row, now) for row in rows]
+def _views(rows: list[db.TaskRow], actor: Actor, now: datetime) -> list[Task]:
+    return [listed_view(row, actor, now) for row in rows]
 
 
 async def _rest(
@@ -75,7 +75,7 @@ async def _rest(
         async with services.db.reading() as conn:
             rows = await db.list_tasks(conn, actor.viewer, only, limit=BATCH)
         if rows:
-            yield _views(rows, now)
+            yield _views(rows, actor, now)
 
 
 async def _filter(conn: "Connection", actor: Actor, q: str) -> db.TaskFilter:

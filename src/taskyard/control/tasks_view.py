@@ -2,8 +2,10 @@
 
 from datetime import datetime
 
+from taskyard.control.actors import Actor
 from taskyard.control.build_view import health_view
 from taskyard.db.tasks import TaskRow
+from taskyard.lifecycle.permissions import Verb, can
 from taskyard.lifecycle.task import (
     CurrentState,
     derive_current_state,
@@ -16,9 +18,15 @@ from taskyard.wire.base import NIL_UUID, ZERO_TIME, unless_empty
 from taskyard.wire.workspaces import WorkspaceAgentHealth
 
 
-def task_view(row: TaskRow, now: datetime) -> wire.Task:
-    """A task; what is known of a workspace that was deleted is left empty. Source: tasks-api 4.1, 8.1."""
-    facts, gone = row.facts, row.workspace_deleted
+def listed_view(row: TaskRow, actor: Actor, now: datetime) -> wire.Task:
+    """A task in a list: empty of its workspace too where the template is hidden. Source: tasks-api 8.1."""
+    shown = can(actor, Verb.TEMPLATE_READ, None, row.organization_id)
+    return task_view(row, now, hidden=not shown)
+
+
+def task_view(row: TaskRow, now: datetime, *, hidden: bool = False) -> wire.Task:
+    """A task; what is known of a workspace that was deleted, or is hidden, is left empty. Source: tasks-api 4.1."""
+    facts, gone = row.facts, row.workspace_deleted or hidden
     status = derive_status(facts).status
     return wire.Task(
         id=row.id,

@@ -26,7 +26,7 @@ def workspace_view(
         template_allow_user_cancel_workspace_jobs=row.allow_user_cancel_workspace_jobs,
         template_active_version_id=row.active_version_id,
         template_require_active_version=row.require_active_version,
-        template_use_classic_parameter_flow=True,
+        template_use_classic_parameter_flow=row.use_classic_parameter_flow,
         latest_build=build,
         latest_app_status=report,
         outdated=row.template_version_id != row.active_version_id,

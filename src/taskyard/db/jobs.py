@@ -309,12 +309,12 @@ async def cancel_job(
     if row is None:
         raise NotFound(f"job {job_id}")
     status = job_status(row.started_at, row.completed_at, row.canceled_at, row.error)
-    if expected is not None and status is not expected:
-        raise JobStatusUnexpected(expected, status)
     if row.completed_at is not None:
         raise JobCompleted(job_id)
     if row.canceled_at is not None:
         raise JobCancelRequested(job_id)
+    if expected is not None and status is not expected:
+        raise JobStatusUnexpected(expected, status)
     if row.started_at is None:
         await _CANCEL_PENDING.execute(conn, job_id=job_id, now=now)
         await _over(conn, row, now)

@@ -43,6 +43,7 @@ class WorkspaceRow(msgspec.Struct, frozen=True, kw_only=True):
     allow_user_autostop: bool
     active_version_id: UUID
     require_active_version: bool
+    use_classic_parameter_flow: bool
     name: str
     ttl_ms: int | None
     deleted: bool

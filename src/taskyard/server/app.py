@@ -127,7 +127,7 @@ def _respond(route: Route, result: object) -> Response:
         return StreamingResponse(answer.body, status, answer.headers, answer.media_type)
     if isinstance(answer.body, bytes):
         return Response(answer.body, status, answer.headers, answer.media_type)
-    if answer.body is None and route.response is None:
+    if answer.body is None and (route.response is None or status == 204):
         return Response(None, status, answer.headers)
     return Response(encode(answer.body), status, answer.headers, JSON)
 

@@ -61,6 +61,7 @@ async def get_workspace_build(call: Call) -> object:
 async def cancel_workspace_build(call: Call) -> object:
     """Cancels a build. Source: U19, U20."""
     build_id = call.uuid("build")
+    await workspace_builds.job_of_build(call.services, call.actor, build_id)  # else 404 comes first
     await workspace_builds.cancel_build(
         call.services, call.actor, build_id, expected_status(call), now=call.now
     )

@@ -51,6 +51,9 @@ TABLE: dict[type[errors.TaskyardError], Row] = {
     ),
     errors.NotFound: Row(404, "not_found", lambda _: NOT_FOUND),
     UuidInvalid: Row(400, "invalid_uuid", lambda e: f"In the path, {e}."),
+    errors.NoUserYet: Row(
+        404, "no_user_yet", lambda _: "This server has no user yet. Create the first one."
+    ),
     errors.Forbidden: Row(403, "forbidden", lambda _: FORBIDDEN, str),
     errors.BodyInvalid: Row(
         400,
@@ -140,21 +143,15 @@ def problem(
     *,
     violations: list[tuple[str, str]] | None = None,
 ) -> Response:
-    """An error body; detail and violations are left out when empty."""
+    """The answer for an error; detail and violations are left out when empty. Source: T9."""
+    items = [ValidationItem(field=field, detail=text) for field, text in violations or []]
+    body = Problem(message=message, detail=unless_empty(detail), validations=unless_empty(items))
     return Response(
-        encode(problem_body(message, detail, violations)),
+        encode(body),
         status,
         {"X-Taskyard-Reason": reason},
         media_type="application/json; charset=utf-8",
     )
-
-
-def problem_body(
-    message: str, detail: str = "", violations: list[tuple[str, str]] | None = None
-) -> Problem:
-    """The JSON of an error; empty parts are left out. Source: T9."""
-    items = [ValidationItem(field=field, detail=text) for field, text in violations or []]
-    return Problem(message=message, detail=unless_empty(detail), validations=unless_empty(items))
 
 
 def _unauthenticated(error: errors.Unauthenticated) -> Response:

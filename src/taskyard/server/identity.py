@@ -4,19 +4,19 @@ from datetime import timedelta
 
 from taskyard.control import identity, sign_in, tokens
 from taskyard.control.identity_view import key_view
+from taskyard.errors import NoUserYet
 from taskyard.lifecycle.permissions import Verb
 from taskyard.server.call import Answer, Call, Handler
 from taskyard.server.deps import COOKIE, is_private_line, key_owner_param, origin_of
-from taskyard.server.errors import problem_body
 from taskyard.wire import identity as wire
 from taskyard.wire.base import Response
 
 
 async def get_first_user(call: Call) -> object:
-    """Whether there is a first user: 200 or 404, both with a sentence. Source: U1."""
-    if await identity.has_first_user(call.services):
-        return Response(message="This server has its first user.")
-    return Answer(problem_body("This server has no user yet. Create the first one."), status=404)
+    """That there is a first user; raises NoUserYet. Source: U1."""
+    if not await identity.has_first_user(call.services):
+        raise NoUserYet
+    return Response(message="This server has its first user.")
 
 
 async def create_first_user(call: Call) -> object:

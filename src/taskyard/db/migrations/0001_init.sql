@@ -648,7 +648,7 @@ select
     w.id, w.owner_id, o.username as owner_name, o.avatar_url as owner_avatar_url, w.organization_id,
     g.name as organization_name, w.template_id, p.name as template_name, p.display_name as template_display_name,
     p.icon as template_icon, p.allow_user_cancel_workspace_jobs, p.allow_user_autostop, p.active_version_id,
-    p.require_active_version,
+    p.require_active_version, p.use_classic_parameter_flow,
     w.name, w.ttl_ms, w.deleted, w.created_at, w.updated_at, w.last_used_at, b.id as build_id, b.build_number,
     b.template_version_id, v.has_ai_task, w.autostart_schedule, w.automatic_updates, w.favorite, w.dormant_at,
     w.deleting_at,

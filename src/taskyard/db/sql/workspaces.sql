@@ -35,7 +35,8 @@ select exists (
 select
     id, owner_id, owner_name, owner_avatar_url, organization_id, organization_name, template_id, template_name,
     template_display_name, template_icon, allow_user_cancel_workspace_jobs, allow_user_autostop, active_version_id,
-    require_active_version, name, ttl_ms, deleted, created_at, updated_at, last_used_at, build_id, build_number,
+    require_active_version, use_classic_parameter_flow,
+    name, ttl_ms, deleted, created_at, updated_at, last_used_at, build_id, build_number,
     template_version_id, has_ai_task, status, task_id, autostart_schedule, automatic_updates,
     favorite and owner_id = :viewer_id as favorite, dormant_at, deleting_at
 from workspace_facts
@@ -47,7 +48,8 @@ where id = :workspace_id
 select
     id, owner_id, owner_name, owner_avatar_url, organization_id, organization_name, template_id, template_name,
     template_display_name, template_icon, allow_user_cancel_workspace_jobs, allow_user_autostop, active_version_id,
-    require_active_version, name, ttl_ms, deleted, created_at, updated_at, last_used_at, build_id, build_number,
+    require_active_version, use_classic_parameter_flow,
+    name, ttl_ms, deleted, created_at, updated_at, last_used_at, build_id, build_number,
     template_version_id, has_ai_task, status, task_id, autostart_schedule, automatic_updates,
     favorite and owner_id = :viewer_id as favorite, dormant_at, deleting_at
 from workspace_facts
@@ -62,7 +64,8 @@ limit 1;
 select
     id, owner_id, owner_name, owner_avatar_url, organization_id, organization_name, template_id, template_name,
     template_display_name, template_icon, allow_user_cancel_workspace_jobs, allow_user_autostop, active_version_id,
-    require_active_version, name, ttl_ms, deleted, created_at, updated_at, last_used_at, build_id, build_number,
+    require_active_version, use_classic_parameter_flow,
+    name, ttl_ms, deleted, created_at, updated_at, last_used_at, build_id, build_number,
     template_version_id, has_ai_task, status, task_id, autostart_schedule, automatic_updates,
     favorite and owner_id = :viewer_id as favorite, dormant_at, deleting_at, count(*) over () as total
 from workspace_facts
