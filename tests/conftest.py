@@ -111,7 +111,7 @@ async def database_url(postgres_url: str) -> AsyncIterator[str]:
         try:
             yield _with_database(postgres_url, name)
         finally:
-            await _drop(admin, name)
+            await admin.execute(f'drop database "{name}" with (force)')
     finally:
         await admin.close()
 
@@ -148,15 +148,6 @@ def _quick_folder() -> str | None:
     except OSError:
         return None
     return str(MEMORY) if free >= ROOM_BYTES and os.access(MEMORY, os.W_OK) else None
-
-
-async def _drop(admin: "asyncpg.Connection[asyncpg.Record]", name: str) -> None:
-    """Removes a database, whoever is still connected."""
-    try:
-        await admin.execute(f'drop database "{name}" with (force)')
-    except asyncpg.InsufficientPrivilegeError:
-        # The autovacuum is at it, which belongs to somebody else: without force, Postgres asks it to leave.
-        await admin.execute(f'drop database "{name}"')
 
 
 async def _template(admin: "asyncpg.Connection[asyncpg.Record]", url: str) -> str:

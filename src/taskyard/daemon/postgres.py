@@ -73,7 +73,12 @@ SETTINGS = {
     "logging_collector": "off",
     "log_checkpoints": "off",  # a line every five minutes that nobody reads
 }
-FORGETFUL_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FORGETFUL_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+}
 
 
 class EmbeddedPostgres:
@@ -83,7 +88,7 @@ class EmbeddedPostgres:
     that comes about. `start` and `restart` raise StartupError with a sentence for a person. An
     instance that is not started still knows the `url` of a database that was made.
 
-    durable=False is for tests: it is faster, loses the last moments when Postgres itself is killed,
+    durable=False is for tests: it is faster, tidies up nothing by itself, loses the last moments when Postgres itself is killed,
     and perhaps everything when the machine crashes. A killed server loses nothing either way.
     """
 
