@@ -102,8 +102,10 @@ class ItemKind(StrEnum):
     user_message {prompt_id: str|null, text} · agent_text {message_id: int, text} (a piece, in order) ·
     agent_message {message_id: int, text} (the whole segment, at its end) · thought {text} ·
     tool_call {tool_call_id, title, kind, status, content: [...], locations: [...], raw_input, raw_output} (whole state each time) ·
-    plan {entries} · permission_request {id, title, options: [{option_id, name, kind}]} ·
-    permission_response {id, option_id|null, outcome} · session_info {...} · usage {...} ·
+    plan {entries} · permission_request {id, title, options: [{option_id, name, kind}], expires_at: time|null} ·
+    permission_response {id, option_id|null, outcome: selected|cancelled, by: policy|person|timeout|cancel, name: str|null} ·
+    session_info {...} · usage {...} · state (StateNews: what the coding agent does, as the bridge sees it) ·
+    report {summary, link, outcome: working|complete|failure} (what the coding agent says of itself) ·
     turn_end {reason: str, error: str|null} · agent_exit {exit_code: int|null, signal: int|null} ·
     error {level: "warning"|"error", message} · log {text} · raw {update} · gap {reason, bytes}.
     """
@@ -118,12 +120,50 @@ class ItemKind(StrEnum):
     PERMISSION_RESPONSE = "permission_response"
     SESSION_INFO = "session_info"
     USAGE = "usage"
+    STATE = "state"
+    REPORT = "report"
     TURN_END = "turn_end"
     AGENT_EXIT = "agent_exit"
     ERROR = "error"
     LOG = "log"
     RAW = "raw"
     GAP = "gap"
+
+
+class AgentState(StrEnum):
+    """What the coding agent does, as it is observed: by its protocol, its process, its screen.
+
+    starting: until it takes prompts. working: in a turn. waiting: in a turn, for a person's answer. idle:
+    takes a prompt. failed: the last turn ended in an error, or the program is gone. stopped: by us.
+    """
+
+    STARTING = "starting"
+    WORKING = "working"
+    WAITING = "waiting"
+    IDLE = "idle"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """What a person is to answer. kind: permission, dialog. id: of the permission request, else empty."""
+
+    kind: str
+    id: str
+    title: str
+
+
+class StateNews(msgspec.Struct, frozen=True):
+    """The data of a `state` item. session is the bridge's own, finer word (SessionState).
+
+    waiting is there with state waiting only. reason: how the last turn ended (a stop reason), or with
+    state failed a sentence; null when there is nothing to say.
+    """
+
+    state: AgentState
+    session: str
+    waiting: Waiting | None = None
+    reason: str | None = None
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -154,12 +194,17 @@ class App(msgspec.Struct, frozen=True):
 
 
 class CodingAgent(msgspec.Struct, frozen=True):
-    """The coding agent that the bridge runs. command is an argv; permissions is allow, ask or deny."""
+    """The coding agent that the bridge runs. transport is auto, acp or pty; permissions is allow, ask or deny.
+
+    command is an argv, empty for what the type says. permission_timeout_s: seconds after which a request that
+    nobody answered is denied; null is never.
+    """
 
     type: str
     transport: str
     command: list[str]
     permissions: str
+    permission_timeout_s: float | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True):

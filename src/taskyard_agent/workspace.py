@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from taskyard_agent.bridge.bridge import Bridge, BridgeOrder
-from taskyard_agent.bridge.keeper import Place
+from taskyard_agent.bridge.session import Place
 from taskyard_agent.journal import Journal, JournalBusy
 from taskyard_agent.process import ProcessError
 from taskyard_agent.programs import Programs, Surroundings, describe

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 
 from taskyard_agent.bridge.bridge import Bridge, BridgeOrder
-from taskyard_agent.bridge.keeper import Place
+from taskyard_agent.bridge.session import Place
 from taskyard_agent.protocol import CodingAgent
 from tests.agents.fake_server import DEADLINE_S, PUPPET, free_port, until
 

@@ -128,7 +128,8 @@ class FakeServer:
         return self.items[-1].seq if self.items else 0
 
     def kinds(self) -> list[str]:
-        return [item.kind.value for item in self.items]
+        """Of all items but those about the state."""
+        return [item.kind.value for item in self.items if item.kind is not ItemKind.STATE]
 
     def data(self, kind: ItemKind) -> list[dict[str, object]]:
         return [msgspec.json.decode(item.data) for item in self.items if item.kind is kind]

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from taskyard_agent.bridge.events import Messages
-from taskyard_agent.bridge.record import Record, Status
+from taskyard_agent.bridge.record import Record, SessionState
 from taskyard_agent.journal import Journal
 from taskyard_agent.protocol import ItemKind
 from tests.agents.bridge_kit import bridge, event, exchange, port_of, say, stable
@@ -20,7 +20,7 @@ from tests.agents.fake_server import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
-FLIPS: list[Status] = ["stable", "stable", "running", "stable"]
+FLIPS = (SessionState.IDLE, SessionState.RUNNING, SessionState.IDLE)
 
 HEADERS = {
     "Content-Type": "text/event-stream",
@@ -109,7 +109,7 @@ async def test_A6_changes_during_replay(record: Record) -> None:
     source = Messages(record, "custom")
     replay = source.replay()
     first = next(replay)
-    record.set_status("stable")
+    record.set_state(SessionState.IDLE)
     record.fault("late")
     answer(record, "1")
     assert told(iter([first, *replay])) == [
@@ -135,10 +135,10 @@ async def test_A9_flips(record: Record) -> None:
     """The first status is running; it is told when it flips, each time, and not otherwise."""
     source = Messages(record, "custom")
     assert told(source.replay()) == [("status_change", "running")]
-    record.set_status("running")
+    record.set_state(SessionState.RUNNING)
     assert told(source.news()) == []
     for status in FLIPS:
-        record.set_status(status)
+        record.set_state(status)
     assert [value for _, value in told(source.news())] == ["stable", "running", "stable"]
 
 
@@ -148,7 +148,7 @@ async def test_A10_order(record: Record) -> None:
     told(source.replay())
     prompt(record, "one")
     answer(record, "1")
-    record.set_status("stable")
+    record.set_state(SessionState.IDLE)
     record.fault("oh")
     assert told(source.news()) == [
         ("agent_error", "oh"),

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from taskyard_agent.bridge.keeper import Keeper, Place
+from taskyard_agent.bridge.acp_keeper import AcpKeeper
+from taskyard_agent.bridge.acp_session import AcpSession
 from taskyard_agent.bridge.record import Log, Record
 from taskyard_agent.bridge.recover import rebuild, settle_prompts
-from taskyard_agent.bridge.session import Session
+from taskyard_agent.bridge.session import Keeper, Place, Session
 from taskyard_agent.bridge.updates import Updates
 from taskyard_agent.journal import Journal, JournalBusy, SessionFile
 
@@ -77,9 +78,11 @@ class Bridge:
         try:
             async with asyncio.TaskGroup() as tasks:
                 updates = Updates(record, self._order.log)
-                self._session = session = Session(record, file, updates, tasks)
+                self._session = session = AcpSession(record, file, updates, tasks)
                 await settle_prompts(record, file, on_disk)
-                self._keeper = Keeper(self._order.place, session, self._order.log, self._on_health)
+                self._keeper = AcpKeeper(
+                    self._order.place, session, self._order.log, self._on_health
+                )
                 keeping = tasks.create_task(self._keeper.run())
                 # Gives the agent's process its start before this one is busy with imports.
                 await asyncio.sleep(0)

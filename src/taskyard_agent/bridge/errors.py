@@ -27,8 +27,11 @@ class Problem(Exception):
         self.errors = errors
 
 
-REFUSED_STATUS = {"shutting_down": HTTPStatus.SERVICE_UNAVAILABLE}
-"""Refusals of a prompt that are not a plain 500 on the compat route. Source: N20, N40."""
+REFUSED_STATUS = {
+    "shutting_down": HTTPStatus.SERVICE_UNAVAILABLE,
+    "raw_needs_terminal": HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+"""Refusals of a prompt that are not a plain 500 on the compat route. Source: N10, N20, N40."""
 
 
 def refused_problem(refused: Refused) -> Problem:

@@ -1,7 +1,6 @@
 """The AgentAPI routes of the bridge. Source: agentapi 1."""
 
 from collections.abc import Awaitable, Callable
-from typing import Final
 
 import msgspec
 from starlette.applications import Starlette
@@ -23,7 +22,6 @@ from taskyard_agent.bridge.events import EventStream, Messages, Screen
 from taskyard_agent.bridge.guard import Guard
 from taskyard_agent.bridge.session import Refused, Session
 from taskyard_agent.bridge.shapes import (
-    ErrorDetail,
     Message,
     MessageResponse,
     MessagesResponse,
@@ -39,13 +37,8 @@ PROMPT_HEADER = "X-Taskyard-Prompt-Id"
 PROMPT_ID_CHARS = 128
 """Characters of the longest prompt id: a thousand of them are kept, and a UUID has 36."""
 
-INTERRUPTS = frozenset({"\x1b", "\x03"})
-"""Raw input that means something without a terminal: Escape and Ctrl-C. Source: N10."""
-
 MAX_STREAMS = 256
 """Event streams open at once. Source: N41."""
-
-TRANSPORT: Final = "acp"
 
 DOCUMENTS = ("openapi.json", "openapi.yaml", "openapi-3.0.json", "openapi-3.0.yaml")
 """The OpenAPI document in its two versions and two notations."""
@@ -64,7 +57,9 @@ class Routes:
         """Whether the agent takes a message."""
         url = schema_url(request, "StatusResponse")
         status = self._session.record.status
-        return _json("StatusResponse", StatusResponse(url, status, self._agent_type, TRANSPORT))
+        return _json(
+            "StatusResponse", StatusResponse(url, status, self._agent_type, self._session.transport)
+        )
 
     async def messages(self, request: Request) -> Response:
         """The whole conversation."""
@@ -96,11 +91,10 @@ class Routes:
             raise refused_problem(refused) from refused
 
     async def _raw(self, keys: str) -> None:
-        if keys not in INTERRUPTS:
-            detail = "Raw input needs a terminal, and this agent has none."
-            error = ErrorDetail("Only Escape and Ctrl-C are understood.", "body.content", keys)
-            raise Problem(422, "invalid", detail, error)
-        await self._session.cancel()
+        try:
+            await self._session.raw(keys)
+        except Refused as refused:
+            raise refused_problem(refused) from refused
 
     async def upload(self, request: Request) -> Response:
         """Stores a file where the agent can read it."""

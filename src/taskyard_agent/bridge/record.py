@@ -5,13 +5,14 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 
 import msgspec
 
 from taskyard_agent.bridge.messages import Conversation
 from taskyard_agent.journal import Data, Journal
-from taskyard_agent.protocol import Item, ItemKind
+from taskyard_agent.protocol import AgentState, Item, ItemKind, StateNews, Waiting
 
 ERRORS_KEPT = 100
 """Errors told to everybody who starts to listen, newest ones. Source: A6."""
@@ -20,6 +21,39 @@ FLIPS_KEPT = 1_000
 """Changes of the status kept for listeners that lag; behind those, only the newest counts."""
 
 Status = Literal["running", "stable"]
+
+
+class SessionState(StrEnum):
+    """What a session is doing, as `/v2/session` tells it; only IDLE takes a prompt. Source: agentapi 10.
+
+    NOT_READY: up for long, and still no sign that it takes input. AWAITING_INPUT: a dialog is on its
+    screen. EXITED: its program is gone. ERROR: there will be none any more. STOPPED: by us.
+    """
+
+    STARTING = "starting"
+    NOT_READY = "not_ready"
+    IDLE = "idle"
+    RUNNING = "running"
+    AWAITING_PERMISSION = "awaiting_permission"
+    AWAITING_INPUT = "awaiting_input"
+    EXITED = "exited"
+    ERROR = "error"
+    STOPPED = "stopped"
+
+
+OBSERVED = {
+    SessionState.STARTING: AgentState.STARTING,
+    SessionState.NOT_READY: AgentState.STARTING,
+    SessionState.IDLE: AgentState.IDLE,
+    SessionState.RUNNING: AgentState.WORKING,
+    SessionState.AWAITING_PERMISSION: AgentState.WAITING,
+    SessionState.AWAITING_INPUT: AgentState.WAITING,
+    SessionState.EXITED: AgentState.FAILED,
+    SessionState.ERROR: AgentState.FAILED,
+    SessionState.STOPPED: AgentState.STOPPED,
+}
+"""What each is for those who follow the task."""
+
 Level = Literal["warning", "error"]
 
 Log = Callable[[str, str], None]
@@ -48,6 +82,8 @@ class Record:
         self.conversation = Conversation()
         self.turn = 0
         self.status: Status = "running"
+        self.state: StateNews | None = None
+        self.state_since = clock()
         self.faults: deque[AgentFault] = deque(maxlen=ERRORS_KEPT)
         self.faults_seen = 0
         self.flips: deque[Status] = deque(maxlen=FLIPS_KEPT)
@@ -75,8 +111,28 @@ class Record:
         self.faults_seen += 1
         self._ring()
 
-    def set_status(self, status: Status) -> None:
-        """The status that AgentAPI shows: running or stable. Source: A9."""
+    def set_state(
+        self,
+        state: SessionState,
+        *,
+        waiting: Waiting | None = None,
+        reason: str | None = None,
+        failed: bool = False,
+    ) -> None:
+        """Stores what the session does now, when it is news; the status of AgentAPI follows from it.
+
+        failed: the last turn ended in an error, of which the reason tells; a new prompt is taken all the same.
+        """
+        observed = AgentState.FAILED if failed else OBSERVED[state]
+        news = StateNews(observed, state, waiting, reason)
+        if news != self.state:
+            self.state, self.state_since = news, self._clock()
+            self.put(ItemKind.STATE, news)
+            self._ring()
+        self._set_status("stable" if state is SessionState.IDLE else "running")
+
+    def _set_status(self, status: Status) -> None:
+        """The status that AgentAPI shows. Source: A9."""
         if status != self.status:
             self.status = status
             self.flips.append(status)

@@ -1,10 +1,8 @@
 """Keeps a coding agent running behind a session: starts it, restores its context, starts it again."""
 
 import asyncio
-import sys
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import msgspec
 
@@ -19,10 +17,11 @@ from taskyard_agent.acp import (
     SessionInfo,
 )
 from taskyard_agent.acp_messages import AcpError
+from taskyard_agent.bridge.acp_session import AcpSession
 from taskyard_agent.bridge.record import Log
-from taskyard_agent.bridge.session import Session
+from taskyard_agent.bridge.session import Place
 from taskyard_agent.programs import describe
-from taskyard_agent.protocol import CodingAgent, ItemKind
+from taskyard_agent.protocol import ItemKind
 
 INITIALIZE_S = 30.0
 """Seconds that a coding agent may take to say hello; the slowest one tried took 9 s."""
@@ -38,21 +37,6 @@ END_GRACE_S = 2.0
 """Seconds that an agent has to end by itself when its start went wrong."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where and how the coding agent runs; env is its whole environment."""
-
-    agent: CodingAgent
-    cwd: str
-    env: Mapping[str, str]
-
-    @property
-    def argv(self) -> list[str]:
-        """The command; the word `python` is the interpreter that this runs on."""
-        name, *rest = self.agent.command
-        return [sys.executable if name == "python" else name, *rest]
-
-
 class _StartFailed(Exception):
     """The agent could not be brought up; final: another try would end the same."""
 
@@ -61,11 +45,11 @@ class _StartFailed(Exception):
         self.final = final
 
 
-class Keeper:
+class AcpKeeper:
     """Runs one agent after the other until it is stopped or the last one was one too many."""
 
     def __init__(
-        self, place: Place, session: Session, log: Log, on_health: Callable[[str], None]
+        self, place: Place, session: AcpSession, log: Log, on_health: Callable[[str], None]
     ) -> None:
         self._place = place
         self._session = session
