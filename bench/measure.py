@@ -15,15 +15,16 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured thing, in milliseconds. ratio is its median over that of the floor it was run beside."""
+    """One measured thing in its unit. ratio is its median over that of the floor it was run beside."""
 
     name: str
+    unit: str
     n: int
-    median_ms: float
-    p95_ms: float
-    p99_ms: float
-    min_ms: float
-    max_ms: float
+    median: float
+    p95: float
+    p99: float
+    min: float
+    max: float
     floor: str | None
     ratio: float | None
 
@@ -45,18 +46,27 @@ class Result:
 def figure(
     name: str, samples_s: list[float], floor: tuple[str, list[float]] | None = None
 ) -> Figure:
-    """Statistics of samples in seconds, beside those of the floor."""
-    milliseconds = sorted(s * 1000 for s in samples_s)
-    median = statistics.median(milliseconds)
-    ratio = None if floor is None else median / (statistics.median(floor[1]) * 1000)
+    """Statistics in milliseconds of samples in seconds, beside those of the floor."""
+    in_ms = None if floor is None else (floor[0], [s * 1000 for s in floor[1]])
+    return amount(name, "ms", [s * 1000 for s in samples_s], in_ms)
+
+
+def amount(
+    name: str, unit: str, samples: list[float], floor: tuple[str, list[float]] | None = None
+) -> Figure:
+    """Statistics of samples in their own unit, beside those of the floor."""
+    ordered = sorted(samples)
+    median = statistics.median(ordered)
+    ratio = None if floor is None else median / statistics.median(floor[1])
     return Figure(
         name=name,
-        n=len(milliseconds),
-        median_ms=round(median, 2),
-        p95_ms=round(_quantile(milliseconds, 0.95), 2),
-        p99_ms=round(_quantile(milliseconds, 0.99), 2),
-        min_ms=round(milliseconds[0], 2),
-        max_ms=round(milliseconds[-1], 2),
+        unit=unit,
+        n=len(ordered),
+        median=round(median, 2),
+        p95=round(_quantile(ordered, 0.95), 2),
+        p99=round(_quantile(ordered, 0.99), 2),
+        min=round(ordered[0], 2),
+        max=round(ordered[-1], 2),
         floor=None if floor is None else floor[0],
         ratio=None if ratio is None else round(ratio, 2),
     )

@@ -9,7 +9,7 @@ NUMBERS = Path(__file__).parents[1] / "docs" / "numbers.md"
 HEAD = """\
 # Numbers
 
-Made by `./yard bench` from `bench/results/`; not edited by hand. All times in milliseconds. A floor is the least
+Made by `./yard bench` from `bench/results/`; not edited by hand. A floor is the least
 that the same work can take, measured in the same run, in turns with the thing itself; the ratio is median over median.
 These machines are shared and noisy: compare ratios, not days.
 """
@@ -18,19 +18,20 @@ These machines are shared and noisy: compare ratios, not days.
 def table(found: Result) -> str:
     """One row's figures as a Markdown table."""
     lines = [
-        "| what | n | median | p95 | p99 | min | max | floor | ratio |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| what | unit | n | median | p95 | p99 | min | max | floor | ratio |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for f in found.figures:
         ratio = "" if f.ratio is None else f"{f.ratio:g}"
         cells = [
             f.name,
+            f.unit,
             f.n,
-            f.median_ms,
-            f.p95_ms,
-            f.p99_ms,
-            f.min_ms,
-            f.max_ms,
+            f.median,
+            f.p95,
+            f.p99,
+            f.min,
+            f.max,
             f.floor or "",
             ratio,
         ]
