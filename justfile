@@ -49,6 +49,7 @@ bench *args:
 docs:
     @"{{ python }}" scripts/write_reference.py
     @"{{ python }}" scripts/write_compatibility.py
+    @"{{ python }}" scripts/write_agents.py
     @"{{ python }}" scripts/write_schema.py
     @"{{ python }}" -m pytest -q tests/house/test_docs.py
 

@@ -3,11 +3,12 @@
 import argparse
 from collections.abc import Callable
 
-from bench import cold, create, lists, read
+from bench import bridge, cold, create, lists, read
 from bench.measure import Figure, load_all, result, save
 from bench.report import table, write_numbers
 
 ROWS: dict[str, tuple[str, Callable[..., list[Figure]]]] = {
+    "bridge": (bridge.QUESTION, bridge.measure),
     "cold": (cold.QUESTION, cold.measure),
     "create": (create.QUESTION, create.measure),
     "filter": (lists.QUESTION, lists.measure),

@@ -157,6 +157,10 @@ select
     now() - (t || ' seconds')::interval
 from generate_series(0, {tasks} - 1) t;
 
+insert into task_observed (task_id, number, generation, state, session, since)
+select md5('task' || t)::uuid, 7, 1, 'working', 'running', now()
+from generate_series(0, {tasks} - 1) t;
+
 do $$
 declare key record;
 begin

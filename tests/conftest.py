@@ -1,6 +1,7 @@
 """What all tests share: one Postgres a run, a template database per set of migrations, a clone a test."""
 
 import asyncio
+import base64
 import hashlib
 import os
 import shutil
@@ -18,6 +19,7 @@ import pytest
 from taskyard.config import Settings
 from taskyard.control.links import Links
 from taskyard.control.services import Services
+from taskyard.control.vault import Vault
 from taskyard.daemon.postgres import EmbeddedPostgres
 from taskyard.db.migrate import load_migrations, migrate
 from taskyard.db.pool import Database, Doorbell
@@ -138,7 +140,15 @@ def services(database: Database, database_url: str, tmp_path: Path) -> Services:
         server_id=uuid4(),
         deployment_id=uuid4(),
         now=lambda: datetime.now(UTC),
+        vault=_vault(tmp_path),
     )
+
+
+def _vault(folder: Path) -> Vault:
+    """A vault whose key is the same in every test."""
+    path = folder / "secrets.key"
+    path.write_bytes(base64.b64encode(bytes(range(32))))
+    return Vault(path)
 
 
 def _quick_folder() -> str | None:

@@ -68,9 +68,11 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     tls_key: str | None = None
     metrics_listen: str | None = None
     postgres_url: str | None = None
+    secrets_key_file: str | None = None
     roles: frozenset[Role] = frozenset({Role.API, Role.WORKER})
     starter_templates: bool = True
     allow_unconfined: bool = False
+    programs: tuple[str, ...] = ()
     max_running: int | None = None
     stop_grace_s: float = 5.0
     job_lease_s: float = 30.0
@@ -114,7 +116,9 @@ _TAKES: Mapping[object, str] = {
 }
 """What a setting takes, in words, by its type."""
 
-LISTS = frozenset({"roles", "listen", "allowed_hosts", "trusted_proxies", "cors_origins"})
+LISTS = frozenset(
+    {"roles", "listen", "allowed_hosts", "trusted_proxies", "cors_origins", "programs"}
+)
 """Settings that hold several values: a variable has them with commas between."""
 
 
@@ -146,7 +150,11 @@ def _converted(name: str, given: Given) -> object:
         hint = f"did you mean {near[0]!r}?" if near else "see docs/reference/settings.md"
         raise StartupError(f"there is no setting {name!r} ({given.where}); {hint}")
     value = given.value
-    if name == "data_dir" and isinstance(value, str) and value.startswith("~/"):
+    if (
+        name in ("data_dir", "secrets_key_file")
+        and isinstance(value, str)
+        and value.startswith("~/")
+    ):
         value = str(Path(value).expanduser())  # files and `--data-dir=~/x` come unexpanded
     if name in LISTS and isinstance(value, str):
         value = _split(value)

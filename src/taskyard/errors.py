@@ -455,3 +455,15 @@ class ImportUnfinished(TaskyardError):
 
 class VersionNotReady(Refused):
     """What cannot be had from a version whose import did not succeed, or not yet."""
+
+
+class SecretKeyWrong(TaskyardError):
+    """The key that secrets are sealed by cannot be used; the sentence names its file."""
+
+
+class SecretUnreadable(TaskyardError):
+    """The value of a secret cannot be opened, and has to be set again."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"The secret {name} cannot be opened: {why}. Set it again.")
+        self.name = name

@@ -1,10 +1,8 @@
-"""`python -m taskyard_agent run`: the workspace agent, as a driver starts it."""
+"""`taskyard-agent`: the workspace agent as a driver starts it, and the bridge alone for people."""
 
 import sys
 
 from taskyard_agent.settings import SettingsInvalid
-
-USAGE = "usage: python -m taskyard_agent run"
 
 EXIT_USAGE = 2
 
@@ -12,9 +10,10 @@ EXIT_USAGE = 2
 def main() -> None:
     """Runs the command; exits with its code."""
     if sys.argv[1:] != ["run"]:
-        sys.exit(
-            f"{USAGE}\nIt is started by a driver, which tells it by its environment what to do."
-        )
+        # Imported here: a workspace agent needs none of it.
+        from taskyard_agent.standalone.main import main as command
+
+        sys.exit(command(sys.argv[1:]))
     # Imported here: a wrong command line is answered without loading all of it.
     from taskyard_agent.run import run
 

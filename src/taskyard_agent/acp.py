@@ -18,7 +18,7 @@ that takes its time makes the agent wait.
 
 import asyncio
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol, Self
 
@@ -29,9 +29,6 @@ from taskyard_agent.acp_messages import (
     AcpError,
     AgentInfo,
     AgentSilent,
-    PermissionOption,
-    PermissionRequest,
-    Policy,
     ProtocolMismatch,
     SessionInfo,
     StopReason,
@@ -41,15 +38,25 @@ from taskyard_agent.acp_messages import (
     UpdateKind,
     WireUpdate,
     agent_info,
-    choose_option,
+    message_id,
     peek,
-    permission_request,
     session_info,
     text_block,
     thread_status,
     turn_end,
+    update_error,
 )
 from taskyard_agent.acp_peer import Outcome, Peer
+from taskyard_agent.acp_permissions import (
+    Answer,
+    AnsweredBy,
+    ModeLimit,
+    PermissionOption,
+    PermissionRequest,
+    Policy,
+    choose_option,
+    permission_request,
+)
 from taskyard_agent.process import AgentExited, AgentNotFound, Child, Exit, ProcessError
 from taskyard_agent.protocol import PROTOCOL
 
@@ -61,8 +68,12 @@ __all__ = [
     "AgentInfo",
     "AgentNotFound",
     "AgentSilent",
+    "Answer",
+    "AnsweredBy",
+    "Asked",
     "Exit",
     "Malformed",
+    "ModeLimit",
     "PermissionOption",
     "PermissionRequest",
     "Policy",
@@ -87,6 +98,12 @@ OPEN_TIMEOUT_S = 60.0
 REQUEST_TIMEOUT_S = 10.0
 """Seconds for requests that only set something."""
 
+ELICITATIONS = frozenset({"elicitation/create", "session/elicitation"})
+"""Requests for a form to be filled in; nobody is there to do it, so they are declined. Source: N12."""
+
+HIDDEN_ERROR = "The coding agent reports that its model or a service of its failed."
+"""For an error that comes without words of its own."""
+
 METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 
@@ -100,26 +117,55 @@ class AcpHandlers(Protocol):
     def extension(self, method: str, params: msgspec.Raw) -> None:
         """A notification that is no session update; params are empty bytes when there were none."""
 
-    def permission_asked(self, request: PermissionRequest) -> None:
-        """Each request, also when a policy answers it straight afterwards."""
+    def permission_asked(self, asked: "Asked") -> None:
+        """Each request: answer it now or later, unless its turn is being cancelled already."""
 
-    def permission_ask(
-        self, request: PermissionRequest, answer: asyncio.Future[str | None]
-    ) -> None:
-        """Policy ask only, after permission_asked: set answer to an option id, or to None for cancelled.
-
-        The client sets None by itself when the turn is cancelled or the agent ends: look at
-        answer.done() before setting it.
-        """
-
-    def permission_answered(self, request: PermissionRequest, option_id: str | None) -> None:
-        """The answer that was given; None is cancelled."""
+    def permission_answered(self, request: PermissionRequest, answer: Answer) -> None:
+        """The answer that was given to a request: once for each."""
 
     def stderr(self, line: str) -> None:
         """One line of the agent's standard error, without its end. Must not raise."""
 
     def malformed(self, malformed: Malformed) -> None:
         """A line was no message, or over the limit, and is lost."""
+
+
+class Asked:
+    """A permission request that waits for its answer.
+
+    cancelled: its turn is being cancelled, and the client answers it itself.
+    """
+
+    def __init__(self, request: PermissionRequest, send: Callable[[Answer], None]) -> None:
+        self.request = request
+        self.cancelled = False
+        self.answered: Answer | None = None
+        self._send = send
+
+    def answer(self, answer: Answer) -> bool:
+        """Whether this was the answer: only the first one is, and the agent gets it at once."""
+        if self.answered is not None:
+            return False
+        self.answered = answer
+        self._send(answer)
+        return True
+
+
+class Replay:
+    """What came of an old session before its answer: updates, and how many prompts they are of."""
+
+    def __init__(self) -> None:
+        self.updates = 0
+        self.prompts = 0
+        self._last: tuple[str, str | None] = ("", None)
+
+    def see(self, kind: str, update: msgspec.Raw) -> None:
+        """Counts an update; pieces of one prompt follow each other."""
+        self.updates += 1
+        which = (kind, message_id(update))
+        if kind == "user_message_chunk" and which != self._last:
+            self.prompts += 1
+        self._last = which
 
 
 class Turn:
@@ -158,15 +204,12 @@ class Turn:
 class _Incoming:
     """What the agent says of its own accord: sorts it, and keeps what is open between two messages."""
 
-    def __init__(self, child: Child, handlers: AcpHandlers, policy: Policy) -> None:
+    def __init__(self, child: Child, handlers: AcpHandlers) -> None:
         self.peer = Peer(child, self)
-        self.policy = policy
         self.turns: dict[str, Turn] = {}
-        self.replays: dict[str, int] = {}
+        self.replays: dict[str, Replay] = {}
         self._handlers = handlers
-        self._open: dict[
-            str, tuple[msgspec.Raw, PermissionRequest, asyncio.Future[str | None]]
-        ] = {}
+        self._open: dict[str, Asked] = {}
 
     def on_malformed(self, lost: Malformed) -> None:
         self._handlers.malformed(lost)
@@ -180,24 +223,29 @@ class _Incoming:
         if came is None or kind is None:
             self.on_malformed(malformed("a session update of unknown shape", bytes(params)))
         elif came.session_id in self.replays:
-            self.replays[came.session_id] += 1
+            self.replays[came.session_id].see(kind.session_update, came.update)
         else:
             self._watch_status(came.session_id, kind.session_update, came.update)
             self._handlers.update(Update(came.session_id, kind.session_update, came.update))
 
     def _watch_status(self, session_id: str, kind: str, update: msgspec.Raw) -> None:
+        """An error that an agent only mentions in what it says of its session. Source: agentapi 7.1."""
         turn = self.turns.get(session_id)
         if turn is None or kind != "session_info_update":
             return
-        match thread_status(update):
-            case "systemError":
-                turn.agent_error = (
-                    "The coding agent reports that its model or a service of its failed."
-                )
-            case "active":
-                turn.agent_error = None  # it got over it
+        status = thread_status(update)
+        if status == "systemError":
+            turn.agent_error = update_error(update) or HIDDEN_ERROR
+        elif status == "active":
+            turn.agent_error = None  # it got over it
+        else:
+            turn.agent_error = update_error(update) or turn.agent_error
 
     def on_request(self, number: msgspec.Raw, method: str, params: msgspec.Raw) -> None:
+        if method in ELICITATIONS:
+            self._handlers.extension(method, params)
+            self.peer.reply(number, {"action": "decline"})
+            return
         if method != "session/request_permission":
             self.peer.refuse(number, METHOD_NOT_FOUND, f"This client does not offer {method}.")
             return
@@ -210,43 +258,27 @@ class _Incoming:
             self._on_permission(number, request)
 
     def _on_permission(self, number: msgspec.Raw, request: PermissionRequest) -> None:
-        self._handlers.permission_asked(request)
+        asked = Asked(request, partial(self._answer, number.copy(), request))
         turn = self.turns.get(request.session_id)
-        if turn is not None and turn.cancelling:
-            self._answer(number, request, None)
-        elif self.policy is not Policy.ASK:
-            self._answer(number, request, choose_option(request, self.policy))
-        else:
-            answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-            self._open[request.id] = (number, request, answer)
-            answer.add_done_callback(partial(self._on_decision, request.id))
-            self._handlers.permission_ask(request, answer)
+        asked.cancelled = turn is not None and turn.cancelling
+        self._open[request.id] = asked
+        self._handlers.permission_asked(asked)
+        if asked.cancelled:
+            asked.answer(Answer(None, AnsweredBy.CANCEL))
 
-    def _on_decision(self, request_id: str, answer: asyncio.Future[str | None]) -> None:
-        if request_id not in self._open:
-            return  # cancelled, and answered there
-        number, request, _ = self._open.pop(request_id)
-        try:
-            self._answer(number, request, None if answer.cancelled() else answer.result())
-        except OSError as error:  # the handler could not store it: that ends the reader too
-            self.peer.fail(error)
-
-    def _answer(
-        self, number: msgspec.Raw, request: PermissionRequest, option_id: str | None
-    ) -> None:
-        self._handlers.permission_answered(request, option_id)
+    def _answer(self, number: msgspec.Raw, request: PermissionRequest, answer: Answer) -> None:
+        del self._open[request.id]
+        self._handlers.permission_answered(request, answer)
         outcome = {"outcome": "cancelled"}
-        if option_id is not None:
-            outcome = {"outcome": "selected", "optionId": option_id}
+        if answer.option_id is not None:
+            outcome = {"outcome": "selected", "optionId": answer.option_id}
         self.peer.reply(number, {"outcome": outcome})
 
     def cancel_permissions(self, session_id: str | None) -> None:
-        """Answers what is open in a session, or in all, with cancelled."""
-        for number, request, answer in list(self._open.values()):
-            if session_id in {None, request.session_id} and not answer.done():
-                del self._open[request.id]
-                answer.set_result(None)
-                self._answer(number, request, None)
+        """Answers what is open in a session, or in all, with cancelled. Source: N13."""
+        for asked in list(self._open.values()):
+            if session_id in {None, asked.request.session_id}:
+                asked.answer(Answer(None, AnsweredBy.CANCEL))
 
     def on_end(self) -> None:
         self.cancel_permissions(None)
@@ -270,22 +302,12 @@ class AcpClient:
         env: Mapping[str, str],
         cwd: str,
         handlers: AcpHandlers,
-        policy: Policy = Policy.ALLOW,
     ) -> Self:
         """A client whose agent was spawned; its reader runs in `tasks`. Raises AgentNotFound, OSError."""
         child = await Child.spawn(argv, env=env, cwd=cwd, on_stderr=handlers.stderr)
-        incoming = _Incoming(child, handlers, policy)
+        incoming = _Incoming(child, handlers)
         tasks.create_task(incoming.peer.run())
         return cls(child, incoming)
-
-    @property
-    def policy(self) -> Policy:
-        """Who answers permission requests; may be set at any time, for those still to come."""
-        return self._incoming.policy
-
-    @policy.setter
-    def policy(self, policy: Policy) -> None:
-        self._incoming.policy = policy
 
     async def initialize(self) -> AgentInfo:
         """What the agent can do. Raises ProtocolMismatch, AgentSilent, AgentExited, AcpError."""
@@ -307,9 +329,7 @@ class AcpClient:
     async def new_session(self, cwd: str, mcp_servers: Sequence[msgspec.Raw] = ()) -> SessionInfo:
         """A fresh session in an absolute folder."""
         params = {"cwd": cwd, "mcpServers": list(mcp_servers)}
-        info = session_info(
-            await self._peer.request("session/new", params, OPEN_TIMEOUT_S), None, 0
-        )
+        info = session_info(await self._peer.request("session/new", params, OPEN_TIMEOUT_S), None)
         if info is None:
             raise AcpError("session/new", 0, "an answer without a session id")
         return info
@@ -318,7 +338,7 @@ class AcpClient:
         self, session_id: str, cwd: str, mcp_servers: Sequence[msgspec.Raw] = ()
     ) -> SessionInfo:
         """A session restored, its replay swallowed and counted. Only with can_load. Source: N16."""
-        self._incoming.replays[session_id] = 0
+        self._incoming.replays[session_id] = Replay()
         try:
             return await self._restore("session/load", session_id, cwd, mcp_servers)
         finally:
@@ -333,17 +353,18 @@ class AcpClient:
     async def _restore(
         self, method: str, session_id: str, cwd: str, mcp_servers: Sequence[msgspec.Raw]
     ) -> SessionInfo:
-        replayed = 0
+        replay = self._incoming.replays.get(session_id, Replay())
 
         def on_answer() -> None:  # what comes behind the answer, even in the same read, is news
-            nonlocal replayed
-            replayed = self._incoming.replays.pop(session_id, 0)
+            self._incoming.replays.pop(session_id, None)
 
         params = {"sessionId": session_id, "cwd": cwd, "mcpServers": list(mcp_servers)}
         result = await self._peer.request(method, params, OPEN_TIMEOUT_S, on_answer)
-        info = session_info(result, session_id, replayed)
+        info = session_info(result, session_id)
         assert info is not None
-        return info
+        return msgspec.structs.replace(
+            info, replayed=replay.updates, replayed_prompts=replay.prompts
+        )
 
     async def set_mode(self, session_id: str, mode_id: str) -> None:
         """The session is in that mode afterwards."""
@@ -363,6 +384,7 @@ class AcpClient:
 
         def on_outcome(outcome: Outcome) -> None:
             turns.pop(session_id, None)
+            self._incoming.cancel_permissions(session_id)  # nobody waits for them any more
             turn.settle(outcome)
 
         params = {"sessionId": session_id, "prompt": list(blocks)}

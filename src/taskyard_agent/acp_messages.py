@@ -1,6 +1,5 @@
 """What a coding agent and its client say to each other, as types."""
 
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import TypeVar
 
@@ -13,6 +12,12 @@ NONE = msgspec.Raw(b"")
 
 NULL = msgspec.Raw(b"null")
 
+ERROR_CHARS = 500
+"""Characters of an error's data that are quoted: what a screen shows at a glance."""
+
+META_DEPTH = 2
+"""Objects within metadata that are searched for an error: a vendor's, and one of its parts."""
+
 T = TypeVar("T")
 
 
@@ -22,11 +27,26 @@ class AcpError(ProcessError):
     def __init__(
         self, method: str, code: int, message: str, data: msgspec.Raw | None = None
     ) -> None:
-        super().__init__(f"The coding agent answered {method} with error {code}: {message}")
+        more = _told(data)
+        said = f"{message}: {more}" if more and more not in message else message
+        super().__init__(f"The coding agent answered {method} with error {code}: {said}")
         self.method = method
         self.code = code
         self.message = message
         self.data = data
+
+
+class _Data(msgspec.Struct):
+    message: str = ""
+    details: str = ""
+
+
+def _told(data: msgspec.Raw | None) -> str:
+    """What an error's data adds in words; empty when it adds none."""
+    if data is None:
+        return ""
+    found = peek(data, _Data) or _Data()
+    return (peek(data, str) or found.message or found.details)[:ERROR_CHARS]
 
 
 class AgentSilent(ProcessError):
@@ -60,33 +80,6 @@ class TurnRunning(ProcessError):
             f"Session {session_id} is working on a prompt. Wait for its end, or cancel it."
         )
         self.session_id = session_id
-
-
-class Policy(StrEnum):
-    """Who answers when the agent asks for permission. Source: N11."""
-
-    ALLOW = "allow"
-    DENY = "deny"
-    ASK = "ask"
-
-
-class PermissionOption(msgspec.Struct, frozen=True):
-    """One answer offered; kind is allow_once, allow_always, reject_once or reject_always."""
-
-    option_id: str
-    name: str
-    kind: str
-
-
-class PermissionRequest(msgspec.Struct, frozen=True):
-    """The agent asks before it acts. id is ours and unique; tool_call is the object as it came."""
-
-    id: str
-    session_id: str
-    title: str
-    tool_kind: str
-    options: list[PermissionOption]
-    tool_call: msgspec.Raw
 
 
 class Update(msgspec.Struct, frozen=True):
@@ -133,12 +126,16 @@ class AgentInfo(msgspec.Struct, frozen=True):
 
 
 class SessionInfo(msgspec.Struct, frozen=True):
-    """An open session. replayed: updates that came before a load's answer and were swallowed."""
+    """An open session. replayed: updates that came before a load's answer and were swallowed.
+
+    replayed_prompts: how many prompts those were of.
+    """
 
     session_id: str
     mode: str | None
     modes: list[str]
     replayed: int
+    replayed_prompts: int = 0
 
 
 class Message(msgspec.Struct):
@@ -166,21 +163,16 @@ class UpdateKind(msgspec.Struct, rename="camel"):
     session_update: str = ""
 
 
-class _Option(msgspec.Struct, rename="camel"):
-    option_id: str
-    name: str | None = None
-    kind: str | None = None
+class _Meta(msgspec.Struct, rename={"meta": "_meta"}):
+    meta: msgspec.Raw = NONE
 
 
-class _ToolCall(msgspec.Struct):
-    title: str | None = None
-    kind: str | None = None
+class _Failure(msgspec.Struct):
+    message: str = ""
 
 
-class _Permission(msgspec.Struct, rename="camel"):
-    session_id: str
-    options: list[_Option]
-    tool_call: msgspec.Raw = NONE
+class _MessageId(msgspec.Struct, rename="camel"):
+    message_id: str | None = None
 
 
 class _PromptAnswer(msgspec.Struct, rename={"stop_reason": "stopReason", "meta": "_meta"}):
@@ -240,6 +232,12 @@ class _InfoUpdate(msgspec.Struct, rename={"meta": "_meta"}):
     meta: _InfoMeta | None = None
 
 
+class _AuthMethod(msgspec.Struct):
+    id: str = ""
+    name: str = ""
+    description: str | None = None
+
+
 def peek(raw: msgspec.Raw, type_: type[T]) -> T | None:
     """A JSON value as a type; None when it is not there, null, or something else."""
     try:
@@ -256,44 +254,6 @@ def present(raw: msgspec.Raw) -> msgspec.Raw | None:
 def text_block(text: str) -> msgspec.Raw:
     """A prompt's text as a content block."""
     return msgspec.Raw(msgspec.json.encode({"type": "text", "text": text}))
-
-
-def permission_request(number: str, params: msgspec.Raw) -> PermissionRequest | None:
-    """The request behind `session/request_permission`; None when it makes no sense.
-
-    Some agents leave out title and kind. Source: agentapi 7.1.
-    """
-    asked = peek(params, _Permission)
-    if asked is None:
-        return None
-    call = peek(asked.tool_call, _ToolCall) or _ToolCall()
-    options = [
-        PermissionOption(o.option_id, o.name or o.option_id, o.kind or "") for o in asked.options
-    ]
-    tool_call = present(asked.tool_call) or msgspec.Raw(b"{}")
-    return PermissionRequest(
-        number, asked.session_id, call.title or "", call.kind or "", options, tool_call
-    )
-
-
-def choose_option(request: PermissionRequest, policy: Policy) -> str | None:
-    """The option id that a policy picks by kind, never by id; None is cancelled. Source: N11.
-
-    A request to switch the mode is never answered for good: that would raise the mode beyond the
-    configured one. Policy ask picks nothing.
-    """
-    wanted: Sequence[str]
-    match policy:
-        case Policy.ALLOW if request.tool_kind == "switch_mode":
-            wanted = ("allow_once",)
-        case Policy.ALLOW:
-            wanted = ("allow_once", "allow_always")
-        case Policy.DENY:
-            wanted = ("reject_once", "reject_always")
-        case Policy.ASK:
-            wanted = ()
-    by_kind = {option.kind: option.option_id for option in reversed(request.options)}
-    return next((by_kind[kind] for kind in wanted if kind in by_kind), None)
 
 
 def agent_info(result: msgspec.Raw) -> AgentInfo | None:
@@ -315,26 +275,64 @@ def agent_info(result: msgspec.Raw) -> AgentInfo | None:
     )
 
 
-def session_info(result: msgspec.Raw, session_id: str | None, replayed: int) -> SessionInfo | None:
+def auth_methods(raw: msgspec.Raw) -> list[str]:
+    """The ways to log in that an agent offers, each in its own words."""
+    found = peek(raw, list[msgspec.Raw]) or []
+    methods = [peek(one, _AuthMethod) or _AuthMethod() for one in found]
+    return [
+        " - ".join(part for part in (method.name or method.id, method.description) if part)
+        for method in methods
+        if method.name or method.id
+    ]
+
+
+def session_info(result: msgspec.Raw, session_id: str | None) -> SessionInfo | None:
     """What the answer to new, load or resume says; only new's has to hold the id."""
     answer = peek(result, _Opened) or _Opened()
     modes = peek(answer.modes, _Modes) or _Modes()
     known = session_id or answer.session_id
     if known is None:
         return None
-    return SessionInfo(
-        known, modes.current_mode_id, [mode.id for mode in modes.available_modes], replayed
-    )
+    return SessionInfo(known, modes.current_mode_id, [mode.id for mode in modes.available_modes], 0)
 
 
 def turn_end(result: msgspec.Raw, agent_error: str | None) -> TurnEnd | None:
-    """What the answer to a prompt says; None when it makes no sense."""
+    """What the answer to a prompt says; None when it makes no sense.
+
+    An error may stand in its metadata, whatever its stop reason is. Source: agentapi 7.1.
+    """
     answer = peek(result, _PromptAnswer)
     if answer is None:
         return None
     known = answer.stop_reason in StopReason.__members__.values()
     reason = StopReason(answer.stop_reason) if known else StopReason.UNKNOWN
-    return TurnEnd(reason, present(answer.usage), present(answer.meta), agent_error)
+    hidden = None if reason is StopReason.CANCELLED else agent_error or meta_error(answer.meta)
+    if hidden is None and answer.stop_reason == "error":
+        hidden = "The coding agent says that the turn ended in an error."
+    return TurnEnd(reason, present(answer.usage), present(answer.meta), hidden)
+
+
+def update_error(update: msgspec.Raw) -> str | None:
+    """The error in an update's metadata, None when there is none."""
+    return meta_error((peek(update, _Meta) or _Meta()).meta)
+
+
+def meta_error(meta: msgspec.Raw, depth: int = META_DEPTH) -> str | None:
+    """The sentence behind a key `error` in metadata, at the top or within a vendor's own object."""
+    fields = peek(meta, dict[str, msgspec.Raw])
+    if not fields:
+        return None
+    error = fields.get("error", NONE)
+    said = peek(error, str) or (peek(error, _Failure) or _Failure()).message
+    if said:
+        return said
+    found = (meta_error(value, depth - 1) for value in fields.values()) if depth else ()
+    return next((sentence for sentence in found if sentence), None)
+
+
+def message_id(update: msgspec.Raw) -> str | None:
+    """The agent's own id of the message that a piece belongs to."""
+    return (peek(update, _MessageId) or _MessageId()).message_id
 
 
 def thread_status(update: msgspec.Raw) -> str | None:

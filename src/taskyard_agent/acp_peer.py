@@ -128,10 +128,6 @@ class Peer:
             await self._child.drain()
         self._unread = 0
 
-    def fail(self, error: Exception) -> None:
-        """Makes run() raise this: for an error that came up outside of it."""
-        self._child.stdout.set_exception(error)
-
     async def wait(self) -> Exit:
         """How the child ended, once all that it said was handled and every request has failed."""
         await self._finished.wait()

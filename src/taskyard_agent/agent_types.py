@@ -1,6 +1,6 @@
 """What is known of each coding agent: pure data, so that everything else can stay free of their names.
 
-Source: agentapi 5.3 (words), 6 (ACP commands), 8 (resume).
+Words: agentapi 5.3; commands: agentapi 6; how they go on: agentapi 8.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,9 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Final
 
-CONFINED: Final = "TASKYARD_CONFINED"
-"""Set to 1 by whoever confines the workspace: only then a coding agent's own sandbox may be off."""
+from taskyard_agent.settings import CONFINED
+
+__all__ = ["CONFINED", "TYPES", "AgentType", "canonical", "guess", "how_to_get", "kind_of"]
 
 ESCAPE: Final = "\x1b"
 CTRL_C: Final = "\x03"

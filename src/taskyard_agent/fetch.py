@@ -1,7 +1,8 @@
-"""One HTTP/1.1 request, over TCP or a Unix socket, with the answer as a whole."""
+"""One HTTP/1.1 request, over TCP or a Unix socket, with the answer as a whole or as it comes."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -64,7 +65,42 @@ async def _connect(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter
     return await asyncio.open_connection(host, port, ssl=secure or None)
 
 
+@asynccontextmanager
+async def connected(ask: Ask) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
+    """Status of an answer without an end, and its body as it comes. Raises FetchFailed, also while it is read."""
+    try:
+        reader, writer = await _connect(ask.url)
+    except (OSError, ValueError) as error:
+        raise FetchFailed(str(error) or type(error).__name__) from error
+    try:
+        conn = await _request(ask, writer)
+        head = await _event(conn, reader)
+        status = head.status_code if isinstance(head, h11.Response) else 0
+        yield status, _body(conn, reader)
+    except (OSError, h11.ProtocolError) as error:
+        raise FetchFailed(str(error) or type(error).__name__) from error
+    finally:
+        writer.transport.abort()
+
+
+async def _body(conn: h11.Connection, reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    while isinstance(event := await _event(conn, reader), h11.Data):
+        yield bytes(event.data)
+
+
+async def _event(conn: h11.Connection, reader: asyncio.StreamReader) -> object:
+    while (event := conn.next_event()) is h11.NEED_DATA:
+        conn.receive_data(await reader.read(READ_BYTES))
+    return event
+
+
 async def _exchange(ask: Ask, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Answer:
+    conn = await _request(ask, writer)
+    return await _answer(conn, reader, ask.max_bytes)
+
+
+async def _request(ask: Ask, writer: asyncio.StreamWriter) -> h11.Connection:
+    """The connection, after the whole request was written."""
     parts = urlsplit(ask.url)
     base = "" if parts.scheme == "unix" else parts.path
     query = f"?{parts.query}" if parts.query and not ask.path else ""
@@ -79,17 +115,15 @@ async def _exchange(ask: Ask, reader: asyncio.StreamReader, writer: asyncio.Stre
     )
     writer.write(sent + (conn.send(h11.EndOfMessage()) or b""))
     await writer.drain()
-    return await _answer(conn, reader, ask.max_bytes)
+    return conn
 
 
 async def _answer(conn: h11.Connection, reader: asyncio.StreamReader, max_bytes: int) -> Answer:
     status = 0
     body = b""
     while True:
-        event = conn.next_event()
-        if event is h11.NEED_DATA:
-            conn.receive_data(await reader.read(READ_BYTES))
-        elif isinstance(event, h11.Response):
+        event = await _event(conn, reader)
+        if isinstance(event, h11.Response):
             status = event.status_code
         elif isinstance(event, h11.Data):
             body += event.data

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import termios
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
@@ -163,12 +163,119 @@ class _Output(asyncio.StreamReaderProtocol):
         self._stream.feed_eof()
 
 
-class Child:
-    """A running program. stdout is a stream; standard error goes to a ring and a callback.
+class Leader:
+    """A running program that leads a session of its own, and the end of all that it started there.
 
     The process stays a zombie until end(), so that its number, and with it its group's, cannot
     become somebody else's. Always call end(), also when the program ended by itself.
     """
+
+    def __init__(self, popen: subprocess.Popen[bytes]) -> None:
+        self.pid = popen.pid
+        self.exit: Exit | None = None
+        self._popen = popen
+        self._ended = asyncio.Event()
+        self._pidfd = os.pidfd_open(popen.pid)
+
+    def _take_last_words(self) -> None:
+        """Hands on what the program wrote before it ended."""
+        raise NotImplementedError
+
+    def _close(self) -> None:
+        """Lets go of what it read from and wrote to."""
+        raise NotImplementedError
+
+    def _watch(self) -> None:
+        asyncio.get_running_loop().add_reader(self._pidfd, self._on_exit)
+
+    def _on_exit(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._pidfd)
+        self.exit = self._look()
+        self._take_last_words()
+        self._ended.set()
+
+    def _look(self) -> Exit:
+        """How the process ended; it stays a zombie."""
+        try:
+            seen = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        except ChildProcessError:
+            seen = None  # somebody else reaped it
+        if seen is None:
+            return Exit(None, None)
+        own = seen.si_code == os.CLD_EXITED
+        return Exit(seen.si_status, None) if own else Exit(None, seen.si_status)
+
+    async def wait(self) -> Exit:
+        """How the program ended, as soon as it has; what it wrote was read by then."""
+        await self._ended.wait()
+        assert self.exit is not None
+        return self.exit
+
+    async def end(self, grace_s: float) -> Exit:
+        """How the program ended, once it and all of its session are gone; may be called again.
+
+        It is asked to end at once; SIGKILL to what is left after grace_s. A cancelled call kills at once.
+        """
+        try:
+            if self._popen.returncode is None:
+                await self._ask_to_end(grace_s)
+                self._signal(signal.SIGKILL)
+                await self._wait_gone(KILL_WAIT_S)
+        finally:
+            self._kill_and_reap()
+        return self.exit or Exit(None, None)
+
+    async def _ask_to_end(self, grace_s: float) -> None:
+        """Returns when all are gone, or after grace_s."""
+        self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)  # a stopped process would not hear of it
+        await self._wait_gone(grace_s)
+
+    async def _wait_gone(self, within_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self.wait()
+                while (pid := next(self._survivors(), None)) is not None:
+                    await _gone(pid)
+
+    def _survivors(self) -> Iterator[int]:
+        """Living members of the session other than the leader; without /proc: none."""
+        for entry in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError, ValueError):  # gone meanwhile
+                number, _, rest = entry.read_bytes().partition(b" (")
+                state, _, group, session = rest.rpartition(b")")[2].split()[:4]
+                ours = self.pid in (int(group), int(session))
+                if ours and int(number) != self.pid and state not in b"ZX":
+                    yield int(number)
+
+    def _signal(self, number: int) -> None:
+        """To the group, and to those who made groups of their own, as a shell does for its jobs."""
+        if self._popen.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+        for pid in self._survivors():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if os.getpgid(pid) != self.pid:
+                    os.kill(pid, number)
+
+    def _kill_and_reap(self) -> None:
+        if self._popen.returncode is not None:
+            return
+        self._signal(signal.SIGKILL)
+        poll = select.poll()
+        poll.register(self._pidfd, select.POLLIN)
+        if not poll.poll(REAP_WAIT_MS):
+            return  # stuck in the kernel: a later end() may reap it
+        if self.exit is None:
+            self._on_exit()
+        self._popen.wait()
+        os.close(self._pidfd)
+        self._close()
+
+
+class Child(Leader):
+    """A running program behind pipes. stdout is a stream; standard error goes to a ring and a callback."""
 
     def __init__(
         self, popen: subprocess.Popen[bytes], on_stderr: Callable[[str], None] | None
@@ -176,17 +283,13 @@ class Child:
         assert popen.stdin is not None
         assert popen.stdout is not None
         assert popen.stderr is not None
-        self.pid = popen.pid
-        self.exit: Exit | None = None
+        super().__init__(popen)
         self.stdout = asyncio.StreamReader(limit=STDOUT_BYTES)
-        self._popen = popen
         self._pipes = (popen.stdin, popen.stdout, popen.stderr)
         self._lines = _Lines(on_stderr)
         self._output = _Output(self.stdout)
         self._readers: list[asyncio.ReadTransport] = []
         self._stdin: asyncio.StreamWriter | None = None
-        self._ended = asyncio.Event()
-        self._pidfd = os.pidfd_open(popen.pid)
 
     @classmethod
     async def spawn(
@@ -213,7 +316,7 @@ class Child:
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
         stdin, stdout, stderr = self._pipes
-        loop.add_reader(self._pidfd, self._on_exit)
+        self._watch()
         unread = asyncio.StreamReader()
         to_child, flow = await loop.connect_write_pipe(
             lambda: asyncio.StreamReaderProtocol(unread), stdin
@@ -226,29 +329,13 @@ class Child:
         if self.exit is not None:
             self._take_last_words()
 
-    def _on_exit(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._pidfd)
-        self.exit = self._look()
-        if self._readers:
-            self._take_last_words()
-        self._ended.set()
-
-    def _look(self) -> Exit:
-        """How the process ended; it stays a zombie."""
-        try:
-            seen = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
-        except ChildProcessError:
-            seen = None  # somebody else reaped it
-        if seen is None:
-            return Exit(None, None)
-        own = seen.si_code == os.CLD_EXITED
-        return Exit(seen.si_status, None) if own else Exit(None, seen.si_status)
-
     def _take_last_words(self) -> None:
         """Hands on what the leader wrote. Grandchildren that hold its pipes are not waited for.
 
         The pipes stay open until end(): a grandchild that is saving its work would die of a closed one.
         """
+        if not self._readers:
+            return  # not connected yet
         protocols: tuple[_Output | _Lines, ...] = (self._output, self._lines)
         for transport, pipe, protocol in zip(
             self._readers, self._pipes[1:], protocols, strict=True
@@ -273,70 +360,13 @@ class Child:
         """The newest lines of standard error, oldest first, at most STDERR_LINES."""
         return list(self._lines.ring)[-lines:]
 
-    async def wait(self) -> Exit:
-        """How the program ended, as soon as it has; its standard error was read by then."""
-        await self._ended.wait()
-        assert self.exit is not None
-        return self.exit
-
-    async def end(self, grace_s: float) -> Exit:
-        """How the program ended, once it and its group are gone; may be called again.
-
-        End of input and SIGTERM to the group at once, SIGKILL to what is left after grace_s.
-        A cancelled call kills at once.
-        """
-        try:
-            if self._popen.returncode is None:
-                self._ask_to_end()
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(grace_s):
-                        await self._group_gone()
-                self._signal(signal.SIGKILL)
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(KILL_WAIT_S):
-                        await self._group_gone()
-        finally:
-            self._kill_and_reap()
-        return self.exit or Exit(None, None)
-
-    def _ask_to_end(self) -> None:
+    async def _ask_to_end(self, grace_s: float) -> None:
+        """By the end of its input, and a signal."""
         if self._stdin is not None:
             self._stdin.close()
-        self._signal(signal.SIGTERM)
-        self._signal(signal.SIGCONT)  # a stopped process would not hear of it
+        await super()._ask_to_end(grace_s)
 
-    async def _group_gone(self) -> None:
-        await self.wait()
-        while (pid := self._survivor()) is not None:
-            await _gone(pid)
-
-    def _survivor(self) -> int | None:
-        """A living member of the group other than the leader; without /proc: none."""
-        for entry in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError, ValueError):  # gone meanwhile
-                number, _, rest = entry.read_bytes().partition(b" (")
-                state, _, group = rest.rpartition(b")")[2].split()[:3]
-                if int(group) == self.pid and int(number) != self.pid and state not in b"ZX":
-                    return int(number)
-        return None
-
-    def _signal(self, number: int) -> None:
-        if self._popen.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, number)
-
-    def _kill_and_reap(self) -> None:
-        if self._popen.returncode is not None:
-            return
-        self._signal(signal.SIGKILL)
-        poll = select.poll()
-        poll.register(self._pidfd, select.POLLIN)
-        if not poll.poll(REAP_WAIT_MS):
-            return  # stuck in the kernel: a later end() may reap it
-        if self.exit is None:
-            self._on_exit()
-        self._popen.wait()
-        os.close(self._pidfd)
+    def _close(self) -> None:
         for transport in self._readers:
             transport.close()
         if self._stdin is not None:

@@ -99,14 +99,15 @@ Frame = Call | Reply | Open | Opened | Data | Credit | Close
 class ItemKind(StrEnum):
     """What a transcript item is about; `data` of each kind is one JSON object.
 
-    user_message {prompt_id: str|null, text} · agent_text {message_id: int, text} (a piece, in order) ·
+    user_message {prompt_id: str|null, text} · agent_text {message_id: int, text,
+    keep: int|absent} (a piece, in order; keep: in place of all behind so many characters of its segment) ·
     agent_message {message_id: int, text} (the whole segment, at its end) · thought {text} ·
     tool_call {tool_call_id, title, kind, status, content: [...], locations: [...], raw_input, raw_output} (whole state each time) ·
     plan {entries} · permission_request {id, title, options: [{option_id, name, kind}], expires_at: time|null} ·
     permission_response {id, option_id|null, outcome: selected|cancelled, by: policy|person|timeout|cancel, name: str|null} ·
     session_info {...} · usage {...} · state (StateNews: what the coding agent does, as the bridge sees it) ·
     report {summary, link, outcome: working|complete|failure} (what the coding agent says of itself) ·
-    turn_end {reason: str, error: str|null} · agent_exit {exit_code: int|null, signal: int|null} ·
+    turn_end {reason: str, error: str|null} · agent_exit {exit_code: int|null, signal: int|null, screen: str|absent (the last one)} ·
     error {level: "warning"|"error", message} · log {text} · raw {update} · gap {reason, bytes}.
     """
 
@@ -207,12 +208,38 @@ class CodingAgent(msgspec.Struct, frozen=True):
     permission_timeout_s: float | None = None
 
 
+class GitCredentials(msgspec.Struct, frozen=True):
+    """What git signs in with, to the host of the repository's url and to nobody else."""
+
+    username: str
+    token: str
+
+    def __repr__(self) -> str:
+        """Without the token, wherever this is shown."""
+        return f"GitCredentials({self.username!r}, …)"
+
+
+class Repository(msgspec.Struct, frozen=True):
+    """What a workspace works on. branch null: whichever the repository calls its own.
+
+    work_branch is made from it. folder is below the home directory. credentials null: git asks as nobody.
+    """
+
+    url: str
+    branch: str | None
+    work_branch: str
+    folder: str
+    credentials: GitCredentials | None = None
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """Everything an agent needs to know of its workspace.
 
     task_id null: no task. bridge_slug names the app that the bridge itself serves, null when the task's
     app is somebody else's server. coding_agent is null then too. env is for scripts, apps and the
     coding agent. start_script and stop_script are file names in the template directory, null for none.
+    repository is cloned before the start script and is where the coding agent works; null for none.
+    egress lists what the server's relay connects to, as `host:port`, `*.name:port` or `[address]:port`.
     """
 
     workspace_id: UUID
@@ -227,6 +254,8 @@ class Manifest(msgspec.Struct, frozen=True):
     bridge_slug: str | None
     task_slug: str | None
     coding_agent: CodingAgent | None
+    egress: list[str] = []
+    repository: Repository | None = None
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -306,3 +335,49 @@ class ItemsStored(msgspec.Struct, frozen=True):
     """acked_seq: the highest seq that the server holds after this call."""
 
     acked_seq: int
+
+
+class ChangedFile(msgspec.Struct, frozen=True):
+    """A file of a difference; added and removed count lines, null for a binary file."""
+
+    path: str
+    added: int | None
+    removed: int | None
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """Answer to the call `repository_diff`, server to agent, which has no parameters.
+
+    base is the commit where the work left base_branch; diff is in git's form. truncated: not all of diff or files
+    is here. uncommitted: not all of it is in commits.
+    """
+
+    branch: str
+    base_branch: str
+    base: str
+    diff: bytes
+    files: list[ChangedFile]
+    truncated: bool
+    uncommitted: bool
+
+
+class Push(msgspec.Struct, frozen=True):
+    """Call `repository_push`, server to agent; answered by Pushed.
+
+    commit: a message under which everything is committed first, null to commit nothing.
+    """
+
+    commit: str | None
+    force_with_lease: bool
+    credentials: GitCredentials | None
+
+
+class Pushed(msgspec.Struct, frozen=True):
+    """What was pushed; changed: whether the other side had not this commit already. output is git's."""
+
+    branch: str
+    url: str
+    commit: str
+    changed: bool
+    uncommitted: bool
+    output: str

@@ -34,6 +34,7 @@ class Pusher:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._journal.held_above = 0  # what the server does not hold must not go
         self._acked = 0
         self._moved = asyncio.Event()
 
@@ -65,7 +66,7 @@ class Pusher:
             await self._moved.wait()
 
     def _advance(self, acked: int) -> None:
-        self._acked = acked
+        self._acked = self._journal.held_above = acked
         self._moved.set()
 
 

@@ -5,15 +5,21 @@ import os
 import signal
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
 from taskyard_agent import __version__
+from taskyard_agent.hidden import hide
 from taskyard_agent.link import LeaseLapsed, Link, LinkTarget, ProtocolMismatch, TokenRefused
 from taskyard_agent.mux import Handlers
-from taskyard_agent.protocol import Welcome
+from taskyard_agent.protocol import Difference, Manifest, Nothing, Push, Pushed, Welcome
 from taskyard_agent.push import Pusher
 from taskyard_agent.reports import Reports, Stale
 from taskyard_agent.settings import AgentSettings
 from taskyard_agent.workspace import Workspace
+
+if TYPE_CHECKING:
+    from taskyard_agent.relay import Relay
 
 EXIT_ENDED = 0
 EXIT_OVER = 3
@@ -30,6 +36,7 @@ class Agent:
         self.reports = Reports(_now)
         self.workspace: Workspace | None = None
         self.pusher: Pusher | None = None
+        self._relay: Relay | None = None
         self._env = env
         self._ports: dict[int, int] = {}
         self._welcome: Welcome | None = None
@@ -40,7 +47,7 @@ class Agent:
         self.link = Link(
             LinkTarget(settings.url, settings.token),
             __version__,
-            Handlers(),
+            self._handlers(),
             self._on_connected,
             moved_ports=self._ports,
         )
@@ -60,6 +67,25 @@ class Agent:
             print(self._over, flush=True)  # noqa: T201 - the driver keeps it as the workspace's last words
             return EXIT_OVER
         return EXIT_ENDED
+
+    def _handlers(self) -> Handlers:
+        """What the server may ask."""
+        handlers = Handlers()
+        handlers.add("repository_diff", Nothing, self._repository_diff, ordered=True)
+        handlers.add("repository_push", Push, self._repository_push, ordered=True)
+        return handlers
+
+    async def _repository_diff(self, _: Nothing) -> Difference:
+        # Imported here: a start does not need it.
+        from taskyard_agent.repository.serve import serve_diff
+
+        return await serve_diff(None if self.workspace is None else self.workspace.ground())
+
+    async def _repository_push(self, order: Push) -> Pushed:
+        # Imported here, as above.
+        from taskyard_agent.repository.serve import serve_push
+
+        return await serve_push(None if self.workspace is None else self.workspace.ground(), order)
 
     async def _keep_link(self) -> None:
         try:
@@ -93,13 +119,26 @@ class Agent:
         """Begins what the first manifest names; it goes on beside this."""
         await self._welcomed.wait()
         assert self._welcome is not None
-        workspace = Workspace(self.settings, self._welcome.manifest, self.reports, self._env)
+        manifest = self._welcome.manifest
+        env = {**self._env, **await self._way_out(manifest, tasks)}
+        workspace = Workspace(self.settings, manifest, self.reports, env)
         journal = await workspace.open_journal(self._welcome.acked_seq, self._ports)
         if journal is not None:
             self.pusher = Pusher(journal)
         self._prepared.set()
         self.workspace = workspace
         tasks.create_task(workspace.run())
+
+    async def _way_out(self, manifest: Manifest, tasks: asyncio.TaskGroup) -> Mapping[str, str]:
+        """What leads programs out of the workspace, where the template lists something."""
+        if not manifest.egress:
+            return {}
+        # Imported here: most workspaces have nowhere to go.
+        from taskyard_agent.relay import start_relay
+
+        log = partial(self.reports.log, "relay")
+        self._relay = await start_relay(self.settings, manifest, log, tasks)
+        return {} if self._relay is None else self._relay.env
 
     async def _end(self) -> None:
         # Imported here: it needs the HTTP client, which a start need not wait for.
@@ -108,6 +147,8 @@ class Agent:
         if self.workspace is not None:
             ending = Ending(self.settings, self.reports, self.pusher, told=self._over is None)
             await ending.run(self.workspace)
+        if self._relay is not None:
+            self._relay.close()
         await self.link.close()
         if self.workspace is not None:
             await self.workspace.close()  # last: the link reads the transcript
@@ -116,7 +157,10 @@ class Agent:
 def run(env: Mapping[str, str] | None = None) -> int:
     """Runs an agent as the environment says; the exit code."""
     env = os.environ if env is None else env
-    return asyncio.run(_main(AgentSettings.read(env), env))
+    settings = AgentSettings.read(env)
+    if settings.confined:  # without walls the token is the least of what can be read
+        hide()
+    return asyncio.run(_main(settings, env))
 
 
 async def _main(settings: AgentSettings, env: Mapping[str, str]) -> int:

@@ -21,7 +21,9 @@ class PromptState(StrEnum):
 class Session(msgspec.Struct, frozen=True):
     """What a restart needs. Change it with msgspec.structs.replace. Source: N15.
 
-    acp_session_id null: none was opened yet. initial_prompt null: there is none.
+    acp_session_id, native_session_id null: none was opened yet, none whose id we know; the latter is for
+    a program with a screen. initial_prompt null: there is none. acp_first_turn: the first turn that
+    the ACP session knows of.
     """
 
     agent: str = ""
@@ -29,9 +31,11 @@ class Session(msgspec.Struct, frozen=True):
     cwd: str = ""
     transport: str = "acp"
     acp_session_id: str | None = None
+    acp_first_turn: int = 1
     protocol_version: int | None = None
     last_turn: int = 0
     initial_prompt: str | None = None
+    native_session_id: str | None = None
 
 
 class _Stored(msgspec.Struct):
@@ -94,6 +98,13 @@ class SessionFile:
                 prompts = self._stored.prompts | {prompt_id: PromptState.DONE}
                 await self._store(_Stored(self._stored.session, prompts))
 
+    async def prompt_dropped(self, prompt_id: str) -> None:
+        """Forgets a prompt that the agent has certainly not got: it may be sent again."""
+        async with self._lock:
+            if prompt_id in self._stored.prompts:
+                prompts = {k: v for k, v in self._stored.prompts.items() if k != prompt_id}
+                await self._store(_Stored(self._stored.session, prompts))
+
     def prompt_state(self, prompt_id: str) -> PromptState | None:
         """What is known of a prompt; None: never taken, or not among the newest MAX_PROMPTS."""
         return self._stored.prompts.get(prompt_id)
@@ -107,7 +118,7 @@ class SessionFile:
         if self._writing is not None:
             await asyncio.wait([self._writing])
         loop = asyncio.get_running_loop()
-        writing = loop.run_in_executor(None, _replace, self._path, msgspec.json.encode(stored))
+        writing = loop.run_in_executor(None, replace_file, self._path, msgspec.json.encode(stored))
         self._writing = writing
 
         def keep(done: asyncio.Future[None]) -> None:
@@ -120,7 +131,8 @@ class SessionFile:
         writing.result()
 
 
-def _replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
+    """The file has that content, on stable storage; after a crash it has the old one or the new one."""
     fresh = path.with_name(path.name + ".new")
     with fresh.open("wb") as file:
         file.write(content)

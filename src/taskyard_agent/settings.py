@@ -11,6 +11,8 @@ URL = "TASKYARD_AGENT_URL"
 TOKEN = "TASKYARD_AGENT_TOKEN"  # noqa: S105 - the name, not the token
 TEMPLATE_DIR = "TASKYARD_TEMPLATE_DIR"
 STOP_GRACE = "TASKYARD_STOP_GRACE_S"
+CONFINED = "TASKYARD_CONFINED"
+"""Set to 1 by a driver whose walls stand: no network but the server's sockets, no files but the workspace's."""
 
 STOP_GRACE_S = 5.0
 """Seconds from SIGTERM until the workspace is killed, unless the environment says otherwise."""
@@ -29,6 +31,7 @@ class AgentSettings:
     home: Path
     template_dir: Path
     stop_grace_s: float
+    confined: bool = False
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "AgentSettings":
@@ -44,6 +47,7 @@ class AgentSettings:
             home=Path(_needed(env, "HOME")),
             template_dir=Path(_needed(env, TEMPLATE_DIR)),
             stop_grace_s=stop_grace_s,
+            confined=env.get(CONFINED) == "1",
         )
 
 
@@ -61,9 +65,12 @@ def child_env(
         "TASKYARD_PYTHON": sys.executable,
         TEMPLATE_DIR: str(settings.template_dir),
         "HOME": str(settings.home),
+        CONFINED: "1" if settings.confined else "0",  # for the driver to say, never for a template
     }
     if manifest.task_id is not None:
         who["TASKYARD_TASK_ID"] = str(manifest.task_id)
+    if manifest.repository is not None:
+        who["TASKYARD_REPOSITORY"] = str(settings.home / manifest.repository.folder)
     # A driver may know the workspace's processes by this name's value: it stays as it came.
     return {"TASKYARD_WORKSPACE_ID": str(manifest.workspace_id)} | own | manifest.env | who
 

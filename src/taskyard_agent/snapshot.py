@@ -33,23 +33,23 @@ class _Envelope(msgspec.Struct):
     messages: list[SnapshotMessage]
 
 
-def fit(messages: Sequence[SnapshotMessage]) -> bytes:
-    """JSON with the newest messages that fit, whole ones; of a single one that is too long, its end."""
+def fit(messages: Sequence[SnapshotMessage], max_bytes: int = SNAPSHOT_BYTES) -> bytes:
+    """JSON of at most so many bytes with the newest messages that fit, whole ones; of a single one that is too long, its end."""
     kept: list[SnapshotMessage] = []
     size = len(msgspec.json.encode(_Envelope([]))) - 1  # no comma before the first message
     for message in reversed(messages):
         size += len(msgspec.json.encode(message)) + 1
-        if size > SNAPSHOT_BYTES:
+        if size > max_bytes:
             break
         kept.append(message)
     if messages and not kept:
-        kept = [_cut(messages[-1])]
+        kept = [_cut(messages[-1], max_bytes)]
     return msgspec.json.encode(_Envelope(kept[::-1]))
 
 
-def _cut(message: SnapshotMessage) -> SnapshotMessage:
+def _cut(message: SnapshotMessage, max_bytes: int) -> SnapshotMessage:
     empty = msgspec.structs.replace(message, content=CUT_MARKER)
-    room = SNAPSHOT_BYTES - len(msgspec.json.encode(_Envelope([empty])))
+    room = max_bytes - len(msgspec.json.encode(_Envelope([empty])))
     low, high = 0, min(len(message.content), room)
     while low < high:
         middle = (low + high + 1) // 2

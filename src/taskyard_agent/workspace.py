@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from taskyard_agent.bridge.bridge import Bridge, BridgeOrder
+from taskyard_agent.bridge.mcp import CONFIG_FILE
 from taskyard_agent.bridge.session import Place
 from taskyard_agent.journal import Journal, JournalBusy
 from taskyard_agent.process import ProcessError
@@ -12,6 +14,9 @@ from taskyard_agent.programs import Programs, Surroundings, describe
 from taskyard_agent.protocol import App, Manifest
 from taskyard_agent.reports import Reports
 from taskyard_agent.settings import AgentSettings, child_env
+
+if TYPE_CHECKING:
+    from taskyard_agent.repository.place import Ground
 
 
 class Workspace:
@@ -29,6 +34,7 @@ class Workspace:
         self.bridge: Bridge | None = None
         self._settings = settings
         self._reports = reports
+        self._own_env = env
         self._env = child_env(env, settings, manifest)
         self._programs = Programs(Surroundings(str(settings.home), self._env))
         self._starting: asyncio.Task[None] | None = None
@@ -62,12 +68,23 @@ class Workspace:
         return BridgeOrder(
             home=self._settings.home,
             url=app.url,
-            place=Place(agent, str(self._settings.home), self._env),
+            place=Place(agent, self._folder(), self._env, self._mcp_config()),
             floor=floor,
             ports=ports,
             log=partial(self._reports.log, "agent"),
             on_health=partial(self._reports.health, slug),
         )
+
+    def _mcp_config(self) -> str | None:
+        """The template's file with MCP servers, null when it has none. Source: N14."""
+        path = self._settings.template_dir / CONFIG_FILE
+        return str(path) if path.is_file() else None
+
+    def _folder(self) -> str:
+        """Where the coding agent works: the same at every start, cloned or not. Source: N16."""
+        repository = self.manifest.repository
+        home = self._settings.home
+        return str(home if repository is None else home / repository.folder)
 
     def _app(self, slug: str | None) -> App | None:
         return next((app for app in self.manifest.apps if app.slug == slug), None)
@@ -83,13 +100,35 @@ class Workspace:
     async def _start(self, work: asyncio.TaskGroup) -> None:
         """The start script first: it may install what everything else needs."""
         self._reports.lifecycle("starting")
+        cloned = await self._clone()
         script = self.manifest.start_script
         fine = script is None or await self._run_script(script, "start")
         for app in self.manifest.apps:
             self._start_app(work, app)
         if self.bridge is not None:
             work.create_task(self._run_bridge(self.bridge))
-        self._reports.lifecycle("ready" if fine else "start_error")
+        self._reports.lifecycle("ready" if fine and cloned else "start_error")
+
+    async def _clone(self) -> bool:
+        """Whether everything is there that the coding agent is to work on; the log says what is not."""
+        ground = self.ground()
+        if ground is None:
+            return True
+        # Imported here: most workspaces have no repository.
+        from taskyard_agent.repository.clone import clone
+
+        return await clone(ground, partial(self._reports.log, "git"))
+
+    def ground(self) -> "Ground | None":
+        """The repository and what it takes to work on it; None without one."""
+        if self.manifest.repository is None:
+            return None
+        # Imported here, as above.
+        from taskyard_agent.repository.place import Ground
+
+        # The template's environment must not lead git anywhere: it gets the agent's own.
+        home, owner = self._settings.home, self.manifest.owner_name
+        return Ground(self.manifest.repository, home, self._own_env, owner)
 
     async def _run_bridge(self, bridge: Bridge) -> None:
         try:

@@ -1,7 +1,11 @@
 """A coding agent that does what its prompt says, one line a step; standard library only.
 
 updates N | big BYTES | stderr BYTES | raw LINE | unknown | ask KIND,KIND… [TOOL_KIND] | call METHOD | die CODE |
-status WORD | error | wait (for session/cancel) | mute (never answers) | stop REASON
+status WORD | error [CODE] | wait (for session/cancel) | mute (never answers) | stop REASON | echo (the prompt) |
+show (how its session was opened) | update JSON | request METHOD JSON | askmany N | meta JSON (end_turn with it) |
+cancelerror | late (updates after session/cancel) | pid
+
+Its own words: resume, noload, lose (restoring fails), auth (new sessions need a login), modes (those of Codex), v7, deaf.
 """
 
 import json
@@ -79,13 +83,49 @@ def say_status(rest: str) -> None:
     update({"sessionUpdate": "session_info_update", "_meta": meta})
 
 
+def say_pid(_rest: str) -> None:
+    say(str(os.getpid()))
+
+
+def show(_rest: str) -> None:
+    say(json.dumps(SEEN) + "\n")
+
+
+def request(rest: str) -> None:
+    method, _, params = rest.partition(" ")
+    answer = call(method, json.loads(params))
+    say(json.dumps(answer.get("result", answer.get("error"))) + "\n")
+
+
+def ask_many(rest: str) -> None:
+    options = [{"optionId": "yes", "name": "Yes", "kind": "allow_once"}]
+    wanted = {f"q-{number}" for number in range(int(rest))}
+    for name in sorted(wanted):
+        tool = {"toolCallId": name, "title": f"Tool {name}", "kind": "execute"}
+        params = {"sessionId": "s", "toolCall": tool, "options": options}
+        method = "session/request_permission"
+        send({"jsonrpc": "2.0", "id": name, "method": method, "params": params})
+    while wanted:
+        message = receive()
+        if message.get("id") in wanted:
+            wanted.discard(str(message["id"]))
+            say(json.dumps({str(message["id"]): message["result"]}) + "\n")
+
+
 def die(rest: str) -> None:
     sys.stderr.write("about to die\n")
     sys.stderr.flush()
     os._exit(int(rest))
 
 
+SEEN: dict[str, object] = {"mode_env": os.environ.get("INITIAL_AGENT_MODE"), "argv": sys.argv[1:]}
+
 STEPS = {
+    "show": show,
+    "pid": say_pid,
+    "update": lambda rest: update(json.loads(rest)),
+    "request": request,
+    "askmany": ask_many,
     "updates": say_updates,
     "big": lambda rest: say("x" * int(rest)),
     "stderr": write_errors,
@@ -101,7 +141,17 @@ STEPS = {
 def end(word: str, rest: str) -> dict[str, object]:
     match word:
         case "error":
-            return {"error": {"code": -32603, "message": "the model said no", "data": {"k": 1}}}
+            code = int(rest or -32603)
+            return {"error": {"code": code, "message": "the model said no", "data": {"k": 1}}}
+        case "meta":
+            return {"result": {"stopReason": "end_turn", "_meta": json.loads(rest)}}
+        case "cancelerror" | "late":
+            while receive().get("method") != "session/cancel":
+                pass
+            if word == "late":
+                say("late news")
+                return {"result": {"stopReason": "cancelled"}}
+            return {"error": {"code": -32800, "message": "Request cancelled"}}
         case "wait":
             while receive().get("method") != "session/cancel":
                 pass
@@ -122,24 +172,63 @@ def prompt(text: str) -> dict[str, object]:
     return {"result": {"stopReason": "end_turn"}}
 
 
+def initialize(params: dict[str, object]) -> dict[str, object]:
+    SEEN["client"] = params.get("clientCapabilities")
+    sessions: dict[str, object] = {"resume": {}} if "resume" in sys.argv else {}
+    capabilities = {
+        "loadSession": "noload" not in sys.argv,
+        "sessionCapabilities": sessions,
+        "mcpCapabilities": {"http": True, "sse": False},
+    }
+    version = 7 if "v7" in sys.argv else params["protocolVersion"]
+    methods = [{"id": "key", "name": "Use a key", "description": "Set PUPPET_KEY"}]
+    return {
+        "result": {
+            "protocolVersion": version,
+            "agentCapabilities": capabilities,
+            "authMethods": methods,
+        }
+    }
+
+
+def open_session(method: str, params: dict[str, object]) -> dict[str, object]:
+    SEEN["opened"] = {"method": method} | params
+    if "auth" in sys.argv:
+        return {"error": {"code": -32000, "message": "Authentication required"}}
+    if method != "session/new" and "lose" in sys.argv:
+        return {"error": {"code": -32002, "message": "Resource not found"}}
+    if method == "session/load":
+        for number in range(3):
+            piece = {"type": "text", "text": f"old {number}"}
+            update({"sessionUpdate": "user_message_chunk", "content": piece})
+            say(f"old {number}")
+        update({"sessionUpdate": "tool_call", "toolCallId": "old", "status": "in_progress"})
+    names = ["ask"]
+    if "modes" in sys.argv:
+        names = ["agent", "read-only", "workspace-write", "agent-full-access"]
+    offered = [{"id": name, "name": name.title()} for name in names]
+    modes = {"currentModeId": names[0], "availableModes": offered}
+    result = None if method == "session/load" else {"sessionId": "s", "modes": modes}
+    return {"result": result}
+
+
 def answer(message: dict[str, object]) -> dict[str, object]:
     params = message.get("params")
     assert isinstance(params, dict)
     match message["method"]:
         case "initialize":
-            sessions: dict[str, object] = {"resume": {}} if "resume" in sys.argv else {}
-            capabilities = {"loadSession": True, "sessionCapabilities": sessions}
-            version = 7 if "v7" in sys.argv else params["protocolVersion"]
-            return {"result": {"protocolVersion": version, "agentCapabilities": capabilities}}
-        case "session/new":
-            modes = {"currentModeId": "ask", "availableModes": [{"id": "ask", "name": "Ask"}]}
-            return {"result": {"sessionId": "s", "modes": modes}}
-        case "session/load":
-            for number in range(3):
-                say(f"old {number}")
-            return {"result": None}
+            return initialize(params)
+        case "session/new" | "session/load" | "session/resume":
+            return open_session(str(message["method"]), params)
+        case "session/set_mode":
+            SEEN["set_mode"] = params["modeId"]
+            return {"result": {}}
         case "session/prompt":
-            return prompt("\n".join(block["text"] for block in params["prompt"]))
+            blocks = [block.get("text", "") for block in params["prompt"]]
+            if blocks[-1] == "echo":
+                say(json.dumps(blocks))
+                return {"result": {"stopReason": "end_turn"}}
+            return prompt("\n".join(text for text in blocks if not text.startswith("[Taskyard")))
         case _:
             return {"result": {}}
 
@@ -151,7 +240,7 @@ def main() -> None:
         message = receive()
         if "id" in message and "method" in message:
             send({"jsonrpc": "2.0", "id": message["id"]} | answer(message))
-            if message["method"] == "session/load":
+            if message["method"] == "session/load" and "lose" not in sys.argv:
                 say("new")
 
 

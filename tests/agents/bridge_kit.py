@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 
 from taskyard_agent.bridge.bridge import Bridge, BridgeOrder
+from taskyard_agent.bridge.options import Options
 from taskyard_agent.bridge.session import Place
 from taskyard_agent.protocol import CodingAgent
 from tests.agents.fake_server import DEADLINE_S, PUPPET, free_port, until
@@ -19,18 +20,21 @@ FORM = {"Content-Type": "multipart/form-data; boundary=B"}
 
 
 @asynccontextmanager
-async def bridge(home: Path) -> AsyncIterator[aiohttp.ClientSession]:
+async def bridge(
+    home: Path, options: Options | None = None, permissions: str = "allow"
+) -> AsyncIterator[aiohttp.ClientSession]:
     """A client of a running bridge with a scripted coding agent, ready for a prompt."""
     port = free_port()
     health: list[str] = []
     order = BridgeOrder(
         home=home,
         url=f"http://127.0.0.1:{port}",
-        place=Place(CodingAgent("custom", "acp", PUPPET, "allow"), str(home), dict(os.environ)),
+        place=Place(CodingAgent("custom", "acp", PUPPET, permissions), str(home), dict(os.environ)),
         floor=0,
         ports={},
         log=lambda _level, _text: None,
         on_health=health.append,
+        options=options or Options(),
     )
     serving = Bridge(order)
     await serving.open()

@@ -12,12 +12,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from taskyard_agent import acp_messages
+from taskyard_agent import acp_permissions
 from taskyard_agent.acp import (
     AcpClient,
     AcpError,
     AgentExited,
     AgentNotFound,
+    Answer,
+    AnsweredBy,
+    Asked,
     Malformed,
     PermissionOption,
     PermissionRequest,
@@ -73,8 +76,9 @@ class Seen:
     updates: list[Update] = field(default_factory=list)
     extensions: list[tuple[str, bytes]] = field(default_factory=list)
     asked: list[PermissionRequest] = field(default_factory=list)
-    answered: list[tuple[str, str | None]] = field(default_factory=list)
-    open: list[asyncio.Future[str | None]] = field(default_factory=list)
+    answered: list[tuple[str, Answer]] = field(default_factory=list)
+    open: list[Asked] = field(default_factory=list)
+    policy: Policy = Policy.ALLOW
     lines: list[str] = field(default_factory=list)
     lost: list[Malformed] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -86,17 +90,16 @@ class Seen:
     def extension(self, method: str, params: msgspec.Raw) -> None:
         self.extensions.append((method, bytes(params)))
 
-    def permission_asked(self, request: PermissionRequest) -> None:
-        self.asked.append(request)
-
-    def permission_ask(
-        self, request: PermissionRequest, answer: asyncio.Future[str | None]
-    ) -> None:
-        self.open.append(answer)
+    def permission_asked(self, asked: Asked) -> None:
+        self.asked.append(asked.request)
+        if self.policy is not Policy.ASK:
+            asked.answer(Answer(choose_option(asked.request, self.policy), AnsweredBy.POLICY))
+            return
+        self.open.append(asked)
         self.news.set()
 
-    def permission_answered(self, request: PermissionRequest, option_id: str | None) -> None:
-        self.answered.append((request.id, option_id))
+    def permission_answered(self, request: PermissionRequest, answer: Answer) -> None:
+        self.answered.append((request.id, answer))
 
     def stderr(self, line: str) -> None:
         self.lines.append(line)
@@ -118,12 +121,10 @@ class Seen:
 async def agent(
     *argv: str, seen: Seen | None = None, policy: Policy = Policy.ALLOW
 ) -> AsyncIterator[tuple[AcpClient, Seen]]:
-    seen = seen or Seen()
+    seen = seen or Seen(policy=policy)
     command = [sys.executable, *(argv if argv[:1] == ("-c",) else ("-S", PUPPET, *argv))]
     async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as tasks:
-        client = await AcpClient.start(
-            tasks, command, env=dict(os.environ), cwd="/", handlers=seen, policy=policy
-        )
+        client = await AcpClient.start(tasks, command, env=dict(os.environ), cwd="/", handlers=seen)
         try:
             yield client, seen
         finally:
@@ -296,7 +297,11 @@ async def test_a_policy_answers() -> None:
         first, second = (json.loads(text)["outcome"] for text in seen.texts())
         assert first == {"outcome": "selected", "optionId": "o1"}
         assert second == {"outcome": "cancelled"}
-        assert seen.answered == [(seen.asked[0].id, "o1"), (seen.asked[1].id, None)]
+        by = AnsweredBy.POLICY
+        assert seen.answered == [
+            (seen.asked[0].id, Answer("o1", by)),
+            (seen.asked[1].id, Answer(None, by)),
+        ]
 
 
 async def test_a_person_answers() -> None:
@@ -306,10 +311,12 @@ async def test_a_person_answers() -> None:
         await seen.next()
         while not seen.open:
             await seen.next()
-        seen.open[0].set_result("o0")
+        answer = Answer("o0", AnsweredBy.PERSON, "ann")
+        assert seen.open[0].answer(answer)
+        assert not seen.open[0].answer(Answer(None, AnsweredBy.TIMEOUT))
         await turn.wait()
         assert json.loads(seen.texts()[1])["outcome"]["optionId"] == "o0"
-        assert seen.answered == [(seen.asked[0].id, "o0")]
+        assert seen.answered == [(seen.asked[0].id, answer)]
 
 
 async def test_cancel_with_an_open_permission() -> None:
@@ -322,7 +329,7 @@ async def test_cancel_with_an_open_permission() -> None:
         await client.cancel("s")
         await client.cancel("s")
         assert (await turn.wait()).stop_reason is StopReason.CANCELLED
-        assert [option_id for _, option_id in seen.answered] == [None, None]
+        assert [answer for _, answer in seen.answered] == [Answer(None, AnsweredBy.CANCEL)] * 2
         assert [json.loads(text)["outcome"]["outcome"] for text in seen.texts()] == [
             "cancelled"
         ] * 2
@@ -397,7 +404,7 @@ async def test_an_agent_that_is_killed_in_a_turn() -> None:
             await turn.wait()
         assert caught.value.exit.signal == 9
         await client.wait()
-        assert [option_id for _, option_id in seen.answered] == [None]
+        assert [answer.option_id for _, answer in seen.answered] == [None]
 
 
 async def test_an_agent_that_exits_at_once() -> None:
@@ -429,7 +436,8 @@ async def test_load_swallows_the_replay() -> None:
     async with agent("resume") as (client, seen):
         info = await client.initialize()
         assert (info.can_load, info.can_resume) == (True, True)
-        assert (await client.load_session("s", "/")).replayed == 3
+        loaded = await client.load_session("s", "/")
+        assert (loaded.replayed, loaded.replayed_prompts) == (7, 3)
         while not seen.updates:
             await seen.next()
         assert seen.texts() == ["new"]
@@ -479,7 +487,7 @@ async def test_a_flood_leaves_room_for_others() -> None:
 def test_permission_requests_may_lack_title_and_kind() -> None:
     """Null and missing titles and kinds are tolerated; a request without options is none."""
     params = b'{"sessionId":"s","toolCall":{"title":null},"options":[{"optionId":"a","kind":null}]}'
-    request = acp_messages.permission_request("1", msgspec.Raw(params))
+    request = acp_permissions.permission_request("1", msgspec.Raw(params))
     assert request is not None
     assert (request.title, request.tool_kind, request.options[0].name) == ("", "", "a")
-    assert acp_messages.permission_request("1", msgspec.Raw(b'{"sessionId":"s"}')) is None
+    assert acp_permissions.permission_request("1", msgspec.Raw(b'{"sessionId":"s"}')) is None

@@ -9,7 +9,8 @@ import pytest
 from starlette.responses import PlainTextResponse
 
 from taskyard_agent.bridge.guard import BadEntry, Guard, host_names, origin_patterns
-from taskyard_agent.bridge.listener import Listener, bind
+from taskyard_agent.bridge.listener import Listener
+from taskyard_agent.bridge.port import bind
 from tests.agents.bridge_kit import bridge, exchange
 
 pytestmark = pytest.mark.anyio

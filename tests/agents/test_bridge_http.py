@@ -58,7 +58,7 @@ async def test_root(tmp_path: Path) -> None:
 async def test_unknown_paths(tmp_path: Path) -> None:
     """A path that leads nowhere, the chat page that is not built in included, is a text with 404."""
     async with bridge(tmp_path) as client:
-        for path in ("/chat", "/chat/embed", "/nothing", "/status/", "/docs", "/schemas/No.json"):
+        for path in ("/chat", "/chat/embed", "/nothing", "/status/", "/docs/", "/schemas/No.json"):
             answer = await client.get(path)
             assert (answer.status, await answer.text()) == (404, "404 page not found"), path
             assert answer.content_type == "text/plain"
@@ -69,7 +69,7 @@ async def test_unknown_paths(tmp_path: Path) -> None:
 async def test_wrong_verbs(tmp_path: Path) -> None:
     """A known path with another verb is 405 without a body; HEAD is another verb than GET."""
     gets = ["/status", "/messages", "/events", "/internal/screen", "/openapi.json"]
-    gets += ["/openapi-3.0.yaml", "/schemas/Message.json"]
+    gets += ["/openapi-3.0.yaml", "/schemas/Message.json", "/docs"]
     wrong = [(path, verb) for path in gets for verb in ("HEAD", "POST", "OPTIONS", "DELETE")]
     wrong += [(path, verb) for path in ("/message", "/upload") for verb in ("GET", "HEAD", "PUT")]
     async with bridge(tmp_path) as client:

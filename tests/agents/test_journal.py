@@ -60,7 +60,7 @@ def opened(path: Path) -> Iterator[Journal]:
     finally:
         if journal._timer is not None:
             journal._timer.cancel()
-        os.close(journal._fd)
+        os.close(journal._file.fd)
 
 
 def log(journal: Journal, text: str) -> Item:

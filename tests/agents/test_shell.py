@@ -20,6 +20,9 @@ from taskyard_agent.acp import (
     AcpClient,
     AcpError,
     AgentExited,
+    Answer,
+    AnsweredBy,
+    Asked,
     Malformed,
     PermissionRequest,
     Policy,
@@ -27,6 +30,7 @@ from taskyard_agent.acp import (
     Turn,
     TurnEnd,
     Update,
+    choose_option,
     text_block,
 )
 from tests.waiting import DEADLINE_S
@@ -47,6 +51,7 @@ class Seen:
     """Handlers that keep the updates."""
 
     updates: list[dict[str, Any]] = field(default_factory=list)
+    policy: Policy = Policy.ALLOW
     asked: list[PermissionRequest] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -57,16 +62,13 @@ class Seen:
     def extension(self, method: str, params: msgspec.Raw) -> None:
         raise AssertionError(method)
 
-    def permission_asked(self, request: PermissionRequest) -> None:
-        self.asked.append(request)
+    def permission_asked(self, asked: Asked) -> None:
+        self.asked.append(asked.request)
         self.news.set()
+        if self.policy is not Policy.ASK:
+            asked.answer(Answer(choose_option(asked.request, self.policy), AnsweredBy.POLICY))
 
-    def permission_ask(
-        self, request: PermissionRequest, answer: asyncio.Future[str | None]
-    ) -> None:
-        pass
-
-    def permission_answered(self, request: PermissionRequest, option_id: str | None) -> None:
+    def permission_answered(self, request: PermissionRequest, answer: Answer) -> None:
         pass
 
     def stderr(self, line: str) -> None:
@@ -112,11 +114,9 @@ async def shell(
     folder: Path, *, load: str | None = None, policy: Policy = Policy.ALLOW
 ) -> AsyncIterator[Shell]:
     env = {"PATH": os.environ["PATH"], "TASKYARD_SHELL_DIR": str(folder / "kept")}
-    seen = Seen()
+    seen = Seen(policy=policy)
     async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as tasks:
-        client = await AcpClient.start(
-            tasks, SHELL, env=env, cwd=str(folder), handlers=seen, policy=policy
-        )
+        client = await AcpClient.start(tasks, SHELL, env=env, cwd=str(folder), handlers=seen)
         try:
             assert (await client.initialize()).can_load
             if load is None:
@@ -305,7 +305,7 @@ async def test_permission(tmp_path: Path) -> None:
         await sh.run("!perm echo ran")
         assert sh.seen.text == "ran\n"
         assert sh.seen.statuses == ["pending", "in_progress", "completed"]
-        sh.client.policy = Policy.DENY
+        sh.seen.policy = Policy.DENY
         assert (await sh.run("!perm echo ran")).stop_reason is StopReason.END_TURN
         assert "Not run" in sh.seen.text
         assert sh.seen.statuses == ["pending", "failed"]

@@ -1,6 +1,7 @@
 """A server under test and what tests put into it: people, templates, and builds in any state."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from taskyard.db.builds import BuildRow
 from taskyard.lifecycle.template import parse_template
 from taskyard.wire.base import ZERO_TIME
 from taskyard.wire.enums import LoginType, UserStatus
-from taskyard.wire.routes import TASKS_ALIAS, TASKS_PREFIX
+from taskyard.wire.routes import ROUTES, TASKS_ALIAS, TASKS_PREFIX
 from tests.contract.shapes import CheckedClient
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ UNKNOWN = "11111111-2222-4333-8444-555555555555"
 """An id that nothing has."""
 
 NIL = "00000000-0000-0000-0000-000000000000"
+
+OWN_WORDS = frozenset(route.path.split("/")[6] for route in ROUTES if route.own)
+"""What stands behind a task in the paths that only our servers have."""
 
 TOML = """
 [template]
@@ -96,9 +100,10 @@ class Api:
     ) -> httpx2.Response:
         """The answer to a request with the person's token, the owner's unless told.
 
-        Task routes are asked below either prefix in turn, so that all that is known of one holds of both. Source: T1.
+        Task routes are asked below either prefix in turn, so that all that is known of one holds of both, but for
+        those of ours, which have one. Source: T1.
         """
-        if path.startswith(TASKS_PREFIX):
+        if path.startswith(TASKS_PREFIX) and OWN_WORDS.isdisjoint(re.split(r"[/?]", path)[6:7]):
             path = next(self._prefixes) + path.removeprefix(TASKS_PREFIX)
         sent = {"Coder-Session-Token": (by or self.owner).token, **(headers or {})}
         raw = content if body is None else json.dumps(body).encode()

@@ -66,8 +66,8 @@ async def test_a_terraform_template_is_named_as_such(api: Api) -> None:
 
 
 async def test_warnings_are_shown(api: Api) -> None:
-    """What this release does not do with the template."""
-    toml = TASK + b'\n[workspace.network]\negress = ["example.org:443"]\n'
+    """What had better be done on purpose."""
+    toml = TASK + b'\n[workspace.network]\negress = ["127.0.0.1:4020"]\n'
     async with importing(api.services):
         version = await imported(api, await push(api, toml))
     assert len(version["warnings"]) == 1

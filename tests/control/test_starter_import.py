@@ -20,7 +20,7 @@ from tests.control.world_kit import background, eventually
 
 pytestmark = pytest.mark.anyio
 
-NAMES = ["custom", "shell"]
+NAMES = ["aider", "claude", "codex", "copilot", "custom", "gemini", "opencode", "shell"]
 
 
 async def first_user(services: Services) -> None:
@@ -100,7 +100,7 @@ async def test_a_deleted_starter_stays_deleted(services: Services) -> None:
     await run(services)
     await execute(services, "update templates set deleted = true where name = 'shell'")
     await run(services)
-    assert [row[0] for row in await active(services)] == ["custom"]
+    assert [row[0] for row in await active(services)] == [n for n in NAMES if n != "shell"]
 
 
 async def test_a_release_with_another_starter_brings_it_as_a_version(services: Services) -> None:

@@ -257,7 +257,7 @@ def ordinary(*arguments: str) -> "subprocess.CompletedProcess[str]":
     "files",
     [
         ["walls"],
-        pytest.param(["", "files", "faults", "unconfined"], marks=pytest.mark.all_tier),
+        pytest.param(["", "files", "faults", "programs", "unconfined"], marks=pytest.mark.all_tier),
     ],
     ids=["walls", "all"],
 )

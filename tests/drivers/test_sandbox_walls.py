@@ -173,6 +173,7 @@ async def test_the_environment_is_what_is_listed(seen: dict[str, Any]) -> None:
         "TASKYARD_AGENT_URL": "unix:/run/taskyard/agent.sock",
         "TASKYARD_AGENT_TOKEN": TOKEN,
         "TASKYARD_TEMPLATE_DIR": "/opt/template",
+        "TASKYARD_CONFINED": "1",
         "HOME": "/home/agent",
         "USER": "agent",
         "LANG": "C.UTF-8",

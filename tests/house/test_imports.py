@@ -11,7 +11,7 @@ from tests.house.tree import ROOT, modules
 
 AGENT_MAY_IMPORT = {
     *sys.stdlib_module_names,
-    *("taskyard_agent", "msgspec", "anyio", "starlette", "uvicorn", "websockets", "h11"),
+    *("taskyard_agent", "msgspec", "anyio", "starlette", "uvicorn", "websockets", "h11", "avt"),
 }
 """All that a workspace agent loads; each package more is memory in every workspace."""
 

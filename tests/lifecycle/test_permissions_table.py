@@ -50,6 +50,8 @@ user_read           xxx    xx.                 x..             xxx         xxx  
 user_write          xxx    x..                 x..             xxx         x..      x..
 token_read          xxx    x..                 x..             x..         x..      x..
 token_write         xxx    x..                 x..             x..         x..      x..
+secret_read         xxx    x..                 x..             x..         x..      x..
+secret_write        x..    x..                 x..             x..         x..      x..
 organization_read   xxx    xx.                 xxx             xxx         xxx      xx.
 organization_write  xxx    xx.                 ...             ...         ...      ...
 audit_read          xxx    xx.                 ...             ...         xxx      ...

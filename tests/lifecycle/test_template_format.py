@@ -128,6 +128,43 @@ def test_every_key_of_the_format_arrives() -> None:
     assert template.scripts == Scripts("bin/setup.sh", "save.sh")
 
 
+@pytest.mark.parametrize("kind", [kind for kind in AgentType if kind is not AgentType.CUSTOM])
+def test_a_known_coding_agent_needs_no_command(kind: AgentType) -> None:
+    """The type says what is run; auto stays open until the workspace knows which programs it has."""
+    agent = parse(f'[task]\napp = "agent"\n[agent]\ntype = "{kind}"\n').agent
+    assert agent is not None
+    ours = kind is AgentType.SHELL
+    assert agent.transport is (Transport.ACP if ours else Transport.AUTO)
+    assert bool(agent.command) is ours
+    assert (agent.permissions, agent.permission_timeout_s) == (Permissions.ALLOW, None)
+
+
+@pytest.mark.parametrize(
+    ("said", "transport", "command"),
+    [
+        ('type = "shell"\ntransport = "pty"', Transport.PTY, []),
+        (
+            'type = "claude"\ntransport = "pty"\ncommand = ["claude", "-x"]',
+            Transport.PTY,
+            ["claude", "-x"],
+        ),
+        ('type = "aider"\ntransport = "acp"\ncommand = ["wrap"]', Transport.ACP, ["wrap"]),
+        ('type = "custom"\ncommand = ["mine"]', Transport.ACP, ["mine"]),
+        ('type = "custom"\ntransport = "pty"\ncommand = ["mine"]', Transport.PTY, ["mine"]),
+    ],
+)
+def test_a_template_chooses_command_and_transport(
+    said: str, transport: Transport, command: list[str]
+) -> None:
+    """A program that nobody knows is taken at its word; a request for permission may have a time limit."""
+    text = (
+        f'[task]\napp = "agent"\n[agent]\n{said}\npermissions = "ask"\npermission_timeout = "15m"\n'
+    )
+    agent = parse(text).agent
+    assert agent is not None
+    assert (agent.transport, agent.command, agent.permission_timeout_s) == (transport, command, 900)
+
+
 def test_parameters_and_presets_arrive_as_strings() -> None:
     """S12, S13: values travel as strings whatever TOML type they have."""
     template = parse(FULL)
@@ -223,10 +260,18 @@ def test_a_mark_and_line_ends_of_windows_are_read() -> None:
     )
 
 
-def test_what_a_release_does_not_do_is_a_warning() -> None:
-    """A list of hosts is kept, and said to open nothing."""
-    (warning,) = parse(FULL).warnings
-    assert "workspace.network.egress" in warning
+def test_what_is_opened_on_purpose_is_a_warning() -> None:
+    """Hosts of the internet are not worth a word; the server's own ports, and addresses of no internet, are."""
+    assert parse(FULL).warnings == []
+    listed = (
+        '["a.example:1", "*.b.example:2", "localhost:4020", "169.254.169.254:80", "1.1.1.1:53"]'
+    )
+    template = parse(f"[workspace.network]\negress = {listed}\n")
+    assert [warning.split()[2] for warning in template.warnings] == [
+        "127.0.0.1:4020,",
+        "169.254.169.254:80,",
+    ]
+    assert template.workspace.egress[1] == Egress("*.b.example", 2)
 
 
 def test_a_template_survives_the_store() -> None:

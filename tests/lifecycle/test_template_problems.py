@@ -61,6 +61,13 @@ def only(toml: str | bytes | None, *others: str) -> Problem:
         ('[workspace.env]\nTASKYARD_URL = "x"\n', "workspace.env.TASKYARD_URL", 2, "the server"),
         ('[workspace.network]\negress = ["x"]\n', "workspace.network.egress", 2, "example.org:443"),
         ('[workspace.network]\negress = ["x:0"]\n', "workspace.network.egress", 2, "x:0"),
+        (
+            '[workspace.network]\negress = ["127.1:80"]\n',
+            "workspace.network.egress",
+            2,
+            "four numbers",
+        ),
+        ('[workspace.network]\negress = ["*:443"]\n', "workspace.network.egress", 2, "no name"),
         ("[workspace.network]\negress = [1]\n", "workspace.network.egress", 2, "a list of strings"),
         ('[scripts]\nstart = "setpu.sh"\n', "scripts.start", 2, '"setup.sh"'),
         ('[scripts]\nstop = "../setup.sh"\n', "scripts.stop", 2, "no file"),
@@ -89,8 +96,9 @@ def test_a_wrong_key_or_value_is_named_with_its_line(
             '"agent"',
         ),
         ('[agent]\ntype = "shell"\n', "agent", 1, "[task]"),
-        ('[task]\napp = "agent"\n[agent]\n', "agent", 3, "shell, custom"),
-        ('[task]\napp = "agent"\n[agent]\ntype = "claude"\n', "agent.type", 4, "shell, custom"),
+        ('[task]\napp = "agent"\n[agent]\n', "agent", 3, "shell, claude"),
+        ('[task]\napp = "agent"\n[agent]\ntype = "cluade"\n', "agent.type", 4, '"claude"'),
+        ('[task]\napp = "agent"\n[agent]\ntype = "emacs"\n', "agent.type", 4, "known here: shell"),
         ('[task]\napp = "agent"\n[agent]\ntype = "shall"\n', "agent.type", 4, '"shell"'),
         ('[task]\napp = "agent"\n[agent]\ntype = "custom"\n', "agent", 3, "command"),
         (
@@ -105,8 +113,15 @@ def test_a_wrong_key_or_value_is_named_with_its_line(
             5,
             "a list",
         ),
-        (f'{TASK}command = ["x"]\n', "agent.command", 5, "custom"),
-        (f'{TASK}transport = "pty"\n', "agent.transport", 5, "acp"),
+        (f'{TASK}command = ["x"]\n', "agent.command", 5, "brings its own"),
+        (f'{TASK}transport = "ptty"\n', "agent.transport", 5, '"pty"'),
+        (f'{TASK}permission_timeout = "soon"\n', "agent.permission_timeout", 5, '"1h30m"'),
+        (
+            '[task]\napp = "agent"\n[agent]\ntype = "aider"\ntransport = "acp"\n',
+            "agent.transport",
+            5,
+            "aider has no ACP",
+        ),
         (f'{TASK}permissions = "alow"\n', "agent.permissions", 5, '"allow"'),
         (
             f'{TASK}[[app]]\nslug = "agent"\ncommand = "x"\nurl = "http://localhost:1"\n',
@@ -325,7 +340,7 @@ def test_a_flood_of_problems_is_cut() -> None:
 
 def test_an_unknown_agent_type_is_not_blamed_twice() -> None:
     """The app that the bridge would serve is not also missing its url."""
-    toml = '[task]\napp = "agent"\n[agent]\ntype = "claude"\n[[app]]\nslug = "agent"\n'
+    toml = '[task]\napp = "agent"\n[agent]\ntype = "cluade"\n[[app]]\nslug = "agent"\n'
     assert only(toml).key == "agent.type"
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from taskyard.wire import base, identity, tasks, templates, workspaces
+from taskyard.wire import base, identity, repository, secrets, tasks, templates, workspaces
 from taskyard.wire import workspace_details as details
 from tests.contract import shapes
 
@@ -36,6 +36,7 @@ ALL = [
     Golden("task_logs_no_snapshot", tasks.TaskLogsResponse, "T101"),
     Golden("task_logs_snapshot", tasks.TaskLogsResponse, "T102"),
     Golden("queued_prompt", tasks.QueuedPrompt, "ours"),
+    Golden("task_permissions", tasks.TaskPermissionsResponse, "N11"),
     Golden("pause_response", tasks.PauseTaskResponse, "T110, T119, S2"),
     Golden("resume_response", tasks.ResumeTaskResponse, "T113, T119, S2"),
     Golden("build_pausing", workspaces.WorkspaceBuild, "S2, T110"),
@@ -85,6 +86,9 @@ ALL = [
     Golden("token_config", identity.TokenConfig, "S16"),
     Golden("auth_methods", identity.AuthMethods, "U4"),
     Golden("auth_methods_with_terms", identity.AuthMethods, "U4"),
+    Golden("secrets", list[secrets.Secret], "ours"),
+    Golden("task_diff", repository.TaskDiff, "ours"),
+    Golden("task_pushed", repository.TaskPushed, "ours"),
     Golden("build_info", identity.BuildInfo, "U1"),
     Golden("build_info_webpush", identity.BuildInfo, "U1"),
 ]
@@ -130,7 +134,7 @@ def output_models(module: types.ModuleType) -> list[type[msgspec.Struct]]:
     ]
 
 
-MODELS = [m for module in (base, tasks, workspaces, details, templates, identity) for m in output_models(module)]  # fmt: skip
+MODELS = [m for module in (base, tasks, workspaces, details, templates, identity, secrets, repository) for m in output_models(module)]  # fmt: skip
 
 
 @pytest.mark.parametrize("golden", ALL, ids=lambda golden: golden.name)

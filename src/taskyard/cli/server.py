@@ -78,6 +78,12 @@ def _split_roles(
 )
 @click.option("--postgres-url", metavar="URL", help="A Postgres of yours, instead of the own one.")
 @click.option(
+    "--secrets-key-file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="The key that secrets are sealed by; several servers of one Postgres share it. Default: in the data directory.",
+)
+@click.option(
     "--roles",
     metavar="LIST",
     callback=_split_roles,
@@ -90,6 +96,12 @@ def _split_roles(
     "--allow-unconfined",
     is_flag=True,
     help="Run workspaces without walls where this machine cannot have them.",
+)
+@click.option(
+    "--programs",
+    metavar="FOLDER",
+    multiple=True,
+    help="A folder with programs for workspaces, such as an npm prefix; they see it read-only. Repeatable.",
 )
 @click.option("--max-running", type=int, metavar="N", help="How many workspaces may run at once.")
 @click.option("--log-level", type=click.Choice(LEVELS), help="Default: info.")
@@ -225,3 +237,37 @@ def reset_password(
 
     password = _password(from_stdin=password_stdin)
     ctx.exit(reset_password(*_flags(ctx, flags, config_file), user=user, password=password))
+
+
+@server.command(short_help="Remove all secrets, when their key is lost.")
+@click.option(
+    "--config",
+    "config_file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The TOML file that the server has its settings from.",
+)
+@click.option("--postgres-url", metavar="URL", help="The server's Postgres, where it is yours.")
+@click.option(
+    "--data-dir",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, readable=False),
+    help="The server's data directory. Default: as the server's.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def forget_secrets(
+    ctx: click.Context, /, *, yes: bool, config_file: Path | None, **flags: str | None
+) -> None:
+    """Remove the secrets of everybody, so that the server starts with a new key when the old one is lost.
+
+    Works on the data directory itself, as the user that the server runs as.
+    """
+    # Imported on use, as for the server itself.
+    from taskyard.daemon.admin import forget_secrets
+
+    if not yes:
+        click.confirm(
+            "The secrets of all users, templates and organizations will be gone. Go on?", abort=True
+        )
+    ctx.exit(forget_secrets(*_flags(ctx, flags, config_file)))

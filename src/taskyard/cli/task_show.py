@@ -20,13 +20,21 @@ from taskyard.cli.output import (
     print_table,
     with_owner,
 )
-from taskyard.cli.why import note_why
+from taskyard.cli.why import note_waiting, note_why
 from taskyard.sdk import ApiError, Client
 from taskyard.wire.enums import AgentLifecycle, TaskState, TaskStatus, WorkspaceStatus
 from taskyard.wire.tasks import Task
 
 LOOK_S: Final = 1.0
 """Pause between looks of `status --watch`."""
+
+
+def message_of(task: Task) -> str:
+    """What a task says of itself; what it waits for a person to answer goes before everything else."""
+    if task.waiting_for:
+        return f"waiting for you: {task.waiting_for.title or 'an answer'}"
+    return task.current_state.message if task.current_state else ""
+
 
 COLUMNS: Final[Mapping[str, Column[Task]]] = {
     "id": lambda t: str(t.id),
@@ -39,7 +47,7 @@ COLUMNS: Final[Mapping[str, Column[Task]]] = {
     "status": lambda t: t.status.value,
     "state": lambda t: t.current_state.state.value if t.current_state else "",
     "state_changed": lambda t: at(t.current_state.timestamp) if t.current_state else "",
-    "message": lambda t: t.current_state.message if t.current_state else "",
+    "message": message_of,
     "prompt": lambda t: t.initial_prompt,
     "created_at": lambda t: at(t.created_at),
     "updated_at": lambda t: at(t.updated_at),
@@ -107,11 +115,14 @@ def status(client: Client, *, name: str, watch: bool, output: str, columns: list
     _show(task, output, columns)
     if output == "table":
         note_why(client, task)
+        note_waiting(task)
     while watch and not settled(task):
         time.sleep(LOOK_S)
         fresh = _look(client, task)
         if _differs(fresh, task):
             _show(fresh, output, columns)
+            if output == "table":
+                note_waiting(fresh)
         task = fresh
     return None
 
@@ -137,7 +148,11 @@ def _look(client: Client, task: Task) -> Task:
 
 
 def _differs(fresh: Task, task: Task) -> bool:
-    return (fresh.status, fresh.current_state) != (task.status, task.current_state)
+    return (fresh.status, fresh.current_state, fresh.waiting_for) != (
+        task.status,
+        task.current_state,
+        task.waiting_for,
+    )
 
 
 def _show(task: Task, output: str, columns: list[str]) -> None:

@@ -13,7 +13,7 @@ from taskyard.cli.failures import Failure
 from taskyard.cli.find import find_task, full_name, input_of
 from taskyard.cli.output import Progress, at, note, plain, print_json
 from taskyard.cli.watch import watch_build
-from taskyard.cli.why import is_wrong, note_why, state_of, why_wrong
+from taskyard.cli.why import is_wrong, note_waiting, note_why, state_of, why_wrong
 from taskyard.sdk import ApiError, Client
 from taskyard.wire.enums import LogEntryType, TaskState, TaskStatus, WorkspaceStatus
 from taskyard.wire.tasks import Task, TaskLogEntry, TaskLogsResponse, TaskSendRequest
@@ -89,6 +89,9 @@ def wait_until_ready(client: Client, task: Task) -> None:
     progress = Progress()
     began = time.monotonic()
     since = (task.status, began)
+    asked = task.waiting_for
+    if asked:
+        note_waiting(task)
     try:
         while True:
             seen = client.get_task("me", task.id)
@@ -97,6 +100,10 @@ def wait_until_ready(client: Client, task: Task) -> None:
                 since = (seen.status, now)
             if is_ready(seen, now - since[1]):
                 return
+            if seen.waiting_for and seen.waiting_for != asked:
+                progress.clear()
+                note_waiting(seen)
+            asked = seen.waiting_for
             doing = seen.current_state.message if seen.current_state else ""
             state = seen.current_state.state if seen.current_state else seen.status
             progress.show(f"{full_name(seen)} is {state}{': ' if doing else ''}{doing}")

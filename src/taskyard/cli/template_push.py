@@ -28,8 +28,11 @@ from taskyard.wire.templates import (
 
 MANIFEST: Final = "taskyard.toml"
 
-STARTERS: Final = ("shell", "custom")
-"""The templates that come along, to start from."""
+STARTERS: Final = (
+    *("shell", "claude", "codex", "opencode", "gemini", "copilot", "aider"),
+    "custom",
+)
+"""The templates that come along, to start from: the folders below taskyard/starters."""
 
 
 @click.command()
@@ -39,7 +42,8 @@ STARTERS: Final = ("shell", "custom")
     "starter",
     type=click.Choice(STARTERS),
     default=STARTERS[0],
-    help="shell runs every message in bash; custom runs a server of yours. Default: shell.",
+    help="shell runs every message in bash; custom runs a server of yours; the others run the coding agent "
+    "of that name. Default: shell.",
 )
 def init(folder: Path, starter: str) -> Status:
     """Write a template to start from into a new FOLDER, whose name becomes its name."""

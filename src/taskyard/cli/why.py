@@ -45,3 +45,13 @@ def note_why(client: Client, task: Task) -> None:
     note(f"\n{full_name(task)} is {state_of(task)}{but}{':' if lines else '.'}")
     for line in lines:
         note(f"  {line}")
+
+
+def note_waiting(task: Task) -> None:
+    """Says on stderr what a task waits for a person to answer, if it does, and how to answer it."""
+    waiting = task.waiting_for
+    if not waiting:
+        return
+    note(f"\n{full_name(task)} waits for you: {plain(waiting.title) or 'an answer'}")
+    verb = "answer" if waiting.id else "attach"
+    note(f"To {verb}: taskyard task {verb} {full_name(task)}")

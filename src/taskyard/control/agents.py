@@ -7,11 +7,13 @@ from uuid import UUID, uuid5
 import msgspec
 
 from taskyard.control.actors import AgentActor
+from taskyard.control.handover import Handover, hand_over
 from taskyard.control.services import Services
 from taskyard.db import agents as db
 from taskyard.db.jobs import WORKSPACES
 from taskyard.db.pool import ring
 from taskyard.errors import StaleGeneration
+from taskyard.lifecycle.egress import rule_text
 from taskyard.lifecycle.parameter import parameter_environment
 from taskyard.lifecycle.template_model import App, Template
 from taskyard.wire import link
@@ -51,9 +53,13 @@ async def welcome(
         )
         if row is None or not connected:
             raise StaleGeneration
+        given = await hand_over(conn, services, actor.agent_id, row)
         await _ring(conn, actor)
+    if given.complaints:
+        lines = [link.LogLine(now, LogLevel.ERROR, sentence) for sentence in given.complaints]
+        await append_logs(services, actor, link.LogLines("secrets", lines), now)
     return link.Welcome(
-        manifest=_manifest(row),
+        manifest=_manifest(row, given),
         acked_seq=row.acked_seq,
         heartbeat_s=lease_s / HEARTBEATS_PER_LEASE,
         lease_s=lease_s,
@@ -155,7 +161,7 @@ def in_utc(at: datetime) -> datetime:
         raise ValueError(f"the time {at} lies outside the years 1 to 9999") from error
 
 
-def _manifest(row: db.ManifestRow) -> link.Manifest:
+def _manifest(row: db.ManifestRow, given: Handover) -> link.Manifest:
     template = msgspec.json.decode(row.definition, type=Template)
     parameters = msgspec.json.decode(row.parameters, type=dict[str, str])
     agent = template.agent
@@ -165,7 +171,8 @@ def _manifest(row: db.ManifestRow) -> link.Manifest:
         owner_name=row.owner_name,
         task_id=row.task_id,
         generation=row.generation,
-        env=template.workspace.env | parameter_environment(parameters),
+        env=template.workspace.env | parameter_environment(parameters) | given.env,
+        repository=given.repository,
         start_script=template.scripts.start,
         stop_script=template.scripts.stop,
         apps=[_app(app) for app in template.apps],
@@ -178,7 +185,9 @@ def _manifest(row: db.ManifestRow) -> link.Manifest:
             transport=agent.transport,
             command=agent.command,
             permissions=agent.permissions,
+            permission_timeout_s=agent.permission_timeout_s,
         ),
+        egress=[rule_text(rule) for rule in template.workspace.egress],
     )
 
 

@@ -15,13 +15,17 @@ import msgspec
 
 from taskyard.control.build_record import Started, record_restart, record_start
 from taskyard.control.job_run import JobRun
-from taskyard.control.transcript import snapshot_from_items
+from taskyard.control.secrets import check_required
+from taskyard.control.transcript import end_observation, snapshot_from_items
 from taskyard.db import runs
+from taskyard.db.builds import list_build_parameters
 from taskyard.db.runs import RunRow
 from taskyard.drivers.base import Driver, Limits, WorkspaceSpec
 from taskyard.errors import DriverError, JobFailed
+from taskyard.lifecycle.repository import plan_repository
 from taskyard.lifecycle.template_model import Template
 from taskyard.wire.enums import JobStatus, LogLevel, LogSource, Transition
+from taskyard.wire.link import AgentState, StateNews
 from taskyard_agent.settings import STOP_GRACE
 
 if TYPE_CHECKING:
@@ -40,6 +44,9 @@ ENSURE_TIMEOUT_S = 600.0
 
 DRIVER_TIMEOUT_S = 120.0
 """Seconds a driver has for anything else, beside the grace that a stop gives to the agent."""
+
+STOPPED = StateNews(AgentState.STOPPED, "stopped")
+"""What a coding agent does whose workspace is stopped, told for a bridge that was killed before it could."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,7 @@ async def _load(run: JobRun) -> RunRow:
 
 async def _start(run: JobRun, row: RunRow) -> None:
     plan = _plan(run, row)
+    await _check_needs(run, plan)
     run.log(LogLevel.INFO, PREPARING, f"Template version {row.template_version_name}.")
     generation, token = await _ensure(run, plan, STARTING)
     now = run.services.now()
@@ -102,6 +110,18 @@ async def _start(run: JobRun, row: RunRow) -> None:
         await runs.set_restarts(conn, row.workspace_id, 0)
         await record_start(conn, Started(row, plan.template, generation, token, now))
         await run.finish(conn, now)
+
+
+async def _check_needs(run: JobRun, plan: _Plan) -> None:
+    """Nothing when secrets and repository are as the template wants them; raises JobFailed."""
+    async with run.services.db.connection() as conn:
+        await check_required(conn, plan.row.build_id, plan.template)
+        rows = await list_build_parameters(conn, plan.row.build_id)
+    parameters = {row.name: row.value for row in rows}
+    try:
+        plan_repository(plan.template, parameters, plan.row.workspace_name)
+    except ValueError as error:
+        raise JobFailed(str(error)) from error
 
 
 async def _restart(run: JobRun, row: RunRow) -> None:
@@ -119,6 +139,7 @@ async def _stop(run: JobRun, row: RunRow) -> None:
     now = run.services.now()
     async with run.fenced() as conn:
         await runs.end_agents(conn, row.workspace_id, now)
+        await end_observation(conn, row.workspace_id, STOPPED, now)
         await _keep_conversation(conn, row, now)
         run.log(LogLevel.INFO, RECORDING, "The workspace is stopped; its files are kept.")
         await run.finish(conn, now)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import msgspec
+
 from taskyard.control.actors import Actor, AgentActor
 from taskyard.control.services import Services
 from taskyard.control.viewers import may_read_member
@@ -19,6 +21,7 @@ from taskyard.db import askers
 from taskyard.db import identity as db
 from taskyard.db.tasks import TaskPath, TaskRow, get_asker_with_task
 from taskyard.errors import Unauthenticated, UserSuspended
+from taskyard.lifecycle.template_model import Egress
 from taskyard.wire.enums import LoginType, UserStatus
 
 ID_LENGTH = 10
@@ -130,6 +133,28 @@ async def authenticate_agent(services: Services, token: str | None) -> AgentActo
     running, the agent of the start just before it, so that it can upload its snapshot. Both only in the
     workspace's current generation. Source: tasks-api 2.2.
     """
+    return _agent_actor(await _good_agent(services, token))
+
+
+async def authenticate_egress(
+    services: Services, token: str | None
+) -> tuple[AgentActor, tuple[Egress, ...]]:
+    """The workspace agent whose token this is, and what its template lets it connect to.
+
+    Raises as authenticate_agent does.
+    """
+    row = await _good_agent(services, token)
+    return _agent_actor(row), msgspec.json.decode(row.egress, type=tuple[Egress, ...])
+
+
+def _agent_actor(row: db.AgentAuthRow) -> AgentActor:
+    return AgentActor(
+        row.agent_id, row.workspace_id, row.workspace_build_id, row.generation, row.task_id
+    )
+
+
+async def _good_agent(services: Services, token: str | None) -> db.AgentAuthRow:
+    """The agent of a token that is good; raises Unauthenticated."""
     if not token:
         raise Unauthenticated(
             "token_missing", "An agent token must be sent in the header Coder-Session-Token."
@@ -147,9 +172,7 @@ async def authenticate_agent(services: Services, token: str | None) -> AgentActo
             "agent_refused",
             "No running workspace has this agent token; it is good from the end of a start to the end of the stop after it.",
         )
-    return AgentActor(
-        row.agent_id, row.workspace_id, row.workspace_build_id, row.generation, row.task_id
-    )
+    return row
 
 
 def hash_agent_token(text: str) -> bytes:

@@ -16,6 +16,7 @@ from asyncpg import UniqueViolationError
 
 from taskyard.control.actors import AgentActor
 from taskyard.control.appclient import AppAddress, AppResponse, app_request
+from taskyard.control.observe import Source, show_idle
 from taskyard.control.services import Services
 from taskyard.control.transcript import append_server_item
 from taskyard.db import agents as agents_db
@@ -104,7 +105,9 @@ async def _begin(services: Services, delivery: _Delivery) -> None:
     row = delivery.row
     if not row.input.strip() or row.input == row.last_delivered:
         if delivery.is_ours and not row.has_report:
-            await _report(services, delivery, AppStatusState.IDLE, "Waiting for input.")
+            source = Source(row.workspace_id, delivery.agent.agent_id)
+            async with services.db.transaction() as conn:
+                await show_idle(conn, source, row.task_id, services.now())
         return
     try:
         delivery.address.target("message")

@@ -16,6 +16,7 @@ import structlog
 from taskyard.control.audit import Deed, record
 from taskyard.control.builds import insert_build
 from taskyard.control.services import Services
+from taskyard.control.transcript import end_observation
 from taskyard.db import jobs, runs
 from taskyard.db.jobs import JobKind
 from taskyard.db.pool import ring
@@ -45,6 +46,7 @@ from taskyard.wire.enums import (
     LogSource,
     Transition,
 )
+from taskyard.wire.link import AgentState, StateNews
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
@@ -182,6 +184,7 @@ class Reconciler:
         )
         line = (now, LogSource.PROVISIONER_DAEMON, LogLevel.ERROR, GIVING_UP, text)
         await jobs.append_job_logs(conn, place.job_id, [line])
+        await end_observation(conn, place.workspace_id, LEFT_ALONE, now)
         log.error("workspace.given_up", workspace_id=str(place.workspace_id))
 
     async def _tidy(self, workspace_id: UUID) -> bool:
@@ -248,6 +251,14 @@ class Reconciler:
                 return
             await _build(conn, place, Transition.DELETE, BuildReason.DORMANCY, now=now)
         log.info("workspace.discarded", workspace_id=str(action.workspace_id))
+
+
+LEFT_ALONE = StateNews(
+    AgentState.FAILED,
+    "error",
+    reason="The workspace was lost and did not come back. Pause and resume the task.",
+)
+"""What a coding agent does whose workspace is not started again."""
 
 
 async def _build(

@@ -8,6 +8,7 @@ from uuid import UUID
 from taskyard.config import Settings
 from taskyard.control.links import Links
 from taskyard.control.meters import Meters
+from taskyard.control.vault import Vault
 from taskyard.db.pool import Database, Doorbell
 
 
@@ -23,3 +24,4 @@ class Services:
     deployment_id: UUID
     now: Callable[[], datetime]
     meters: Meters = field(default_factory=Meters)
+    vault: Vault = field(default_factory=Vault)

@@ -60,8 +60,8 @@ async def send_input(
     refuse(TaskVerb.SEND, task)
     if not can(actor, Verb.TASK_WRITE, task.owner_id, task.organization_id):
         raise NotFound
-    address = _address(task)
-    await _require_stable(services, address)
+    address = app_address(task)
+    await _require_stable(services, address, task)
     body = msgspec.json.encode(_AppMessage(content=request.input, type="user"))
     answer = await _ask(services, address, "POST", "message", body=body)
     _require_json(answer, "app_rejected", "The task's app did not take the message.")
@@ -75,7 +75,7 @@ async def get_logs(services: Services, task: db.TaskRow) -> wire.TaskLogsRespons
     origin = log_origin(task.facts)
     match origin:
         case LogOrigin.LIVE:
-            return await _live_logs(services, _address(task))
+            return await _live_logs(services, app_address(task))
         case LogOrigin.SNAPSHOT:
             return await _kept_logs(services, task)
         case _:
@@ -146,7 +146,7 @@ def _role(role: str) -> str:
     return f'A message has the role "{role}"; only user and agent are known.'
 
 
-def _address(task: db.TaskRow) -> AppAddress:
+def app_address(task: db.TaskRow) -> AppAddress:
     """Where the app is that takes the task's input; raises RequestRefused when the build chose none."""
     if task.agent_id is None or task.app_url is None:
         raise RequestRefused(
@@ -155,7 +155,7 @@ def _address(task: db.TaskRow) -> AppAddress:
     return AppAddress(task.agent_id, task.app_url)
 
 
-async def _require_stable(services: Services, address: AppAddress) -> None:
+async def _require_stable(services: Services, address: AppAddress, task: db.TaskRow) -> None:
     """Nothing when the app takes messages now; raises RefusedNow when it is busy, AppRefused."""
     answer = await _ask(services, address, "GET", "status")
     message = "The task's app did not tell its status."
@@ -170,8 +170,19 @@ async def _require_stable(services: Services, address: AppAddress) -> None:
         raise RefusedNow(
             "app_busy",
             "The task's app takes no message now.",
-            f'The app\'s status is "{status}". Send again once the task is idle.',
+            f'The app\'s status is "{status}". {_way_out(task)}',
         )
+
+
+def _way_out(task: db.TaskRow) -> str:
+    """What to do while the app takes no message: for a person's answer it may wait for ever."""
+    waiting = task.facts.waiting
+    if waiting is None:
+        return "Send again once the task is idle."
+    what = f'It waits for an answer to "{waiting.title}"'
+    if waiting.id:
+        return f"{what}; permission {waiting.id}. Answer it, then send again."
+    return f"{what}. Attach to the task and answer it, then send again."
 
 
 async def _ask(

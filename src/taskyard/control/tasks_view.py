@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from msgspec import UNSET, UnsetType
+
 from taskyard.control.actors import Actor
 from taskyard.control.build_view import health_view
 from taskyard.db.tasks import TaskRow
@@ -10,11 +12,13 @@ from taskyard.lifecycle.task import (
     CurrentState,
     derive_current_state,
     derive_status,
+    derive_waiting,
     status_of_workspace,
 )
 from taskyard.lifecycle.workspace import AgentTimes, agent_health, agent_status
 from taskyard.wire import tasks as wire
 from taskyard.wire.base import NIL_UUID, ZERO_TIME, unless_empty
+from taskyard.wire.link import Waiting
 from taskyard.wire.workspaces import WorkspaceAgentHealth
 
 
@@ -52,6 +56,7 @@ def task_view(row: TaskRow, now: datetime, *, hidden: bool = False) -> wire.Task
         initial_prompt=row.input,
         status=status,
         current_state=_state(derive_current_state(facts, status)),
+        waiting_for=_waiting(derive_waiting(facts, status)),
         created_at=row.created_at,
         updated_at=ZERO_TIME if gone else row.workspace_updated_at,
     )
@@ -75,3 +80,9 @@ def _state(state: CurrentState | None) -> wire.TaskStateEntry | None:
     return wire.TaskStateEntry(
         timestamp=state.timestamp, state=state.state, message=state.message, uri=state.uri
     )
+
+
+def _waiting(waiting: Waiting | None) -> wire.WaitingFor | UnsetType:
+    if waiting is None:
+        return UNSET
+    return wire.WaitingFor(kind=waiting.kind, id=waiting.id, title=waiting.title)

@@ -14,6 +14,7 @@ from taskyard.control.actors import Actor
 from taskyard.control.services import Services
 from taskyard.control.viewers import viewer_for
 from taskyard.db import templates as db
+from taskyard.db.secrets import delete_secrets_of
 from taskyard.errors import (
     Forbidden,
     Invalid,
@@ -197,6 +198,7 @@ async def delete_template(
                 "Delete their tasks and workspaces first.",
             )
         await db.delete_template(conn, template.id, now)
+        await delete_secrets_of(conn, template.id)
         await _record(conn, actor, before, AuditAction.DELETE, now=now)
 
 

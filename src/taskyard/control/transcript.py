@@ -5,28 +5,24 @@ import json
 import re
 from collections.abc import AsyncIterable, AsyncIterator
 from datetime import datetime
-from typing import TYPE_CHECKING, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn
 from uuid import UUID
 
 import msgspec
 
 from taskyard.control.actors import AgentActor
 from taskyard.control.agents import in_utc
+from taskyard.control.observe import Source, observe
 from taskyard.control.services import Services
-from taskyard.db import agents as agents_db
+from taskyard.db import observed as observed_db
 from taskyard.db import transcript as db
-from taskyard.db.pool import ring
 from taskyard.errors import ItemsMissing, StaleGeneration
-from taskyard.lifecycle.sanitize import STATUS_MESSAGE_BYTES, cut_to_bytes, sanitize_message
 from taskyard.wire import link
-from taskyard.wire.enums import AppStatusState
 from taskyard_agent.bridge.messages import Conversation
 from taskyard_agent.snapshot import SnapshotMessage, fit
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
-
-T = TypeVar("T", bound=msgspec.Struct)
 
 PAGE = 1000
 """Items read at a time."""
@@ -56,11 +52,6 @@ class _Prompt(msgspec.Struct):
     prompt_id: UUID | None = None
 
 
-class _TurnEnd(msgspec.Struct):
-    reason: str = ""
-    error: str | None = None
-
-
 async def store_items(
     services: Services, actor: AgentActor, items: list[link.SentItem], now: datetime
 ) -> int:
@@ -88,8 +79,9 @@ async def store_items(
                 for place, item in enumerate(fresh, 1)
             ]
             await db.insert_items_as_system(conn, taken.task_id, rows, now)
-            await _confirm_prompts(conn, taken.task_id, fresh, now)
-            await _observe(conn, actor.agent_id, taken.task_id, fresh, now=now)
+            await _confirm_prompts(conn, taken.task_id, rows, now)
+            source = Source(actor.workspace_id, actor.agent_id)
+            await observe(conn, source, taken.task_id, rows, now=now)
         await db.set_acked_seq_as_system(conn, actor.workspace_id, fresh[-1].seq, now)
     services.meters.items(len(fresh))
     return fresh[-1].seq
@@ -117,6 +109,20 @@ async def append_server_item(
         time=now,
     )
     await db.insert_items_as_system(conn, taken.task_id, [item], now)
+    await observe(conn, Source(workspace_id, None), taken.task_id, [item], now=now)
+
+
+async def end_observation(
+    conn: "Connection", workspace_id: UUID, news: link.StateNews, now: datetime
+) -> None:
+    """Notes a state that no bridge is left to tell: nothing where it was told, or no bridge ever told any."""
+    task = await observed_db.get_task_of_workspace_as_system(conn, workspace_id)
+    if task is None:
+        return
+    stored = await observed_db.get_observation_as_system(conn, task.task_id)
+    if stored.state is news.state or (stored.state is None and stored.shown_state is None):
+        return
+    await append_server_item(conn, workspace_id, link.ItemKind.STATE, news, now=now)
 
 
 async def snapshot_from_items(conn: "Connection", task_id: UUID, now: datetime) -> None:
@@ -197,56 +203,22 @@ def _row(item: link.SentItem, number: int, generation: int) -> db.NewItem:
 
 
 async def _confirm_prompts(
-    conn: "Connection", task_id: UUID, items: list[link.SentItem], now: datetime
+    conn: "Connection", task_id: UUID, items: list[db.NewItem], now: datetime
 ) -> None:
     """Prompts of ours that stand in the transcript have arrived, even if no answer ever came back."""
     for item in items:
-        if item.kind is link.ItemKind.USER_MESSAGE:
-            prompt_id = _decoded(item, _Prompt()).prompt_id
+        if item.kind == link.ItemKind.USER_MESSAGE:
+            prompt_id = _prompt_id(item)
             if prompt_id is not None:
-                await db.confirm_prompt_as_system(conn, task_id, prompt_id, now)
+                await db.confirm_prompt_as_system(conn, task_id, prompt_id, item.number, now=now)
 
 
-async def _observe(
-    conn: "Connection",
-    agent_id: UUID,
-    task_id: UUID,
-    items: list[link.SentItem],
-    *,
-    now: datetime,
-) -> None:
-    """What the newest turn says of the coding agent becomes its state, for clients that wait for it."""
-    found: tuple[AppStatusState, str] | None = None
-    for item in items:
-        if item.kind is link.ItemKind.USER_MESSAGE:
-            found = (AppStatusState.WORKING, "Working on the input.")
-        elif item.kind is link.ItemKind.TURN_END:
-            found = _turn_state(_decoded(item, _TurnEnd()))
-    app = await agents_db.get_task_app_as_system(conn, agent_id) if found else None
-    if found is None or app is None:
-        return
-    state, message = found
-    await agents_db.insert_app_status_as_system(
-        conn, app, agent_id, state=state, message=message, uri="", now=now
-    )
-    await ring(conn, "task", str(task_id))
-
-
-def _decoded(item: link.SentItem, otherwise: T) -> T:
-    """What the item says, or else what one says that has nothing of its kind."""
+def _prompt_id(item: db.NewItem) -> UUID | None:
+    """Which prompt of ours a message is, if it is one."""
     try:
-        return msgspec.json.decode(item.data, type=type(otherwise))
+        return msgspec.json.decode(item.data, type=_Prompt).prompt_id
     except (ValueError, RecursionError):
-        return otherwise
-
-
-def _turn_state(end: _TurnEnd) -> tuple[AppStatusState, str]:
-    if end.error:
-        sentence = sanitize_message(f"The turn failed: {end.error}")
-        return AppStatusState.FAILURE, cut_to_bytes(sentence, STATUS_MESSAGE_BYTES)
-    if end.reason == "interrupted":
-        return AppStatusState.IDLE, "The turn was interrupted."
-    return AppStatusState.IDLE, "Waiting for input."
+        return None
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -20,6 +20,7 @@ from taskyard.db import identity as identity_db
 from taskyard.db import members as members_db
 from taskyard.db import users as db
 from taskyard.db.identity import UserRow
+from taskyard.db.secrets import delete_secrets_of
 from taskyard.errors import (
     Forbidden,
     NotFound,
@@ -139,6 +140,7 @@ async def delete_user(services: Services, actor: Actor, user_id: UUID, now: date
         if count:
             raise UserHasWorkspaces(user.username, count)
         await db.delete_git_ssh_key(conn, user.id)
+        await delete_secrets_of(conn, user.id)
         await members_db.delete_memberships_of(conn, user.id)
         await db.delete_user(conn, user.id, now)
         await record(conn, actor, told.of_user(AuditAction.DELETE, user), now)

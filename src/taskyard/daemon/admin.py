@@ -18,6 +18,7 @@ from taskyard.daemon.database import open_database
 from taskyard.daemon.datadir import DataDir
 from taskyard.daemon.logs import configure_logs
 from taskyard.daemon.services import make_services
+from taskyard.db import secrets as secrets_db
 from taskyard.errors import DataDirInUse, NotFound, StartupError, TaskyardError
 from taskyard.wire.identity import CreateFirstUserRequest
 
@@ -65,6 +66,31 @@ def reset_password(
     return _done(flags, config_file, deed, None if password else chosen, new=False)
 
 
+def forget_secrets(flags: Mapping[str, object], config_file: Path | None) -> int:
+    """Removes the secrets of everybody, and what is known of their key; the exit status."""
+
+    async def deed(services: Services) -> str:
+        async with services.db.transaction() as conn:
+            return str(await secrets_db.forget_secrets(conn))
+
+    def work() -> None:
+        gone = asyncio.run(_with_services(_settings(flags, config_file, new=False), deed))
+        sys.stdout.write(f"secrets removed: {gone}\n")
+
+    return exit_status(work, TaskyardError)
+
+
+def _settings(flags: Mapping[str, object], config_file: Path | None, *, new: bool) -> Settings:
+    """The settings of the server whose data is worked on. Raises StartupError for a folder that is none."""
+    settings = load_settings(flags, os.environ, config_file)
+    configure_logs(msgspec.structs.replace(settings, log_level="error"))
+    if not (new or (Path(settings.data_dir) / "format").exists()):
+        raise StartupError(
+            f"there is no data directory at {settings.data_dir}. Say where the server has its with --data-dir."
+        )
+    return settings
+
+
 def _done(
     flags: Mapping[str, object],
     config_file: Path | None,
@@ -76,13 +102,7 @@ def _done(
     """Does it and prints how to sign in; the exit status. new: a data directory may be made for it."""
 
     def work() -> None:
-        settings = load_settings(flags, os.environ, config_file)
-        configure_logs(msgspec.structs.replace(settings, log_level="error"))
-        if not (new or (Path(settings.data_dir) / "format").exists()):
-            raise StartupError(
-                f"there is no data directory at {settings.data_dir}. Say where the server has its with --data-dir."
-            )
-        email = asyncio.run(_with_services(settings, deed))
+        email = asyncio.run(_with_services(_settings(flags, config_file, new=new), deed))
         sys.stdout.write(f"email: {email}\n" + (f"password: {shown}\n" if shown else ""))
 
     return exit_status(work, TaskyardError)

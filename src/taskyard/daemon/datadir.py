@@ -5,8 +5,10 @@ What lies in it:
     format         the number of this layout
     server.lock    held by the server that runs here, with its pid
     deployment_id  a random id of this installation
+    secrets.key    what secrets are sealed by, unless a setting names another file; 0600
     postgres/      our own Postgres (see postgres.py)
-    run/           sockets; run/link/agent.sock is where workspaces reach the server
+    run/           sockets; run/link/agent.sock is where workspaces reach the server, and
+                   run/link/relay.sock where they reach what their templates list
     workspaces/    the files of workspaces
 
 Where the server is root, what runs with fewer rights passes through these folders but lists none.
@@ -73,8 +75,13 @@ class DataDir:
 
     @property
     def link_socket(self) -> Path:
-        """The socket on which the server listens for workspaces; its folder holds nothing else."""
+        """The socket on which the server listens for workspaces; they see its folder, which holds only sockets."""
         return self.run / "link" / "agent.sock"
+
+    @property
+    def relay_socket(self) -> Path:
+        """The socket beside it on which the server connects them to what their templates list."""
+        return self.run / "link" / "relay.sock"
 
     @property
     def workspaces(self) -> Path:

@@ -74,7 +74,7 @@ class Peers:
 
     def enter(self, transport: asyncio.BaseTransport) -> str | None:
         """Whose connection this is, empty for one that is not counted; None when its peer has too many."""
-        name = _peer(transport)
+        name = peer_name(transport)
         if name and self._open[name] >= PEER_CONNECTIONS:
             return None
         self._open[name] += 1
@@ -271,7 +271,7 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _peer(transport: asyncio.BaseTransport) -> str:
+def peer_name(transport: asyncio.BaseTransport) -> str:
     """The workspace at the other end of a Unix socket; empty for TCP and for what runs beside the server.
 
     As root each workspace has a user id of its own; otherwise it is known by its pid namespace. A peer that

@@ -34,6 +34,8 @@ from taskyard.daemon.listen import Listener
 from taskyard.daemon.logs import configure_logs
 from taskyard.daemon.notify import notify
 from taskyard.daemon.reach import Sockets, open_sockets, reach_of
+from taskyard.daemon.relay import Relay
+from taskyard.daemon.secret_key import claim_key
 from taskyard.daemon.services import make_services
 from taskyard.daemon.tls import Certificate, certificate
 from taskyard.db.jobs import JobKind
@@ -102,6 +104,8 @@ async def serve(settings: Settings) -> None:
         sockets = open_sockets(settings, data, tls) if is_api else None
         db = await stack.enter_async_context(open_database(settings, data))
         services = make_services(settings, data, db)
+        if is_api:
+            await claim_key(services)
         drivers = await _drivers(settings, data)
         async with asyncio.TaskGroup() as group:
             running = Running(group, services, drivers)
@@ -187,6 +191,7 @@ class Running:
         await self._listen(Listener(public, tls=context, public=True), sockets.tcp)
         await self._listen(Listener(public, public=True), sockets.unix)
         await self._listen(Listener(agents), [sockets.agents])
+        self._loop(Relay(services).run(sockets.relay))
         if sockets.metrics is not None:
             # Imported on use: it takes a tenth of a second, and most servers are not measured.
             from taskyard.daemon.metrics import metrics_app
@@ -210,7 +215,10 @@ async def _drivers(settings: Settings, data: DataDir) -> dict[str, Driver]:
     if Role.WORKER not in settings.roles:
         return {}
     sandbox = SandboxDriver(
-        data.workspaces, data.link_socket.parent, allow_unconfined=settings.allow_unconfined
+        data.workspaces,
+        data.link_socket.parent,
+        allow_unconfined=settings.allow_unconfined,
+        programs=settings.programs,
     )
     try:
         await sandbox.probe()

@@ -23,6 +23,7 @@ class Sockets:
     tcp: list[socket.socket]
     unix: list[socket.socket]
     agents: socket.socket
+    relay: socket.socket
     metrics: socket.socket | None
     address: str
 
@@ -39,6 +40,7 @@ def open_sockets(settings: Settings, data: DataDir, tls: Certificate | None) -> 
         tcp=[sock for place, sock in bound if not place.path],
         unix=[sock for place, sock in bound if place.path],
         agents=listen_unix(data.link_socket),
+        relay=listen_unix(data.relay_socket),
         metrics=_listen_for_metrics(settings),
         address=first.url(0 if first.path else sock.getsockname()[1], tls=tls is not None),
     )

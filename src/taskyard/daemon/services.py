@@ -8,6 +8,7 @@ from taskyard.control.links import Links
 from taskyard.control.meters import Meters
 from taskyard.control.services import Services
 from taskyard.daemon.datadir import DataDir
+from taskyard.daemon.secret_key import vault_of
 from taskyard.db.pool import Database, Doorbell
 
 LINK_PATIENCE_S = 8.0
@@ -25,6 +26,7 @@ def make_services(settings: Settings, data: DataDir, db: Database) -> Services:
         deployment_id=data.deployment_id,
         now=lambda: datetime.now(UTC),
         meters=_meters(settings),
+        vault=vault_of(settings, data),
     )
 
 

@@ -247,11 +247,12 @@ async def insert_app_status_as_system(
     state: AppStatusState,
     message: str,
     uri: str,
+    number: int | None = None,
     now: datetime,
 ) -> None:
     """Adds a report; the newest one of a workspace is what clients see, and the oldest of many are forgotten.
 
-    Work, and its end, push the deadline and count as use of the workspace. Source: T161.
+    number: of the transcript item that it mirrors. Work, and its end, push the deadline and count as use of the workspace. Source: T161.
     """
     await _USE.execute(conn, workspace_id=app.workspace_id, state=state, now=now)
     await _PUSH_DEADLINE.execute(conn, workspace_id=app.workspace_id, state=state, now=now)
@@ -264,6 +265,7 @@ async def insert_app_status_as_system(
         state=state,
         message=message,
         uri=uri,
+        number=number,
         now=now,
     )
     await _DROP_STATUSES.execute(conn, app_id=app.id, most=MAX_APP_STATUSES)

@@ -82,7 +82,10 @@ class TokenRow(ApiKeyRow, frozen=True, kw_only=True):
 
 
 class AgentAuthRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent and everything that decides whether its token is still good. Source: tasks-api 2.2."""
+    """An agent, everything that decides whether its token is still good, and its egress rules as JSON.
+
+    Source: tasks-api 2.2.
+    """
 
     agent_id: UUID
     workspace_id: UUID
@@ -97,6 +100,7 @@ class AgentAuthRow(msgspec.Struct, frozen=True, kw_only=True):
     newest_transition: str
     newest_job_status: str
     task_id: UUID | None
+    egress: bytes
 
 
 _COUNT_USERS = statement("identity", "count_users_as_system", CountRow)

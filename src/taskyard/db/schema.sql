@@ -181,8 +181,7 @@ CREATE TABLE public.audit_logs (
     request_id text,
     ip text,
     user_agent text,
-    CONSTRAINT audit_logs_action_check CHECK ((action = ANY (ARRAY['create'::text, 'write'::text, 'delete'::text, 'start'::text, 'stop'::text, 'login'::text, 'logout'::text]))),
-    CONSTRAINT audit_logs_resource_type_check CHECK ((resource_type = ANY (ARRAY['api_key'::text, 'file'::text, 'git_ssh_key'::text, 'organization'::text, 'organization_member'::text, 'task'::text, 'template'::text, 'template_version'::text, 'user'::text, 'workspace'::text, 'workspace_build'::text])))
+    CONSTRAINT audit_logs_action_check CHECK ((action = ANY (ARRAY['create'::text, 'write'::text, 'delete'::text, 'start'::text, 'stop'::text, 'login'::text, 'logout'::text])))
 );
 
 CREATE TABLE public.provisioner_jobs (
@@ -481,6 +480,49 @@ CREATE TABLE public.schema_migrations (
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+CREATE TABLE public.secret_key (
+    only_row boolean DEFAULT true NOT NULL,
+    key_id text NOT NULL,
+    claimed_at timestamp with time zone NOT NULL,
+    CONSTRAINT secret_key_only_row_check CHECK (only_row)
+);
+
+CREATE TABLE public.secrets (
+    id uuid NOT NULL,
+    organization_id uuid,
+    template_id uuid,
+    user_id uuid,
+    name text NOT NULL,
+    scheme smallint NOT NULL,
+    key_id text NOT NULL,
+    nonce bytea NOT NULL,
+    sealed bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT secrets_check CHECK ((num_nonnulls(organization_id, template_id, user_id) = 1)),
+    CONSTRAINT secrets_name_check CHECK (((name ~ '^[A-Za-z_][A-Za-z0-9_]*$'::text) AND (length(name) <= 128))),
+    CONSTRAINT secrets_nonce_check CHECK ((length(nonce) = 12)),
+    CONSTRAINT secrets_sealed_check CHECK (((length(sealed) >= 17) AND (length(sealed) <= 65552)))
+);
+
+CREATE TABLE public.task_observed (
+    task_id uuid NOT NULL,
+    number bigint NOT NULL,
+    generation integer NOT NULL,
+    state text NOT NULL,
+    session text NOT NULL,
+    reason text,
+    waiting_kind text,
+    waiting_id text,
+    waiting_title text,
+    since timestamp with time zone NOT NULL,
+    CONSTRAINT task_observed_check CHECK (((state = 'waiting'::text) = (waiting_kind IS NOT NULL))),
+    CONSTRAINT task_observed_check1 CHECK ((((waiting_kind IS NULL) = (waiting_id IS NULL)) AND ((waiting_kind IS NULL) = (waiting_title IS NULL)))),
+    CONSTRAINT task_observed_generation_check CHECK ((generation >= 0)),
+    CONSTRAINT task_observed_number_check CHECK ((number >= 1)),
+    CONSTRAINT task_observed_state_check CHECK ((state = ANY (ARRAY['starting'::text, 'working'::text, 'waiting'::text, 'idle'::text, 'failed'::text, 'stopped'::text])))
+);
+
 CREATE TABLE public.tasks (
     id uuid NOT NULL,
     organization_id uuid NOT NULL,
@@ -577,6 +619,8 @@ CREATE TABLE public.workspace_app_statuses (
     message text NOT NULL,
     uri text NOT NULL,
     created_at timestamp with time zone NOT NULL,
+    number bigint,
+    CONSTRAINT workspace_app_statuses_number_check CHECK ((number >= 0)),
     CONSTRAINT workspace_app_statuses_state_check CHECK ((state = ANY (ARRAY['working'::text, 'idle'::text, 'complete'::text, 'failure'::text])))
 );
 
@@ -638,8 +682,11 @@ CREATE VIEW public.task_facts AS
     s.message AS report_message,
     s.uri AS report_uri,
     s.created_at AS report_created_at,
-    public.task_status(b.transition, public.job_status(j.started_at, j.completed_at, j.canceled_at, j.error), a.lifecycle, app.health) AS status
-   FROM ((((((((public.tasks t
+    public.task_status(b.transition, public.job_status(j.started_at, j.completed_at, j.canceled_at, j.error), a.lifecycle, app.health) AS status,
+    o.waiting_kind,
+    o.waiting_id,
+    o.waiting_title
+   FROM (((((((((public.tasks t
      JOIN public.users u ON ((u.id = t.owner_id)))
      JOIN public.workspaces w ON ((w.id = t.workspace_id)))
      JOIN public.templates p ON ((p.id = w.template_id)))
@@ -666,6 +713,12 @@ CREATE VIEW public.task_facts AS
           WHERE (r.workspace_id = w.id)
           ORDER BY r.place DESC
          LIMIT 1) s ON (true))
+     LEFT JOIN LATERAL ( SELECT k.waiting_kind,
+            k.waiting_id,
+            k.waiting_title
+           FROM public.task_observed k
+          WHERE ((k.task_id = t.id) AND (k.generation = w.generation))
+         LIMIT 1) o ON (true))
   WHERE (t.deleted_at IS NULL);
 
 CREATE TABLE public.task_items (
@@ -683,6 +736,27 @@ CREATE TABLE public.task_items (
     CONSTRAINT task_items_seq_check CHECK ((seq >= 1))
 );
 
+CREATE TABLE public.task_permissions (
+    task_id uuid NOT NULL,
+    number bigint NOT NULL,
+    id text NOT NULL,
+    generation integer NOT NULL,
+    title text NOT NULL,
+    options json NOT NULL,
+    asked_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    answered_at timestamp with time zone,
+    outcome text,
+    option_id text,
+    answered_by text,
+    answerer text,
+    CONSTRAINT task_permissions_answered_by_check CHECK ((answered_by = ANY (ARRAY['policy'::text, 'person'::text, 'timeout'::text, 'cancel'::text]))),
+    CONSTRAINT task_permissions_check CHECK ((((answered_at IS NULL) = (outcome IS NULL)) AND ((answered_at IS NULL) = (answered_by IS NULL)))),
+    CONSTRAINT task_permissions_check1 CHECK (((NOT (outcome IS DISTINCT FROM 'selected'::text)) = (option_id IS NOT NULL))),
+    CONSTRAINT task_permissions_number_check CHECK ((number >= 1)),
+    CONSTRAINT task_permissions_outcome_check CHECK ((outcome = ANY (ARRAY['selected'::text, 'cancelled'::text])))
+);
+
 CREATE TABLE public.task_prompts (
     id uuid NOT NULL,
     task_id uuid NOT NULL,
@@ -695,10 +769,12 @@ CREATE TABLE public.task_prompts (
     created_at timestamp with time zone NOT NULL,
     sent_at timestamp with time zone,
     settled_at timestamp with time zone,
+    number bigint,
     CONSTRAINT task_prompts_check CHECK (((state = 'waiting'::text) = (sent_at IS NULL))),
     CONSTRAINT task_prompts_check1 CHECK (((state = ANY (ARRAY['delivered'::text, 'uncertain'::text, 'failed'::text])) = (settled_at IS NOT NULL))),
     CONSTRAINT task_prompts_check2 CHECK (((source = 'input'::text) = (workspace_build_id IS NOT NULL))),
     CONSTRAINT task_prompts_content_check CHECK ((content <> ''::text)),
+    CONSTRAINT task_prompts_number_check CHECK ((number >= 1)),
     CONSTRAINT task_prompts_source_check CHECK ((source = ANY (ARRAY['input'::text, 'queue'::text]))),
     CONSTRAINT task_prompts_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'delivered'::text, 'uncertain'::text, 'failed'::text])))
 );
@@ -710,6 +786,18 @@ ALTER TABLE public.task_prompts ALTER COLUMN place ADD GENERATED ALWAYS AS IDENT
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
+);
+
+CREATE TABLE public.task_reports (
+    task_id uuid NOT NULL,
+    number bigint NOT NULL,
+    summary text NOT NULL,
+    link text NOT NULL,
+    outcome text,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT task_reports_check CHECK (((outcome IS NOT NULL) OR ((summary = ''::text) AND (link = ''::text)))),
+    CONSTRAINT task_reports_number_check CHECK ((number >= 1)),
+    CONSTRAINT task_reports_outcome_check CHECK ((outcome = ANY (ARRAY['working'::text, 'complete'::text, 'failure'::text])))
 );
 
 CREATE TABLE public.task_snapshots (
@@ -954,6 +1042,9 @@ ALTER TABLE ONLY public.api_keys
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_pkey PRIMARY KEY (id);
 
+ALTER TABLE public.audit_logs
+    ADD CONSTRAINT audit_logs_resource_type_check CHECK ((resource_type = ANY (ARRAY['api_key'::text, 'file'::text, 'git_ssh_key'::text, 'organization'::text, 'organization_member'::text, 'secret'::text, 'task'::text, 'template'::text, 'template_version'::text, 'user'::text, 'workspace'::text, 'workspace_build'::text]))) NOT VALID;
+
 ALTER TABLE ONLY public.deployment
     ADD CONSTRAINT deployment_pkey PRIMARY KEY (only_row);
 
@@ -981,14 +1072,29 @@ ALTER TABLE ONLY public.provisioner_jobs
 ALTER TABLE ONLY public.schema_migrations
     ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (number);
 
+ALTER TABLE ONLY public.secret_key
+    ADD CONSTRAINT secret_key_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY public.secrets
+    ADD CONSTRAINT secrets_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.task_items
     ADD CONSTRAINT task_items_pkey PRIMARY KEY (task_id, number);
 
 ALTER TABLE ONLY public.task_items
     ADD CONSTRAINT task_items_task_id_seq_key UNIQUE (task_id, seq);
 
+ALTER TABLE ONLY public.task_observed
+    ADD CONSTRAINT task_observed_pkey PRIMARY KEY (task_id);
+
+ALTER TABLE ONLY public.task_permissions
+    ADD CONSTRAINT task_permissions_pkey PRIMARY KEY (task_id, number);
+
 ALTER TABLE ONLY public.task_prompts
     ADD CONSTRAINT task_prompts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.task_reports
+    ADD CONSTRAINT task_reports_pkey PRIMARY KEY (task_id);
 
 ALTER TABLE ONLY public.task_snapshots
     ADD CONSTRAINT task_snapshots_pkey PRIMARY KEY (task_id);
@@ -1084,6 +1190,12 @@ CREATE INDEX provisioner_jobs_open ON public.provisioner_jobs USING btree (place
 
 CREATE INDEX provisioner_jobs_workspace ON public.provisioner_jobs USING btree (workspace_id, place) WHERE (workspace_id IS NOT NULL);
 
+CREATE UNIQUE INDEX secrets_name ON public.secrets USING btree (COALESCE(organization_id, template_id, user_id), name);
+
+CREATE INDEX task_permissions_id ON public.task_permissions USING btree (task_id, id, number DESC);
+
+CREATE INDEX task_permissions_open ON public.task_permissions USING btree (task_id, number) WHERE (answered_at IS NULL);
+
 CREATE INDEX task_prompts_delivered ON public.task_prompts USING btree (task_id, place DESC) WHERE (state = 'delivered'::text);
 
 CREATE UNIQUE INDEX task_prompts_one_input ON public.task_prompts USING btree (workspace_build_id) WHERE (source = 'input'::text);
@@ -1165,14 +1277,32 @@ ALTER TABLE ONLY public.provisioner_jobs
 ALTER TABLE ONLY public.provisioner_jobs
     ADD CONSTRAINT provisioner_jobs_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organizations(id);
 
+ALTER TABLE ONLY public.secrets
+    ADD CONSTRAINT secrets_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organizations(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.secrets
+    ADD CONSTRAINT secrets_template_id_fkey FOREIGN KEY (template_id) REFERENCES public.templates(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.secrets
+    ADD CONSTRAINT secrets_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.task_items
     ADD CONSTRAINT task_items_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id);
+
+ALTER TABLE ONLY public.task_observed
+    ADD CONSTRAINT task_observed_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.task_permissions
+    ADD CONSTRAINT task_permissions_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.task_prompts
     ADD CONSTRAINT task_prompts_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id);
 
 ALTER TABLE ONLY public.task_prompts
     ADD CONSTRAINT task_prompts_workspace_build_id_fkey FOREIGN KEY (workspace_build_id) REFERENCES public.workspace_builds(id);
+
+ALTER TABLE ONLY public.task_reports
+    ADD CONSTRAINT task_reports_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.task_snapshots
     ADD CONSTRAINT task_snapshots_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id) ON DELETE CASCADE;

@@ -18,6 +18,7 @@ from taskyard.wire.enums import (
     TaskStatus,
     Transition,
 )
+from taskyard.wire.link import Waiting
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
@@ -27,7 +28,8 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     """A live task with its workspace, the newest build of that, and the agent and app this build chose.
 
     What begins with `build_`, transition and job_status is of the newest build and null together;
-    agent_* and app_* are null where it chose none, report_* where nothing was ever reported. status
+    agent_* and app_* are null where it chose none, report_* where nothing was ever reported, waiting_* where the
+    coding agent that runs now waits for nobody. status
     is derived by the database, for filters; facts derives it again.
     """
 
@@ -69,6 +71,9 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
     report_uri: str | None
     report_created_at: datetime | None
     status: TaskStatus
+    waiting_kind: str | None
+    waiting_id: str | None
+    waiting_title: str | None
 
     @property
     def facts(self) -> TaskFacts:
@@ -81,6 +86,7 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
             app_health=self.app_health,
             build_created_at=self.build_created_at,
             report=self._report,
+            waiting=self._waiting,
         )
 
     @property
@@ -93,6 +99,12 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
             self.report_uri or "",
             self.report_created_at,
         )
+
+    @property
+    def _waiting(self) -> Waiting | None:
+        if self.waiting_kind is None:
+            return None
+        return Waiting(self.waiting_kind, self.waiting_id or "", self.waiting_title or "")
 
 
 class TaskPath(msgspec.Struct, frozen=True, kw_only=True):

@@ -68,7 +68,9 @@ class EndRow(msgspec.Struct, frozen=True, kw_only=True):
 class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
     """What decides whether a task's input is delivered now.
 
-    prompt_* are null together: nothing was tried in this start, and nothing is open from an earlier one.
+    prompt_* are null together: nothing was tried in this start, and nothing is open from an earlier one; but
+    prompt_number is null as well until the prompt turned up in the transcript, as that item. has_report: a
+    program in the workspace has told of itself since this start, or the server of a delivery.
     """
 
     task_id: UUID
@@ -86,8 +88,20 @@ class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
     prompt_state: str | None
     prompt_content: str | None
     prompt_of_this_start: bool | None
+    prompt_number: int | None
     last_delivered: str | None
     has_report: bool
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is an input that has not turned up in the transcript yet."""
+        match self.prompt_state:
+            case None:
+                return bool(self.input.strip()) and self.input != self.last_delivered
+            case "sending":
+                return True
+            case _:
+                return self.prompt_state == "delivered" and self.prompt_number is None
 
 
 _LOCK = statement("transcript", "lock_workspace_as_system", LockedWorkspaceRow)
@@ -186,10 +200,10 @@ async def adopt_prompt_as_system(conn: "Connection", prompt_id: UUID, build_id: 
 
 
 async def confirm_prompt_as_system(
-    conn: "Connection", task_id: UUID, prompt_id: UUID, now: datetime
+    conn: "Connection", task_id: UUID, prompt_id: UUID, number: int, *, now: datetime
 ) -> None:
-    """The prompt stands in the task's transcript; nothing when it is no prompt of that task."""
-    await _CONFIRM_PROMPT.execute(conn, id=prompt_id, task_id=task_id, now=now)
+    """The prompt stands in the task's transcript, as that item; nothing when it is no prompt of that task."""
+    await _CONFIRM_PROMPT.execute(conn, id=prompt_id, task_id=task_id, number=number, now=now)
 
 
 async def settle_prompt_as_system(

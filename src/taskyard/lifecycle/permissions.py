@@ -25,7 +25,9 @@ class Role(StrEnum):
 class Verb(StrEnum):
     """What somebody wants to do; write means to make, change and delete.
 
-    Writing a task covers all its verbs, the log too is read by TASK_READ.
+    Writing a task covers all its verbs, the log too is read by TASK_READ. Secrets are those of a person, and to
+    read is to see their names: nobody is given a value. Secrets of a template or an organization belong to
+    whoever may write that.
     """
 
     TASK_READ = "task_read"
@@ -38,6 +40,8 @@ class Verb(StrEnum):
     USER_WRITE = "user_write"
     TOKEN_READ = "token_read"  # noqa: S105 - a verb, not a secret
     TOKEN_WRITE = "token_write"  # noqa: S105 - a verb, not a secret
+    SECRET_READ = "secret_read"  # noqa: S105 - a verb, not a secret
+    SECRET_WRITE = "secret_write"  # noqa: S105 - a verb, not a secret
     ORGANIZATION_READ = "organization_read"
     ORGANIZATION_WRITE = "organization_write"
     AUDIT_READ = "audit_read"
@@ -57,7 +61,7 @@ class Reach(StrEnum):
 
 
 TABLE: Mapping[Role, Mapping[Verb, Reach]] = {
-    Role.OWNER: dict.fromkeys(Verb, Reach.ALL),
+    Role.OWNER: {**dict.fromkeys(Verb, Reach.ALL), Verb.SECRET_WRITE: Reach.OWN},
     Role.ORGANIZATION_ADMIN: {
         Verb.TASK_READ: Reach.ORGANIZATION,
         Verb.TASK_WRITE: Reach.ORGANIZATION,
@@ -96,6 +100,8 @@ TABLE: Mapping[Role, Mapping[Verb, Reach]] = {
         Verb.USER_WRITE: Reach.OWN,
         Verb.TOKEN_READ: Reach.OWN,
         Verb.TOKEN_WRITE: Reach.OWN,
+        Verb.SECRET_READ: Reach.OWN,
+        Verb.SECRET_WRITE: Reach.OWN,
         Verb.ORGANIZATION_READ: Reach.ORGANIZATION,
     },
 }

@@ -17,6 +17,7 @@ from taskyard.wire.enums import (
     Transition,
     WorkspaceStatus,
 )
+from taskyard.wire.link import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class TaskFacts:
     transition, job and build_created_at are of the newest build of the task's workspace and null
     together when there is none. agent_lifecycle and app_health are of the agent and app chosen by
     exactly that build, null where it chose none. report is the newest of the workspace, null for none.
+    waiting is what the coding agent that runs now waits for a person to answer.
     """
 
     has_workspace: bool
@@ -45,6 +47,7 @@ class TaskFacts:
     app_health: AppHealth | None
     build_created_at: datetime | None = None
     report: AppReport | None = None
+    waiting: Waiting | None = None
 
 
 class StatusReason(StrEnum):
@@ -195,6 +198,11 @@ def derive_current_state(facts: TaskFacts, status: TaskStatus) -> CurrentState |
     return None
 
 
+def derive_waiting(facts: TaskFacts, status: TaskStatus) -> Waiting | None:
+    """What somebody has to answer before the coding agent goes on; nobody can while the task is not active."""
+    return facts.waiting if status is TaskStatus.ACTIVE else None
+
+
 def _counts(report: AppReport, facts: TaskFacts) -> bool:
     if facts.transition is not Transition.START or facts.build_created_at is None:
         return True
@@ -233,6 +241,8 @@ class TaskVerb(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     DELETE = "delete"
+    ANSWER = "answer"
+    ATTACH = "attach"
 
 
 class RefusalCode(StrEnum):
@@ -243,6 +253,7 @@ class RefusalCode(StrEnum):
     TASK_PAUSED = "task_paused"
     TASK_NOT_ACTIVE = "task_not_active"
     TASK_NOT_PAUSED = "task_not_paused"
+    TASK_UNREACHABLE = "task_unreachable"
     LOGS_UNAVAILABLE = "logs_unavailable"
     BUILD_ACTIVE = "build_active"
     WORKSPACE_RUNNING = "workspace_running"
@@ -289,12 +300,13 @@ def allowed(verb: TaskVerb, facts: TaskFacts) -> Refusal | None:
         case TaskVerb.LOGS:
             origin = log_origin(facts)
             return origin if isinstance(origin, Refusal) else None
-        case TaskVerb.PAUSE:
-            return _build_refused(facts)
-        case TaskVerb.RESUME:
-            return _build_refused(facts) or _running(facts)
+        case TaskVerb.PAUSE | TaskVerb.RESUME:
+            refusal = _build_refused(facts)
+            return refusal if refusal or verb is TaskVerb.PAUSE else _running(facts)
         case TaskVerb.DELETE:
             return _active_build(facts)
+        case TaskVerb.ANSWER | TaskVerb.ATTACH:
+            return _reach(facts)
     assert_never(verb)
 
 
@@ -351,6 +363,21 @@ def _send(facts: TaskFacts) -> Refusal | None:
                 f'The task\'s status is "{status}". See its build and its log, then resume it.',
             )
     assert_never(status)
+
+
+def _reach(facts: TaskFacts) -> Refusal | None:
+    """Why the coding agent cannot be reached now; a task may come back, so it is never a refusal for good."""
+    status = derive_status(facts).status
+    if status is TaskStatus.ACTIVE:
+        return None
+    if status is TaskStatus.PAUSED:
+        detail = "The task is paused, so its coding agent does not run. Resume it first."
+    elif status in (TaskStatus.PENDING, TaskStatus.INITIALIZING):
+        detail = f'The task\'s status is "{status}". Try again once it is active.'
+    else:
+        detail = f'The task\'s status is "{status}". See its build and its log, then resume it.'
+    message = "The coding agent of this task cannot be reached now."
+    return Refusal(RefusalCode.TASK_UNREACHABLE, RefusalKind.LATER, message, detail)
 
 
 def _not_yet(code: RefusalCode, message: str) -> Refusal:

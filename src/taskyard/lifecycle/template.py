@@ -2,8 +2,9 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from taskyard.lifecycle.egress import read_rule, warnings_of
 from taskyard.lifecycle.parameter import (
     ParameterRule,
     ParameterViolation,
@@ -11,6 +12,7 @@ from taskyard.lifecycle.parameter import (
     validate_parameters,
 )
 from taskyard.lifecycle.quantity import DURATION_EXAMPLE, SIZE_EXAMPLE, parse_duration, parse_size
+from taskyard.lifecycle.repository import branch_problem, url_problem
 from taskyard.lifecycle.template_apps import read_apps, read_task
 from taskyard.lifecycle.template_model import (
     ECHO_NAME,
@@ -82,11 +84,7 @@ MAX_DISPLAY_NAME_CHARS = 64
 RESERVED_PREFIX = "TASKYARD_"
 """Environment variables that begin so are set by the server and the workspace agent."""
 
-NO_NETWORK = "workspace.network.egress is kept but opens nothing: workspaces have no network yet."
-"""The warning of a template that lists hosts."""
-
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_EGRESS = re.compile(r"([A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?):([0-9]{1,5})")
 
 
 def parse_template(files: Files) -> Template:
@@ -158,8 +156,9 @@ def _template(root: Table, names: frozenset[str]) -> Template:
         scripts=scripts,
         parameters=parameters,
         presets=read_presets(root, parameters),
+        requires_env=task.requires_env,
         apps=task.apps,
-        warnings=_warnings(workspace),
+        warnings=warnings_of(workspace.egress),
     )
     about.close()
     root.close()
@@ -179,11 +178,22 @@ def _workspace(table: Table, names: frozenset[str]) -> Workspace:
         disk_bytes=table.parsed("disk", parse_size, SIZE_EXAMPLE),
         ttl_s=table.parsed("ttl", parse_duration, DURATION_EXAMPLE),
         env=_environment(table.table("env")),
+        repo=_checked(table, "repo", url_problem),
+        branch=_checked(table, "branch", branch_problem),
         egress=_egress(network),
     )
     network.close()
     table.close()
     return workspace
+
+
+def _checked(table: Table, key: str, problem_of: Callable[[str], str | None]) -> str | None:
+    """A text that keeps a rule; an empty one is none."""
+    text = table.text(key) or None
+    problem = None if text is None else problem_of(text)
+    if problem is not None:
+        table.problem(problem, key)
+    return text
 
 
 def _environment(table: Table) -> dict[str, str]:
@@ -199,11 +209,10 @@ def _environment(table: Table) -> dict[str, str]:
 def _egress(network: Table) -> list[Egress]:
     found: list[Egress] = []
     for entry in network.words("egress") or []:
-        parts = _EGRESS.fullmatch(entry)
-        if parts is None or not 0 < int(parts[2]) < 65536:
-            network.problem(f'"{entry}" is not like "example.org:443"', "egress")
-        else:
-            found.append(Egress(parts[1].lower(), int(parts[2])))
+        try:
+            found.append(read_rule(entry))
+        except ValueError as error:
+            network.problem(f'"{entry}" is not like "example.org:443": {error}', "egress")
     return found
 
 
@@ -224,9 +233,3 @@ def _script(table: Table, key: str, names: frozenset[str]) -> str | None:
         hint = f'did you mean "{close}"?' if close else "add the file, or remove the key"
         table.problem(f'there is no file "{given}" in the template; {hint}', key)
     return name
-
-
-def _warnings(workspace: Workspace) -> list[str]:
-    if not workspace.egress:
-        return []
-    return [NO_NETWORK]

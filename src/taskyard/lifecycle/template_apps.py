@@ -3,13 +3,15 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from msgspec.structs import replace
 
+from taskyard.lifecycle.quantity import DURATION_EXAMPLE, parse_duration
+from taskyard.lifecycle.secret_names import requirement_problem
 from taskyard.lifecycle.template_model import (
     BRIDGE_URL,
     MAX_ICON_CHARS,
+    SCREEN_ONLY,
     SHELL_COMMAND,
     Agent,
     AgentType,
@@ -33,12 +35,8 @@ DEFAULT_INTERVAL_S = 5
 DEFAULT_THRESHOLD = 6
 """Failed checks in a row unless the template says otherwise: half a minute of silence."""
 
-
-class _TransportWord(StrEnum):
-    """What may stand behind `transport`; both mean ACP."""
-
-    AUTO = "auto"
-    ACP = "acp"
+MAX_REQUIRED = 50
+"""Entries of requires_env at most: whoever makes a task of the template hands over as many secrets."""
 
 
 _SLUG = re.compile(r"[a-z0-9](?:-?[a-z0-9]){0,31}")
@@ -111,12 +109,14 @@ class TaskParts:
     app: str | None
     agent: Agent | None
     apps: list[App]
+    requires_env: list[str]
 
 
 def read_task(root: Table, entries: Sequence[AppEntry]) -> TaskParts:
     """[task] and [agent], and all apps with the one that the bridge serves filled in."""
     task, agent = root.table("task"), root.table("agent")
     slug = task.needed_text("app") if root.has("task") else None
+    requires_env = _requires_env(task)
     task.close()
     own = next((table for table, app in entries if app.slug == slug and app.command), None)
     coding_agent = _agent(agent, slug, own) if root.has("agent") else None
@@ -125,7 +125,18 @@ def read_task(root: Table, entries: Sequence[AppEntry]) -> TaskParts:
         agent.problem("needs a [task]: without one nothing gives it any input")
     if slug is not None and not root.has("agent"):
         _require_app(task, slug, [app.slug for _, app in entries])
-    return TaskParts(slug, coding_agent, _complete(entries, bridge))
+    return TaskParts(slug, coding_agent, _complete(entries, bridge), requires_env)
+
+
+def _requires_env(task: Table) -> list[str]:
+    """Names of secrets that a start needs."""
+    entries = task.words("requires_env") or []
+    if len(entries) > MAX_REQUIRED:
+        task.problem(f"has {len(entries)} entries; {MAX_REQUIRED} are the most", "requires_env")
+    for entry in entries[:MAX_REQUIRED]:
+        if problem := requirement_problem(entry):
+            task.problem(problem, "requires_env")
+    return entries
 
 
 def _require_app(task: Table, slug: str, slugs: list[str]) -> None:
@@ -140,28 +151,52 @@ def _agent(table: Table, slug: str | None, own_server: Table | None) -> Agent | 
     kind = table.choice("type", AgentType)
     if not table.has("type"):
         table.problem(f'"type" is missing; {nearest("", [str(word) for word in AgentType])}')
-    table.choice("transport", _TransportWord)
+    transport = table.choice("transport", Transport) or Transport.AUTO
     command = table.words("command")
     permissions = table.choice("permissions", Permissions) or Permissions.ALLOW
+    timeout_s = table.parsed("permission_timeout", parse_duration, DURATION_EXAMPLE)
     table.close()
     if command is not None and (not command or not command[0]):
         table.problem("must begin with a program", "command")
-    if own_server is not None and (kind is AgentType.SHELL or command):
+    if own_server is not None and (command or kind not in {None, AgentType.CUSTOM}):
         sentence = f'two programs for the task: [agent] and the command of app "{slug}"; remove one'
         own_server.problem(sentence, "command")
+    if kind is None or (kind is AgentType.CUSTOM and own_server is not None):
+        return None
+    argv = command or _own_command(kind, transport)
+    _check_command(table, kind, transport, slug=slug)
+    return Agent(kind, _transport(kind, transport), argv, permissions, timeout_s)
+
+
+def _own_command(kind: AgentType, transport: Transport) -> list[str]:
+    """The argv where the template gives none; empty for what the type says."""
+    ours = kind is AgentType.SHELL and transport is not Transport.PTY
+    return list(SHELL_COMMAND) if ours else []
+
+
+def _check_command(
+    table: Table, kind: AgentType, transport: Transport, *, slug: str | None
+) -> None:
+    """Notes a command that is there and must not be, or the other way round."""
     match kind:
-        case AgentType.SHELL:
-            if table.has("command"):
-                table.problem("is for type custom; shell brings its own", "command")
-            return Agent(kind, Transport.ACP, list(SHELL_COMMAND), permissions)
-        case AgentType.CUSTOM if own_server is None:
-            if not table.has("command"):
-                table.problem(
-                    'type custom needs command = ["program", "argument"] that speaks ACP, or an [[app]] '
-                    f'"{slug or "agent"}" with command and url of an AgentAPI server'
-                )
-            return Agent(kind, Transport.ACP, command or [], permissions)
-    return None
+        case AgentType.SHELL if table.has("command"):
+            table.problem("is not for type shell, which brings its own", "command")
+        case AgentType.CUSTOM if not table.has("command"):
+            table.problem(
+                'type custom needs command = ["program", "argument"] that speaks ACP, or an [[app]] '
+                f'"{slug or "agent"}" with command and url of an AgentAPI server'
+            )
+        case _ if kind in SCREEN_ONLY and transport is Transport.ACP and not table.has("command"):
+            sentence = (
+                f"{kind} has no ACP; leave the transport out, or give a command that speaks it"
+            )
+            table.problem(sentence, "transport")
+
+
+def _transport(kind: AgentType, given: Transport) -> Transport:
+    """A program that nobody knows is taken at its word: it speaks ACP unless the template says otherwise."""
+    unknown = kind in {AgentType.SHELL, AgentType.CUSTOM}
+    return Transport.ACP if unknown and given is Transport.AUTO else given
 
 
 def _complete(entries: Sequence[AppEntry], bridge: str | None) -> list[App]:

@@ -30,16 +30,33 @@ MAX_ICON_CHARS = 2048
 
 
 class AgentType(StrEnum):
-    """Which coding agent: ours that runs the input in bash, or any program that speaks ACP."""
+    """Which coding agent: ours that runs the input in bash, one that is known, or any other program."""
 
     SHELL = "shell"
+    CLAUDE = "claude"
+    CODEX = "codex"
+    GEMINI = "gemini"
+    OPENCODE = "opencode"
+    AIDER = "aider"
+    GOOSE = "goose"
+    COPILOT = "copilot"
+    CURSOR = "cursor"
+    AMP = "amp"
+    AUGGIE = "auggie"
+    AMAZONQ = "amazonq"
     CUSTOM = "custom"
 
 
-class Transport(StrEnum):
-    """How the bridge talks to the coding agent."""
+SCREEN_ONLY = frozenset({AgentType.AIDER, AgentType.AMP, AgentType.AMAZONQ})
+"""Those that have a screen and no ACP. Source: agentapi 6."""
 
+
+class Transport(StrEnum):
+    """How the bridge talks to the coding agent: by ACP, through its screen, or what the program can do."""
+
+    AUTO = "auto"
     ACP = "acp"
+    PTY = "pty"
 
 
 class Permissions(StrEnum):
@@ -74,12 +91,17 @@ class Monotonic(StrEnum):
 
 
 class Agent(Struct, frozen=True):
-    """The coding agent that the bridge runs; command is an argv, never shell text."""
+    """The coding agent that the bridge runs.
+
+    command is an argv, never shell text; empty for what the type says. permission_timeout_s: seconds after
+    which a request that nobody answered is denied; null is never.
+    """
 
     type: AgentType
     transport: Transport
     command: list[str]
     permissions: Permissions
+    permission_timeout_s: int | None = None
 
 
 class Egress(Struct, frozen=True):
@@ -93,7 +115,8 @@ class Workspace(Struct, frozen=True):
     """What the workspace is and may use at most.
 
     cpu is in cores, ttl_s the seconds until it is stopped by itself; null means no limit. env is for
-    scripts, apps and the coding agent.
+    scripts, apps and the coding agent. repo is the address of a repository that is cloned, null for none;
+    branch is null for the one that the repository calls its own.
     """
 
     driver: DriverName
@@ -104,6 +127,8 @@ class Workspace(Struct, frozen=True):
     ttl_s: int | None
     env: dict[str, str]
     egress: list[Egress]
+    repo: str | None = None
+    branch: str | None = None
 
 
 class Scripts(Struct, frozen=True):
@@ -191,7 +216,8 @@ class Template(Struct, frozen=True):
     tags choose the workers that may take its jobs. task_app is the slug of the app that takes the
     input, null when this template runs no tasks; it is always one of apps. agent is what the bridge
     runs: null when there is no task or the task's app is a server of the user's own. warnings are
-    sentences about what this release does not do with the template.
+    sentences about what this release does not do with the template. requires_env are names of secrets
+    that a start needs, `A|B` where one of two is enough.
     """
 
     display_name: str
@@ -206,6 +232,7 @@ class Template(Struct, frozen=True):
     presets: list[Preset]
     apps: list[App]
     warnings: list[str]
+    requires_env: list[str] = []
 
     @property
     def has_ai_task(self) -> bool:

@@ -65,6 +65,32 @@ class TaskCalls(Caller):
         """Get the conversation of a task."""
         return self.request(tasks.TaskLogsResponse, "get_task_logs", user, task)
 
+    def list_task_permissions(
+        self, user: PathPart, task: PathPart, *, answered: bool = False
+    ) -> tasks.TaskPermissionsResponse:
+        """List what the coding agent of a task asks somebody to permit, and on demand what was answered."""
+        return self.request(
+            tasks.TaskPermissionsResponse,
+            "list_task_permissions",
+            user,
+            task,
+            query={"all": answered or None},
+        )
+
+    def answer_task_permission(
+        self,
+        user: PathPart,
+        task: PathPart,
+        permission: PathPart,
+        request: tasks.AnswerTaskPermissionRequest,
+    ) -> None:
+        """Answer what the coding agent of a task asks."""
+        self.exchange("answer_task_permission", user, task, permission, body=request)
+
+    def attach_task(self, user: PathPart, task: PathPart) -> "ClientConnection":
+        """See and steer the coding agent of a task while it works; wire/attached.py has the messages."""
+        return self.open_socket("attach_task", user, task)
+
     def pause_task(self, user: PathPart, task: PathPart) -> tasks.PauseTaskResponse:
         """Stop the workspace of a task and keep its files."""
         return self.request(tasks.PauseTaskResponse, "pause_task", user, task)

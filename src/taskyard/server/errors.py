@@ -106,6 +106,8 @@ TABLE: dict[type[errors.TaskyardError], Row] = {
     errors.VersionRenameTaken: Row(400, "template_version_name_taken"),
     errors.ImportUnfinished: Row(425, "import_unfinished"),
     errors.VersionNotReady: Row(403, "refused", detail=_detail),
+    errors.SecretKeyWrong: Row(500, "secret_key"),
+    errors.SecretUnreadable: Row(500, "secret_unreadable"),
 }
 
 
@@ -118,16 +120,20 @@ def row_for(kind: type[BaseException]) -> Row:
     return TABLE[errors.TaskyardError]
 
 
+def explain(error: errors.TaskyardError) -> tuple[str, str, str]:
+    """Reason, message and detail of an error, as a response has them."""
+    row = row_for(type(error))
+    return str(getattr(error, "code", row.reason)), row.message(error), row.detail(error)
+
+
 def render(error: errors.TaskyardError) -> Response:
     """The response of an error, by its row; 401s also say how to authenticate."""
     if isinstance(error, errors.Unauthenticated):
         return _unauthenticated(error)
     row = row_for(type(error))
     violations = error.violations if isinstance(error, errors.Invalid) else []
-    reason = getattr(error, "code", row.reason)
-    response = problem(
-        row.status, reason, row.message(error), row.detail(error), violations=violations
-    )
+    reason, message, detail = explain(error)
+    response = problem(row.status, reason, message, detail, violations=violations)
     if row.status == 401:
         response.headers["WWW-Authenticate"] = CHALLENGE
     if isinstance(error, errors.LoginLimited):

@@ -2,11 +2,14 @@
 
 from taskyard.server import (
     agents,
+    attaching,
     builds,
     identity,
     link,
     meta,
     organizations,
+    repository,
+    secrets,
     tasks,
     template_versions,
     templates,
@@ -24,6 +27,8 @@ HANDLERS: dict[str, Handler] = {
     **templates.HANDLERS,
     **template_versions.HANDLERS,
     **tasks.HANDLERS,
+    **repository.HANDLERS,
+    **secrets.HANDLERS,
     **workspaces.HANDLERS,
     **watching.HANDLERS,
     **builds.HANDLERS,
@@ -32,6 +37,7 @@ HANDLERS: dict[str, Handler] = {
 
 SOCKETS: dict[str, SocketHandler] = {
     **link.SOCKETS,
+    **attaching.SOCKETS,
     **builds.SOCKETS,
     **watching.SOCKETS,
     **template_versions.SOCKETS,

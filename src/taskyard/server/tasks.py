@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from taskyard.control import task_app, tasks
+from taskyard.control import task_app, task_permissions, tasks
 from taskyard.control.task_create import create_task as create
 from taskyard.control.task_list import list_tasks as list_page
 from taskyard.control.tasks_view import task_view
@@ -80,6 +80,24 @@ async def get_task_logs(call: Call) -> object:
     return await task_app.get_logs(call.services, task_param(call))
 
 
+async def list_task_permissions(call: Call) -> object:
+    """What the coding agent asks. Source: N11."""
+    task = task_param(call)
+    query = call.query(wire.ListTaskPermissionsQuery)
+    found = await task_permissions.list_permissions(call.services, task, answered=query.all)
+    return wire.TaskPermissionsResponse(permissions=found)
+
+
+async def answer_task_permission(call: Call) -> object:
+    """A person's answer to what the coding agent asks. Source: N11."""
+    task, permission = task_param(call), call.path("permission")
+    body = await call.body(wire.AnswerTaskPermissionRequest)
+    await task_permissions.answer_permission(
+        call.services, call.actor, task, permission, request=body
+    )
+    return None
+
+
 async def pause_task(call: Call) -> object:
     """Stops the workspace. Source: T110-T112."""
     task = task_param(call)
@@ -104,6 +122,8 @@ HANDLERS: dict[str, Handler] = {
         update_task_input,
         send_task_input,
         get_task_logs,
+        list_task_permissions,
+        answer_task_permission,
         pause_task,
         resume_task,
     )

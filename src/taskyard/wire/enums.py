@@ -141,6 +141,22 @@ class AppStatusState(StrEnum):
     FAILURE = "failure"
 
 
+class PermissionOutcome(StrEnum):
+    """How a request for permission ended."""
+
+    SELECTED = "selected"
+    CANCELLED = "cancelled"
+
+
+class PermissionAnswerer(StrEnum):
+    """Who answered a request for permission: the template's rule, a person, the clock, or the end of the turn."""
+
+    POLICY = "policy"
+    PERSON = "person"
+    TIMEOUT = "timeout"
+    CANCEL = "cancel"
+
+
 class LogEntryType(StrEnum):
     """Direction of a task log entry: input is the user's, output the coding agent's."""
 
@@ -195,6 +211,7 @@ class AuditResource(StrEnum):
     GIT_SSH_KEY = "git_ssh_key"
     ORGANIZATION = "organization"
     ORGANIZATION_MEMBER = "organization_member"
+    SECRET = "secret"  # noqa: S105 - a kind of thing, not one of them
     TASK = "task"
     TEMPLATE = "template"
     TEMPLATE_VERSION = "template_version"

@@ -13,6 +13,11 @@ REQUESTS: Final[Mapping[str, object]] = MappingProxyType(
         "create_task": {"template_version_id": _VERSION, "input": "Rank the words of this tree."},
         "update_task_input": {"input": "Rank the words of this tree, longest first."},
         "send_task_input": {"input": "Now do it for the other folder."},
+        "answer_task_permission": {"option_id": "allow_once"},
+        "push_task": {"commit": "Rank the words", "force_with_lease": False},
+        "set_user_secret": {"value": "sk-0123456789abcdef"},
+        "set_organization_secret": {"value": "sk-0123456789abcdef"},
+        "set_template_secret": {"value": "sk-0123456789abcdef"},
         "upload_task_log_snapshot": {
             "messages": [
                 {

@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal
 
-from taskyard.wire import identity, tasks, templates, workspaces
+from taskyard.wire import identity, repository, secrets, tasks, templates, workspaces
 from taskyard.wire import workspace_details as details
 from taskyard.wire import workspace_requests as requests
 from taskyard.wire.base import Response
@@ -43,7 +43,8 @@ class Route:
     """One endpoint. status is that of success; request or response None means no body.
 
     query None means that the route takes no query.
-    websocket tells that the path also, or only, speaks WebSocket.
+    websocket tells that the path also, or only, speaks WebSocket. own: a task route that no client but ours
+    knows, which therefore has no second place.
     """
 
     operation: str
@@ -57,11 +58,12 @@ class Route:
     status: int = 200
     query: type | None = None
     websocket: bool = False
+    own: bool = False
 
     @property
     def paths(self) -> tuple[str, ...]:
         """Every path the route is served under, the usual one first."""
-        if self.path.startswith(TASKS_PREFIX):
+        if self.path.startswith(TASKS_PREFIX) and not self.own:
             return (self.path, TASKS_ALIAS + self.path.removeprefix(TASKS_PREFIX))
         return (self.path,)
 
@@ -74,6 +76,7 @@ _AGENTS: Final = ("agents",)
 _LOGIN: Final = ("authentication",)
 _USERS: Final = ("users",)
 _KEYS: Final = ("keys",)
+_SECRETS: Final = ("secrets",)
 _ORGANIZATIONS: Final = ("organizations",)
 _FILES: Final = ("files",)
 _TEMPLATES: Final = ("templates",)
@@ -100,6 +103,12 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("get_task_logs", "GET", "/api/v2/tasks/{user}/{task}/logs", tasks.TaskLogsResponse, "Get the conversation of a task.", _TASK),
     Route("pause_task", "POST", "/api/v2/tasks/{user}/{task}/pause", tasks.PauseTaskResponse, "Stop the workspace of a task and keep its files.", _TASK, status=202),
     Route("resume_task", "POST", "/api/v2/tasks/{user}/{task}/resume", tasks.ResumeTaskResponse, "Start the workspace of a paused task again.", _TASK, status=202),
+    Route("list_task_permissions", "GET", "/api/v2/tasks/{user}/{task}/permissions", tasks.TaskPermissionsResponse, "List what the coding agent of a task asks somebody to permit.", _TASK, query=tasks.ListTaskPermissionsQuery, own=True),
+    Route("answer_task_permission", "POST", "/api/v2/tasks/{user}/{task}/permissions/{permission}", None, "Answer what the coding agent of a task asks.", _TASK, request=tasks.AnswerTaskPermissionRequest, status=204, own=True),
+    Route("attach_task", "GET", "/api/v2/tasks/{user}/{task}/attach", Body.WEBSOCKET, "See and steer the coding agent of a task while it works.", _TASK, status=101, websocket=True, own=True),
+
+    Route("get_task_diff", "GET", "/api/v2/tasks/{user}/{task}/diff", repository.TaskDiff, "Show what a task changed in its repository.", _TASK, own=True),
+    Route("push_task", "POST", "/api/v2/tasks/{user}/{task}/push", repository.TaskPushed, "Push the work branch of a task.", _TASK, request=repository.PushTaskRequest, own=True),
 
     Route("upload_task_log_snapshot", "POST", "/api/v2/workspaceagents/me/tasks/{task}/log-snapshot", None, "Keep the end of a task's conversation for while it is paused.", _AGENTS, _AGENT, tasks.SnapshotUpload, 204),
     Route("update_app_status", "PATCH", "/api/v2/workspaceagents/me/app-status", Body.NULL, "Report what the coding agent does.", _AGENTS, _AGENT, workspaces.PatchAppStatus),
@@ -129,6 +138,15 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("update_user_roles", "PUT", "/api/v2/users/{user}/roles", identity.User, "Set the roles that a user has on the whole site.", _USERS, request=identity.UpdateRolesRequest),
     Route("get_git_ssh_key", "GET", "/api/v2/users/{user}/gitsshkey", identity.GitSSHKey, "Get the public half of a user's SSH key.", _USERS),
     Route("regenerate_git_ssh_key", "PUT", "/api/v2/users/{user}/gitsshkey", identity.GitSSHKey, "Make a user a new SSH key.", _USERS),
+    Route("list_user_secrets", "GET", "/api/v2/users/{user}/secrets", list[secrets.Secret], "List the secrets of a user, without their values.", _SECRETS),
+    Route("set_user_secret", "PUT", "/api/v2/users/{user}/secrets/{secret}", secrets.Secret, "Give a secret of a user its value.", _SECRETS, request=secrets.SetSecretRequest),
+    Route("delete_user_secret", "DELETE", "/api/v2/users/{user}/secrets/{secret}", None, "Delete a secret of a user.", _SECRETS, status=204),
+    Route("list_organization_secrets", "GET", "/api/v2/organizations/{organization}/secrets", list[secrets.Secret], "List the secrets of an organization, without their values.", _SECRETS),
+    Route("set_organization_secret", "PUT", "/api/v2/organizations/{organization}/secrets/{secret}", secrets.Secret, "Give a secret of an organization its value.", _SECRETS, request=secrets.SetSecretRequest),
+    Route("delete_organization_secret", "DELETE", "/api/v2/organizations/{organization}/secrets/{secret}", None, "Delete a secret of an organization.", _SECRETS, status=204),
+    Route("list_template_secrets", "GET", "/api/v2/templates/{template}/secrets", list[secrets.Secret], "List the secrets of a template, without their values.", _SECRETS),
+    Route("set_template_secret", "PUT", "/api/v2/templates/{template}/secrets/{secret}", secrets.Secret, "Give a secret of a template its value.", _SECRETS, request=secrets.SetSecretRequest),
+    Route("delete_template_secret", "DELETE", "/api/v2/templates/{template}/secrets/{secret}", None, "Delete a secret of a template.", _SECRETS, status=204),
     Route("list_user_organizations", "GET", "/api/v2/users/{user}/organizations", list[identity.Organization], "List the organizations of a user.", _USERS),
     Route("get_user_organization", "GET", "/api/v2/users/{user}/organizations/{organizationname}", identity.Organization, "Get one organization of a user.", _USERS),
 

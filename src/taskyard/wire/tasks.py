@@ -11,6 +11,8 @@ from taskyard.wire.base import ZERO_TIME, Int64, Request, Time
 from taskyard.wire.enums import (
     AgentLifecycle,
     LogEntryType,
+    PermissionAnswerer,
+    PermissionOutcome,
     TaskState,
     TaskStatus,
     WorkspaceStatus,
@@ -143,6 +145,54 @@ class TaskLogsResponse(msgspec.Struct, frozen=True, kw_only=True):
     logs: list[TaskLogEntry]
     snapshot: bool | UnsetType = UNSET
     snapshot_at: Time | UnsetType = UNSET
+
+
+class PermissionOption(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the answers that a request takes; kind is a word such as `allow_once` or `reject_once`."""
+
+    option_id: str
+    name: str
+    kind: str
+
+
+class PermissionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """How a request was answered; option_id is there when one was selected, username when a person answered."""
+
+    outcome: PermissionOutcome
+    option_id: str | None
+    by: PermissionAnswerer
+    username: str | None
+    at: Time
+
+
+class TaskPermission(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a coding agent asks to be permitted; answer null: it waits, until expires_at if there is one."""
+
+    id: str
+    title: str
+    options: list[PermissionOption]
+    asked_at: Time
+    expires_at: Time | None
+    answer: PermissionAnswer | None
+
+
+class TaskPermissionsResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked, oldest first."""
+
+    permissions: list[TaskPermission]
+
+
+class ListTaskPermissionsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether requests are listed too that were answered, the newest 200 of them."""
+
+    all: bool = False
+
+
+class AnswerTaskPermissionRequest(Request, frozen=True, kw_only=True):
+    """One of the request's options, or the outcome `cancelled` in its place."""
+
+    option_id: str = ""
+    outcome: str = ""
 
 
 class PauseTaskResponse(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,9 +10,6 @@ from starlette.requests import ClientDisconnect, Request
 from taskyard_agent.bridge.errors import Problem
 from taskyard_agent.bridge.shapes import ErrorDetail, MessageRequest, MessageType
 
-BODY_BYTES = 1024 * 1024
-"""A JSON body of so many bytes is too large already."""
-
 BODY_S = 5.0
 """Seconds within which a message must have arrived; of an upload, the next bytes. Source: agentapi 1.2."""
 
@@ -25,22 +22,34 @@ INVALID = "invalid"
 _DETAIL = "The request is not valid."
 
 
-async def message_request(request: Request) -> MessageRequest:
+async def message_request(request: Request, limit: int) -> MessageRequest:
     """The body, checked. Raises Problem with everything that is wrong with it."""
-    raw = await _read(request)
+    raw = await json_body(request, limit)
+    try:
+        body = json.loads(raw.decode(), parse_constant=_not_json)
+    except (ValueError, RecursionError) as error:
+        raise not_json(raw, error) from error
+    return _checked(body)
+
+
+def not_json(raw: bytes, error: Exception) -> Problem:
+    """The problem of a body that cannot be read."""
+    shown = raw.decode(errors="replace")
+    return Problem(
+        400, INVALID, _DETAIL, ErrorDetail(f"The body is not JSON: {error}", "body", shown)
+    )
+
+
+async def json_body(request: Request, limit: int) -> bytes:
+    """A body that says to be JSON; one of `limit` bytes is too large. Raises Problem."""
+    raw = await _read(request, limit)
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if not raw:
         raise Problem(400, INVALID, "A request body is needed.")
     if media and media != "application/json" and not media.endswith("+json"):
         sentence = f"The content type {media} is not JSON."
         raise Problem(415, INVALID, _DETAIL, ErrorDetail(sentence, "body"))
-    try:
-        body = json.loads(raw.decode(), parse_constant=_not_json)
-    except (ValueError, RecursionError) as error:
-        shown = raw.decode(errors="replace")
-        detail = ErrorDetail(f"The body is not JSON: {error}", "body", shown)
-        raise Problem(400, INVALID, _DETAIL, detail) from error
-    return _checked(body)
+    return raw
 
 
 async def arriving(request: Request) -> AsyncIterator[bytes]:
@@ -57,14 +66,14 @@ async def arriving(request: Request) -> AsyncIterator[bytes]:
         yield part
 
 
-async def _read(request: Request) -> bytes:
+async def _read(request: Request, limit: int) -> bytes:
     parts, size = [], 0
     try:
         async with asyncio.timeout(BODY_S):
             async for part in request.stream():
                 size += len(part)
-                if size >= BODY_BYTES:
-                    raise Problem(413, "too_large", f"The limit of a body is {BODY_BYTES} bytes.")
+                if size >= limit:
+                    raise Problem(413, "too_large", f"The limit of a body is {limit} bytes.")
                 parts.append(part)
     except TimeoutError:
         raise _late() from None

@@ -1,18 +1,22 @@
 """The bridge: a coding agent behind AgentAPI, with its conversation on disk."""
 
 import asyncio
+import socket
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from taskyard_agent.bridge.acp_keeper import AcpKeeper
-from taskyard_agent.bridge.acp_session import AcpSession
+from taskyard_agent.bridge.launch import launch
+from taskyard_agent.bridge.life import Life
+from taskyard_agent.bridge.options import Options
+from taskyard_agent.bridge.parts import Parts
+from taskyard_agent.bridge.port import LOOPBACK, bind, port_of
 from taskyard_agent.bridge.record import Log, Record
 from taskyard_agent.bridge.recover import rebuild, settle_prompts
 from taskyard_agent.bridge.session import Keeper, Place, Session
-from taskyard_agent.bridge.updates import Updates
+from taskyard_agent.bridge.terminal_options import TerminalOptions
 from taskyard_agent.journal import Journal, JournalBusy, SessionFile
 
 FOLDER = ".taskyard"
@@ -31,7 +35,9 @@ class BridgeOrder:
     """What a bridge is to do.
 
     floor: item numbers start above it, because the server holds those. ports: gets the port that the
-    bridge listens on, by the port that its url names.
+    bridge listens on, by the port that its url names. folder: where its files lie, null for the usual
+    place in the home directory. listening: a socket that is bound already, null for one of the loopback.
+    warning: to be told to everybody who listens, now and later.
     """
 
     home: Path
@@ -41,6 +47,12 @@ class BridgeOrder:
     ports: dict[int, int]
     log: Log
     on_health: Callable[[str], None]
+    options: Options = field(default_factory=Options)
+    terminal: TerminalOptions = field(default_factory=TerminalOptions)
+    life: Life = field(default_factory=Life)
+    folder: Path | None = None
+    listening: socket.socket | None = None
+    warning: str = ""
 
 
 class Bridge:
@@ -58,9 +70,11 @@ class Bridge:
 
     async def open(self) -> Journal:
         """The transcript, ready to be read and written by this bridge. Raises JournalBusy, OSError."""
-        folder = self._order.home / FOLDER
+        folder = self._folder
         folder.mkdir(mode=0o700, exist_ok=True)
-        self._journal = await _open_journal(folder / "transcript.jsonl")
+        self._journal = await _open_journal(
+            folder / "transcript.jsonl", self._order.options.limits.transcript_bytes
+        )
         self._journal.raise_to(self._order.floor)
         return self._journal
 
@@ -69,39 +83,82 @@ class Bridge:
         """The conversation; None before run()."""
         return None if self._session is None else self._session.record
 
+    @property
+    def file(self) -> SessionFile | None:
+        """What is remembered of the session; None before run()."""
+        return None if self._session is None else self._session.file
+
     async def run(self) -> None:
         """Serves until close()."""
         assert self._journal is not None
         record = Record(self._journal, _now)
-        on_disk = rebuild(record)
-        file = SessionFile(self._order.home / FOLDER / "session.json")
+        rebuilt = rebuild(record)
+        file = SessionFile(self._folder / "session.json")
+        listening = self._order.listening or bind(
+            self._wanted_port
+        )  # first: the coding agent is told the port
         try:
             async with asyncio.TaskGroup() as tasks:
-                updates = Updates(record, self._order.log)
-                self._session = session = AcpSession(record, file, updates, tasks)
-                await settle_prompts(record, file, on_disk)
-                self._keeper = AcpKeeper(
-                    self._order.place, session, self._order.log, self._on_health
+                parts = Parts(
+                    place=self._order.place,
+                    launch=launch(self._order.place.agent, self._order.place.env),
+                    url=f"http://{LOOPBACK}:{port_of(listening)}",
+                    token=self._order.options.token,
+                    record=record,
+                    file=file,
+                    tasks=tasks,
+                    log=self._order.log,
+                    on_health=self._on_health,
+                    cut_off=rebuilt.cut_off,
+                    life=self._order.life,
                 )
+                session, self._keeper = self._make(parts)
+                self._session = session
+                if self._order.warning:
+                    record.fault(self._order.warning, level="warning")
+                await settle_prompts(record, file, rebuilt.prompts)
                 keeping = tasks.create_task(self._keeper.run())
                 # Gives the agent's process its start before this one is busy with imports.
                 await asyncio.sleep(0)
-                await self._serve(session)
+                await self._serve(session, listening, tasks)
                 keeping.cancel()
         finally:
             self._closed.set()
 
-    async def _serve(self, session: Session) -> None:
-        # Imported here: that takes 70 ms, in which the coding agent starts.
-        from taskyard_agent.bridge.serving import Serving
+    def _make(self, parts: Parts) -> tuple[Session, Keeper]:
+        """The session by its transport; the other one is never loaded. Source: N1."""
+        if parts.launch.transport == "acp":
+            # Imported here: see above.
+            from taskyard_agent.bridge.acp_made import make_acp
 
-        wanted = urlsplit(self._order.url).port or DEFAULT_PORT
-        serving = Serving(session, self._order.place.agent.type, wanted)
+            return make_acp(parts)
+        # Imported here: as above.
+        from taskyard_agent.bridge.terminal_keeper import make_terminal
+
+        return make_terminal(parts, self._order.terminal, self._folder)
+
+    @property
+    def _folder(self) -> Path:
+        return self._order.folder or self._order.home / FOLDER
+
+    @property
+    def _wanted_port(self) -> int:
+        return urlsplit(self._order.url).port or DEFAULT_PORT
+
+    async def _serve(
+        self, session: Session, listening: socket.socket, tasks: asyncio.TaskGroup
+    ) -> None:
+        # Imported here: that takes 70 ms, in which the coding agent starts.
+        from taskyard_agent.bridge.serving import Serving, Setup
+
+        wanted, port = self._wanted_port, port_of(listening)
+        setup = Setup(self._order.options, self._folder)
+        serving = Serving(session, self._order.place.agent.type, listening, setup)
         try:
-            await serving.start()
-            self._order.ports[wanted] = serving.port
-            if serving.port != wanted:
-                told = f"Port {wanted} is taken; the bridge listens on {serving.port}."
+            await serving.start(tasks)
+            self._order.ports[wanted] = port
+            if port != wanted:
+                told = f"Port {wanted} is taken; the bridge listens on {port}."
                 self._order.log("warn", told)
             self._listening = True
             if self._health is not None:
@@ -135,11 +192,11 @@ class Bridge:
             await self._journal.close()
 
 
-async def _open_journal(path: Path) -> Journal:
+async def _open_journal(path: Path, max_bytes: int) -> Journal:
     deadline = asyncio.get_running_loop().time() + BUSY_S
     while True:
         try:
-            return Journal(path)
+            return Journal(path, max_bytes)
         except JournalBusy:
             if asyncio.get_running_loop().time() > deadline:
                 raise

@@ -1,14 +1,14 @@
 """Server-sent events: each stream is a place in what is known, and is never behind a queue. Source: A6-A11, N39."""
 
-import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
-from starlette.types import Receive, Send
+from starlette.types import Send
 
 from taskyard_agent.bridge.record import AgentFault, Record, Status
+from taskyard_agent.bridge.session import Session, TerminalLike
 from taskyard_agent.bridge.shapes import (
     AgentError,
     MessageUpdate,
@@ -16,22 +16,13 @@ from taskyard_agent.bridge.shapes import (
     Shape,
     StatusChange,
 )
+from taskyard_agent.bridge.streams import write
 
 COALESCE_S = 0.1
-"""Least seconds between two revisions of a message on one stream. Source: N39."""
+"""Least seconds between two revisions of a message on one stream, but for the last one of a turn. Source: N39."""
 
 WRITE_S = 5.0
 """Seconds that a reader may leave a frame unread before its stream ends. Source: A11."""
-
-HEADERS = [
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-cache, no-store, must-revalidate"),
-    (b"pragma", b"no-cache"),
-    (b"expires", b"0"),
-    (b"x-accel-buffering", b"no"),
-    (b"x-proxy-buffering", b"no"),
-    (b"connection", b"keep-alive"),
-]
 
 T = TypeVar("T")
 
@@ -90,11 +81,25 @@ class Messages:
         return frame("agent_error", AgentError(fault.message, fault.level, fault.time))
 
 
-class Screen:
-    """The events of `/internal/screen`: the answer so far. Source: A7, A59."""
+def screen_of(session: Session) -> Callable[[], str]:
+    """What tells the screen as it is, trimmed at its end; without one, the newest message. Source: A7, A59."""
+    if session.transport == "pty":
+        terminal = cast(TerminalLike, session)
+        return lambda: terminal.screen_text().rstrip(BLANK)
+    conversation = session.record.conversation
 
-    def __init__(self, record: Record) -> None:
-        self._record = record
+    def newest_message() -> str:
+        messages = conversation.messages
+        return messages[-1].content.rstrip(BLANK) if messages else ""
+
+    return newest_message
+
+
+class Screen:
+    """The events of `/internal/screen`. Source: A7."""
+
+    def __init__(self, screen: Callable[[], str]) -> None:
+        self._screen = screen
         self._shown: str | None = None
 
     def replay(self) -> Iterator[bytes]:
@@ -103,8 +108,7 @@ class Screen:
 
     def news(self) -> Iterator[bytes]:
         """The text, when it is another one."""
-        messages = self._record.conversation.messages
-        text = messages[-1].content.rstrip(BLANK) if messages else ""
+        text = self._screen()
         if text != self._shown:
             self._shown = text
             yield frame("screen", ScreenUpdate(text))
@@ -117,39 +121,21 @@ class EventStream:
         self._record = record
         self._source = source
 
-    async def run(self, receive: Receive, send: Send) -> None:
+    async def feed(self, send: Send) -> None:
         """Sends the replay and then news, as fast as it is read but not faster than is useful."""
-        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-        async with asyncio.TaskGroup() as group:
-            watch = group.create_task(_until_hung_up(receive))
-            work = group.create_task(self._feed(send))
-            await asyncio.wait({watch, work}, return_when=asyncio.FIRST_COMPLETED)
-            watch.cancel()
-            work.cancel()
-
-    async def _feed(self, send: Send) -> None:
-        try:
-            # Taken before each look: what changes while a slow reader is served is looked at next.
-            seen = self._record.changes
-            await _write(send, self._source.replay())
-            while not self._record.closed:
-                await self._record.changed(seen)
-                seen = self._record.changes
-                await _write(send, self._source.news())
-                if not self._record.closed:
-                    await asyncio.sleep(COALESCE_S)
+        record = self._record
+        # Taken before each look: what changes while a slow reader is served is looked at next.
+        seen = record.changes
+        await _write(send, self._source.replay())
+        while not record.closed:
+            await record.changed(seen)
+            seen, flips = record.changes, record.flips_seen
             await _write(send, self._source.news())
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        except TimeoutError:
-            return
+            # The end of a turn is what people wait for: nothing holds that up.
+            await record.flipped(flips, COALESCE_S)
+        await _write(send, self._source.news())
 
 
 async def _write(send: Send, frames: Iterator[bytes]) -> None:
     for data in frames:
-        async with asyncio.timeout(WRITE_S):
-            await send({"type": "http.response.body", "body": data, "more_body": True})
-
-
-async def _until_hung_up(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+        await write(send, data, WRITE_S)

@@ -1,15 +1,16 @@
-"""Who may call the bridge from a browser: allowed host names and origins. Source: A1-A5."""
+"""Who may call the bridge: allowed host names and origins, and who has its token. Source: A1-A5, N7."""
 
 import re
+import secrets
 from collections.abc import Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-ALLOWED_HOSTS = ("localhost", "127.0.0.1", "[::1]")
-ALLOWED_ORIGINS = ("http://localhost:3284", "http://localhost:3000", "http://localhost:3001")
-"""Defaults of AgentAPI. Source: agentapi 3."""
+from taskyard_agent.bridge.errors import Problem, problem_response, v2_response
+from taskyard_agent.bridge.options import ALLOWED_HOSTS, ALLOWED_ORIGINS
 
 ALLOWED_METHODS = frozenset({"GET", "POST", "PUT", "DELETE", "OPTIONS"})
 ALLOWED_HEADERS = frozenset({"accept", "authorization", "content-type", "x-csrf-token", "origin"})
@@ -19,6 +20,15 @@ PREFLIGHT_S = 300
 
 _PREFLIGHT_VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""What any page may ask for: it changes nothing, and a foreign page does not see the answer."""
+
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+"""What needs no token: it tells whether the bridge is up, and nothing else."""
+
+NEW_PATHS = "/v2/"
+"""Where problems have the shape of `/v2`."""
 
 ANY = "*"
 """Allows every host, or every origin; inside an origin it stands for any text."""
@@ -91,19 +101,30 @@ def _matches(origin: str, pattern: str) -> bool:
     return fits and origin.startswith(start) and origin.endswith(end)
 
 
+def _answer(scope: Scope, problem: Problem) -> Response:
+    if scope["path"].startswith(NEW_PATHS):
+        return v2_response(problem)
+    return problem_response(Request(scope), problem)
+
+
 class Guard:
-    """Middleware: refuses foreign Host headers, answers preflights, adds CORS headers. Raises BadEntry."""
+    """Middleware: refuses foreign Host headers and pages, answers preflights, adds CORS headers, wants the token.
+
+    Raises BadEntry.
+    """
 
     def __init__(
         self,
         app: ASGIApp,
         hosts: Sequence[str] = ALLOWED_HOSTS,
         origins: Sequence[str] = ALLOWED_ORIGINS,
+        token: str | None = None,
     ) -> None:
         self._app = app
         self._shown = ", ".join(host.strip("[]") for host in hosts)
         self._hosts = host_names(hosts)
         self._origins = origin_patterns(origins)
+        self._token = None if token is None else token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes a request on when its host is allowed."""
@@ -123,7 +144,28 @@ class Guard:
                 self._add_cors(headers.get("origin"), MutableHeaders(scope=message))
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        refused = self._refusal(scope, headers)
+        app = self._app if refused is None else _answer(scope, refused)
+        await app(scope, receive, send_with_headers)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> Problem | None:
+        origin = headers.get("origin")
+        foreign = origin is not None and not self._is_ours(origin, headers.get("host", ""))
+        if foreign and scope["method"] not in SAFE_METHODS:
+            return Problem(403, "foreign_origin", f"Pages of {origin} may not do this.")
+        if self._token is None or scope["path"] in OPEN_PATHS:
+            return None
+        kind, _, given = headers.get("authorization", "").partition(" ")
+        right = secrets.compare_digest(given.strip().encode("latin-1"), self._token)
+        if kind.lower() == "bearer" and right:
+            return None
+        told = "Send the bridge's token: `Authorization: Bearer …`."
+        return Problem(401, "unauthorized", told)
+
+    def _is_ours(self, origin: str, host: str) -> bool:
+        """Whether a page is allowed here, or comes from here."""
+        own = origin.lower().partition("://")[2] == host.lower()
+        return own or self._allowed(origin) is not None
 
     def _allowed(self, origin: str | None) -> str | None:
         """What Access-Control-Allow-Origin is to say; null: nothing. Source: A4."""

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 import msgspec
+from msgspec import UNSET
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -18,9 +19,10 @@ from taskyard_agent.bridge.errors import (
     schema_link,
     schema_url,
 )
-from taskyard_agent.bridge.events import EventStream, Messages, Screen
+from taskyard_agent.bridge.events import EventStream, Messages, Screen, screen_of
 from taskyard_agent.bridge.guard import Guard
-from taskyard_agent.bridge.session import Refused, Session
+from taskyard_agent.bridge.served import Served
+from taskyard_agent.bridge.session import Refused
 from taskyard_agent.bridge.shapes import (
     Message,
     MessageResponse,
@@ -29,7 +31,7 @@ from taskyard_agent.bridge.shapes import (
     StatusResponse,
     UploadResponse,
 )
-from taskyard_agent.bridge.upload import Uploads
+from taskyard_agent.bridge.streams import EVENT_HEADERS
 
 PROMPT_HEADER = "X-Taskyard-Prompt-Id"
 """Names a prompt, so that the same one sent again is not worked on again."""
@@ -37,8 +39,8 @@ PROMPT_HEADER = "X-Taskyard-Prompt-Id"
 PROMPT_ID_CHARS = 128
 """Characters of the longest prompt id: a thousand of them are kept, and a UUID has 36."""
 
-MAX_STREAMS = 256
-"""Event streams open at once. Source: N41."""
+LATER = ("/v2/{rest:path}", "/docs", "/healthz", "/readyz", "/metrics")
+"""What AgentAPI does not have, but for `/docs`."""
 
 DOCUMENTS = ("openapi.json", "openapi.yaml", "openapi-3.0.json", "openapi-3.0.yaml")
 """The OpenAPI document in its two versions and two notations."""
@@ -47,11 +49,13 @@ DOCUMENTS = ("openapi.json", "openapi.yaml", "openapi-3.0.json", "openapi-3.0.ya
 class Routes:
     """The handlers, over one session."""
 
-    def __init__(self, session: Session, agent_type: str, uploads: Uploads) -> None:
-        self._session = session
-        self._agent_type = agent_type
-        self._uploads = uploads
-        self._streams = 0
+    def __init__(self, served: Served) -> None:
+        self._session = served.session
+        self._agent_type = served.agent_type
+        self._uploads = served.uploads
+        self._limits = served.options.limits
+        self._streams = served.streams
+        self._chat = served.options.chat_base
 
     async def status(self, request: Request) -> Response:
         """Whether the agent takes a message."""
@@ -72,7 +76,7 @@ class Routes:
 
     async def message(self, request: Request) -> Response:
         """Takes a prompt, or interrupts the agent."""
-        asked = await message_request(request)
+        asked = await message_request(request, self._limits.body_bytes)
         if asked.type == "raw":
             await self._raw(asked.content)
         else:
@@ -94,7 +98,9 @@ class Routes:
         try:
             await self._session.raw(keys)
         except Refused as refused:
-            raise refused_problem(refused) from refused
+            location = "body.content" if refused.code == "raw_needs_terminal" else UNSET
+            shown = keys if location else None
+            raise refused_problem(refused, location, shown) from refused
 
     async def upload(self, request: Request) -> Response:
         """Stores a file where the agent can read it."""
@@ -107,39 +113,20 @@ class Routes:
         return self._stream(Messages(self._session.record, self._agent_type))
 
     async def screen(self, _: Request) -> Response:
-        """The answer as it comes."""
-        return self._stream(Screen(self._session.record))
+        """The screen, or the answer as it comes."""
+        return self._stream(Screen(screen_of(self._session)))
 
     def _stream(self, source: Messages | Screen) -> Response:
-        if self._streams >= MAX_STREAMS:
-            raise Problem(503, "queue_full", f"{MAX_STREAMS} event streams are open; close one.")
-        return _Counted(EventStream(self._session.record, source), self)
+        feed = EventStream(self._session.record, source).feed
+        return self._streams.stream(EVENT_HEADERS, feed)
 
-    def count(self, change: int) -> None:
-        """One stream more or less."""
-        self._streams += change
-
-
-class _Counted(Response):
-    def __init__(self, stream: EventStream, routes: Routes) -> None:
-        super().__init__()
-        self._stream = stream
-        self._routes = routes
-
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        self._routes.count(1)
-        try:
-            await self._stream.run(receive, send)
-        finally:
-            self._routes.count(-1)
+    async def root(self, _: Request) -> Response:
+        """Leads to the chat page."""
+        return RedirectResponse(f"{self._chat}/embed", 307)
 
 
 def _json(name: str, body: Shape) -> Response:
     return Response(msgspec.json.encode(body), 200, schema_link(name), "application/json")
-
-
-async def _root(_: Request) -> Response:
-    return RedirectResponse("/chat/embed", 307)
 
 
 async def _document(request: Request) -> Response:
@@ -184,9 +171,26 @@ def _route(method: str, path: str, handler: Callable[[Request], Awaitable[Respon
     return route
 
 
-def make_app(session: Session, agent_type: str, uploads: Uploads) -> ASGIApp:
-    """The app; who may call it is checked before anything else."""
-    routes = Routes(session, agent_type, uploads)
+class _Later:
+    """An app that is imported and made when somebody first asks for it: a start does not wait for it."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is None:
+            # Imported here: see above.
+            from taskyard_agent.bridge.v2.app import make_v2
+
+            self._app = make_v2(self._served)
+        await self._app(scope, receive, send)
+
+
+def make_app(served: Served) -> ASGIApp:
+    """The app; who may call it is checked before anything else. Raises BadEntry."""
+    routes = Routes(served)
+    later = _Later(served)
     app = Starlette(
         routes=[
             _route("GET", "/status", routes.status),
@@ -197,7 +201,8 @@ def make_app(session: Session, agent_type: str, uploads: Uploads) -> ASGIApp:
             _route("GET", "/internal/screen", routes.screen),
             *(_route("GET", f"/{name}", _document) for name in DOCUMENTS),
             _route("GET", "/schemas/{name}.json", _schema),
-            Route("/", _root, methods=[]),  # none named: any will do
+            Route("/", routes.root, methods=[]),  # none named: any will do
+            *(Route(path, later) for path in LATER),
         ],
         exception_handlers={
             Problem: _on_problem,
@@ -206,4 +211,5 @@ def make_app(session: Session, agent_type: str, uploads: Uploads) -> ASGIApp:
         },
     )
     app.router.redirect_slashes = False
-    return Guard(app)
+    options = served.options
+    return Guard(app, options.hosts, options.origins, options.token)

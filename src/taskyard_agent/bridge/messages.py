@@ -5,6 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from taskyard_agent.journal import Data
 from taskyard_agent.protocol import Item, ItemKind
 
 Role = Literal["user", "agent"]
@@ -37,6 +38,10 @@ class Message:
         self._parts.append(text)
         self.time = time
 
+    def cut(self, size: int) -> None:
+        """The text without what comes behind so many characters."""
+        self._parts = [self.content[:size]]
+
     def gap(self, wanted: int) -> str:
         """The line ends that are missing at the end for so many; none at the start of a message."""
         tail = next((part for part in reversed(self._parts) if part), "")
@@ -47,6 +52,7 @@ class Message:
 class _Text(msgspec.Struct):
     text: str = ""
     message_id: int = 0
+    keep: int | None = None
 
 
 class _Tool(msgspec.Struct):
@@ -55,18 +61,34 @@ class _Tool(msgspec.Struct):
     kind: str = ""
 
 
+class _Earlier(msgspec.Struct):
+    """What a file of the transcript begins with, for when the older ones are gone."""
+
+    messages: int
+    last_role: Role | None
+    last_segment: int
+
+
+class _Info(msgspec.Struct):
+    earlier: _Earlier | None = None
+
+
 class Conversation:
     """All messages, oldest first, as far as the items that were applied say.
 
     A prompt makes a user message and an empty message of the agent, which its turn fills: text as it
-    comes, a blank line between two segments, one line for each tool call. Source: A55, agentapi 7.2.
+    comes, a blank line between two segments, one line for each tool call. A piece that names `keep`
+    takes the place of all that its segment said behind so many characters: what is read off a screen
+    may change. Source: A28, A55, agentapi 7.2.
     """
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.revision = 0
         self.last_segment = 0
+        self._next_id = 0
         self._segment: int | None = None
+        self._segment_start = 0
         self._tools: set[str] = set()
         self._after_tool = False
 
@@ -83,8 +105,27 @@ class Conversation:
                 return self._speak(item, msgspec.json.decode(item.data, type=_Text))
             case ItemKind.TOOL_CALL:
                 return self._use_tool(item, msgspec.json.decode(item.data, type=_Tool))
+            case ItemKind.SESSION_INFO if self._next_id == 0:
+                return self._go_on(msgspec.json.decode(item.data, type=_Info).earlier, item.time)
             case _:
                 return False
+        return True
+
+    def preface(self) -> tuple[ItemKind, Data]:
+        """An item from which the conversation can go on without any that came before it. Source: N41."""
+        role = self.messages[-1].role if self.messages else None
+        earlier = _Earlier(self._next_id, role, self.last_segment)
+        return ItemKind.SESSION_INFO, _Info(earlier)
+
+    def _go_on(self, earlier: _Earlier | None, time: datetime) -> bool:
+        """Takes the ids of messages that are gone; of one that goes on, only its beginning is."""
+        if earlier is None or not earlier.messages:
+            return False
+        self._next_id = earlier.messages
+        self.last_segment = earlier.last_segment
+        if earlier.last_role == AGENT:
+            self._next_id -= 1
+            self._append(AGENT, "", time)
         return True
 
     def _speak(self, item: Item, said: _Text) -> bool:
@@ -94,7 +135,12 @@ class Conversation:
         if item.kind is ItemKind.AGENT_MESSAGE and not begins:
             return False  # its pieces are there
         message = self._newest(item.time)
-        message.add((message.gap(2) if begins else "") + said.text, item.time)
+        if begins:
+            message.add(message.gap(2), item.time)
+            self._segment_start = len(message.content)
+        elif said.keep is not None:
+            message.cut(self._segment_start + said.keep)
+        message.add(said.text, item.time)
         self._segment, self._after_tool = said.message_id, False
         self._touch(message)
         return True
@@ -116,7 +162,8 @@ class Conversation:
         return self.messages[-1] if self.messages else self._append(AGENT, "", time)
 
     def _append(self, role: Role, text: str, time: datetime) -> Message:
-        message = Message(len(self.messages), role, text, time)
+        message = Message(self._next_id, role, text, time)
+        self._next_id += 1
         self.messages.append(message)
         self._touch(message)
         return message

@@ -1,6 +1,7 @@
 """The one place where a bridge writes: an item goes to disk first, and only then anybody sees it."""
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from taskyard_agent.bridge.messages import Conversation
+from taskyard_agent.bridge.overview import Overview
 from taskyard_agent.journal import Data, Journal
 from taskyard_agent.protocol import AgentState, Item, ItemKind, StateNews, Waiting
 
@@ -80,6 +82,7 @@ class Record:
     def __init__(self, journal: Journal, clock: Callable[[], datetime]) -> None:
         self.journal = journal
         self.conversation = Conversation()
+        self.overview = Overview()
         self.turn = 0
         self.status: Status = "running"
         self.state: StateNews | None = None
@@ -89,20 +92,32 @@ class Record:
         self.flips: deque[Status] = deque(maxlen=FLIPS_KEPT)
         self.flips_seen = 0
         self.closed = False
+        self.ended = asyncio.Event()
         self.changes = 0
         self._clock = clock
         self._lost_bytes = 0
         self._warned = False
         self._waiters: set[asyncio.Future[None]] = set()
+        self._flip = asyncio.Event()
+        journal.preface = self.conversation.preface
+
+    def now(self) -> datetime:
+        """The time that the next item would get."""
+        return self._clock()
 
     def put(self, kind: ItemKind, data: Data) -> bool:
         """Whether the item is on disk and in the conversation; what cannot be stored is not shown."""
         item = self._store_gap() and self._store(kind, data)
         if not item:
             return False
-        if self.conversation.apply(item):
+        if self.learn(item):
             self._ring()
         return True
+
+    def learn(self, item: Item) -> bool:
+        """Whether an item that is on disk changes a message."""
+        self.overview.apply(item)
+        return self.conversation.apply(item)
 
     def fault(self, message: str, *, level: Level = "error") -> None:
         """Stores an error or warning and tells all listeners, even when it cannot be stored."""
@@ -137,11 +152,16 @@ class Record:
             self.status = status
             self.flips.append(status)
             self.flips_seen += 1
+            self._flip.set()
+            self._flip = asyncio.Event()
             self._ring()
 
     def close(self) -> None:
         """Ends every listener's wait for good."""
         self.closed = True
+        self.ended.set()
+        self.journal.wake()
+        self._flip.set()
         self._ring()
 
     async def changed(self, since: int) -> None:
@@ -154,6 +174,18 @@ class Record:
             await waiter
         finally:
             self._waiters.discard(waiter)
+
+    async def flipped(self, since: int, within_s: float) -> None:
+        """Returns once `flips_seen` is not what it was, or there will be no more, or after so long."""
+        if self.flips_seen != since or self.closed:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self._flip.wait()
+
+    def ring(self) -> None:
+        """Something is new that is no item, such as the screen."""
+        self._ring()
 
     def _ring(self) -> None:
         self.changes += 1

@@ -18,6 +18,11 @@ class _Prompt(msgspec.Struct):
 class _Text(msgspec.Struct):
     text: str = ""
     message_id: int = 0
+    keep: int | None = None
+
+
+class _Asked(msgspec.Struct):
+    id: str = ""
 
 
 class _CutOff:
@@ -29,6 +34,7 @@ class _CutOff:
         self.prompts: set[str] = set()
         self.tools: dict[str, ToolState] = {}
         self.segment: tuple[int, list[str]] | None = None
+        self.asked: dict[str, None] = {}
 
     def see(self, item: Item) -> None:
         self.turn = max(self.turn, item.turn)
@@ -42,6 +48,9 @@ class _CutOff:
             case ItemKind.TURN_END:
                 self.in_turn = False
                 self.tools.clear()
+                self.asked.clear()
+            case ItemKind.PERMISSION_REQUEST | ItemKind.PERMISSION_RESPONSE:
+                self._see_permission(item)
             case ItemKind.TOOL_CALL:
                 self.segment = None
                 state = msgspec.json.decode(item.data, type=ToolState)
@@ -50,15 +59,31 @@ class _CutOff:
                 piece = msgspec.json.decode(item.data, type=_Text)
                 if self.segment is None or self.segment[0] != piece.message_id:
                     self.segment = (piece.message_id, [])
+                if piece.keep is not None:
+                    self.segment[1][:] = ["".join(self.segment[1])[: piece.keep]]
                 self.segment[1].append(piece.text)
             case ItemKind.AGENT_MESSAGE:
                 self.segment = None
             case _:
                 pass
 
+    def _see_permission(self, item: Item) -> None:
+        request_id = msgspec.json.decode(item.data, type=_Asked).id
+        if item.kind is ItemKind.PERMISSION_REQUEST:
+            self.asked[request_id] = None
+        else:
+            self.asked.pop(request_id, None)
 
-def rebuild(record: Record) -> set[str]:
-    """The prompt ids of all messages on disk; the record shows the conversation, and no turn is open.
+
+class Rebuilt(msgspec.Struct, frozen=True):
+    """What was on disk: the prompt ids of all messages, and whether a turn was cut off."""
+
+    prompts: set[str]
+    cut_off: bool
+
+
+def rebuild(record: Record) -> Rebuilt:
+    """What was on disk; the record shows the conversation, and no turn is open.
 
     A turn that was cut off is closed as interrupted, with its tool calls. Source: N15, N19.
     """
@@ -67,7 +92,7 @@ def rebuild(record: Record) -> set[str]:
     while items := record.journal.read(after, PAGE_ITEMS):
         for item in items:
             cut_off.see(item)
-            record.conversation.apply(item)
+            record.learn(item)
         after = items[-1].seq
     record.turn = cut_off.turn
     if record.journal.dropped_bytes:
@@ -76,7 +101,7 @@ def rebuild(record: Record) -> set[str]:
         record.put(ItemKind.GAP, data)
     if cut_off.in_turn:
         _close(record, cut_off)
-    return cut_off.prompts
+    return Rebuilt(cut_off.prompts, cut_off.in_turn)
 
 
 def _close(record: Record, cut_off: _CutOff) -> None:
@@ -87,6 +112,9 @@ def _close(record: Record, cut_off: _CutOff) -> None:
         if state.status not in OVER:
             state.status = "failed"
             record.put(ItemKind.TOOL_CALL, state)
+    for request_id in cut_off.asked:
+        data = {"id": request_id, "option_id": None, "outcome": "cancelled", "by": "cancel"}
+        record.put(ItemKind.PERMISSION_RESPONSE, data | {"name": None})
     record.put(ItemKind.TURN_END, {"reason": "interrupted", "error": None})
 
 

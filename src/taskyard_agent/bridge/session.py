@@ -1,10 +1,14 @@
 """A conversation with one coding agent, whatever way it is talked to: what the routes of a bridge need."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, Protocol
 
+import msgspec
+
+from taskyard_agent.acp_permissions import PermissionOption
 from taskyard_agent.bridge.record import Record
 from taskyard_agent.journal import SessionFile
 from taskyard_agent.protocol import CodingAgent
@@ -25,17 +29,42 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where and how the coding agent runs; env is its whole environment."""
+    """Where and how the coding agent runs; env is its whole environment.
+
+    mcp_config: a file with more MCP servers, null for none. on_interrupted: continue, or wait.
+    """
 
     agent: CodingAgent
     cwd: str
     env: Mapping[str, str]
+    mcp_config: str | None = None
+    on_interrupted: str = "wait"
 
     @property
     def argv(self) -> list[str]:
         """The command; the word `python` is the interpreter that this runs on."""
         name, *rest = self.agent.command
         return [sys.executable if name == "python" else name, *rest]
+
+
+class OpenPermission(msgspec.Struct, frozen=True):
+    """A request for permission that nobody answered yet; expires_at null: it waits for ever."""
+
+    id: str
+    title: str
+    options: list[PermissionOption]
+    expires_at: datetime | None
+
+
+Outcome = Literal["working", "complete", "failure"]
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a coding agent says of its own work; the data of a `report` item. link null: it gave none."""
+
+    summary: str
+    link: str | None
+    outcome: Outcome
 
 
 class Session(Protocol):
@@ -65,8 +94,64 @@ class Session(Protocol):
     async def cancel(self) -> None:
         """The running turn was asked to end; nothing when there is none. Source: N10, N13."""
 
+    def permissions(self) -> list[OpenPermission]:
+        """Requests that wait for a person, oldest first. Source: N11."""
+
+    def answer_permission(
+        self, request_id: str, option_id: str | None, name: str | None = None
+    ) -> None:
+        """The request is answered with that option, or cancelled with None, by a person of that name.
+
+        Raises Refused: unknown, answered, no_such_option. Source: N11.
+        """
+
+    def report(self, report: Report) -> None:
+        """What the coding agent said of itself is stored. Raises Refused: not_stored."""
+
     async def stop(self, grace_s: float) -> None:
         """Prompts are refused from now on, and the running turn is over. Source: N19, N20."""
+
+
+class TakesBlocks(Session, Protocol):
+    """A session over ACP, which takes more than text."""
+
+    async def prompt_blocks(self, blocks: Sequence[msgspec.Raw], prompt_id: str | None) -> None:
+        """As prompt(), with content blocks of ACP, which the agent gets as they are."""
+
+
+class ByteLog(Protocol):
+    """Bytes in order, of which the oldest may be gone: those from `first` up to `end` are there."""
+
+    @property
+    def first(self) -> int:
+        """The offset of the oldest byte that is kept."""
+
+    @property
+    def end(self) -> int:
+        """The offset behind the newest byte."""
+
+    def read(self, offset: int, limit: int) -> bytes:
+        """Up to so many bytes from an offset that is there; empty at the end."""
+
+    async def wait_beyond(self, offset: int) -> None:
+        """Returns as soon as there are bytes behind the offset."""
+
+
+class TerminalLike(Session, Protocol):
+    """A session whose program has a terminal."""
+
+    @property
+    def pty_log(self) -> ByteLog:
+        """All that the program wrote to its terminal. Source: N27."""
+
+    def screen_text(self) -> str:
+        """The screen as it is now. Source: A15."""
+
+    async def keys(self, data: str) -> None:
+        """The bytes of these characters are with the program, as they are. Raises Refused: agent_exited."""
+
+    def resize(self, cols: int, rows: int) -> None:
+        """The terminal has that size."""
 
 
 class Keeper(Protocol):

@@ -103,6 +103,16 @@ class ErrorModel(Shape, frozen=True):
     errors: list[ErrorDetail] | UnsetType = UNSET
 
 
+class V2Problem(Shape, frozen=True):
+    """Why a request below `/v2` was refused."""
+
+    title: Annotated[str, Meta(description="The status in words.")]
+    status: Int64
+    code: Annotated[str, Meta(description="The reason in one word, which does not change.")]
+    detail: str
+    errors: list[ErrorDetail] | UnsetType = UNSET
+
+
 class MessageUpdate(Shape, frozen=True):
     """A message that is new, or has another text now."""
 

@@ -84,6 +84,10 @@ class ToolCalls:
         self._unsaid.clear()
         return grown
 
+    def get(self, tool_call_id: str) -> ToolState | None:
+        """What is known of a tool call of this turn."""
+        return self._states.get(tool_call_id)
+
     def end(self) -> list[ToolState]:
         """States that are still open, as failed ones: nothing more will be heard of them."""
         left = [state for state in self._states.values() if state.status not in OVER]

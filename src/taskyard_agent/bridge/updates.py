@@ -4,8 +4,9 @@ import asyncio
 
 import msgspec
 
-from taskyard_agent.acp import Malformed, PermissionRequest, Update
-from taskyard_agent.acp_messages import NONE, NULL, Policy, choose_option, peek
+from taskyard_agent.acp import Answer, Asked, Malformed, PermissionRequest, Update
+from taskyard_agent.acp_messages import NONE, NULL, peek
+from taskyard_agent.bridge.permissions import Permissions
 from taskyard_agent.bridge.record import Log, Record
 from taskyard_agent.bridge.tools import RAW_BYTES, ToolCalls, ToolState, cut
 from taskyard_agent.protocol import ItemKind
@@ -79,10 +80,10 @@ class _Segment:
 class Updates:
     """The handlers of an AcpClient. Each call stores what it was told before it returns, or soon after."""
 
-    def __init__(self, record: Record, log: Log) -> None:
+    def __init__(self, record: Record, permissions: Permissions, log: Log) -> None:
         self.heard = asyncio.Event()
         self.babbling = asyncio.Event()
-        self.asked: dict[str, asyncio.Future[str | None]] = {}
+        self.permissions = permissions
         self._record = record
         self._log = log
         self._tools = ToolCalls()
@@ -124,32 +125,15 @@ class Updates:
         kept = cut(params, RAW_BYTES) if bytes(params) else NULL
         self._record.put(ItemKind.RAW, {"update": {"method": method, "params": kept}})
 
-    def permission_asked(self, request: PermissionRequest) -> None:
-        """Stores the request."""
+    def permission_asked(self, asked: Asked) -> None:
+        """Stores the request; who answers it is the session's policy."""
         self.heard.set()
         self.end_segment()
-        title = request.title or request.tool_kind or "The coding agent asks for permission."
-        data = {"id": request.id, "title": title, "options": request.options}
-        self._record.put(ItemKind.PERMISSION_REQUEST, data)
+        self.permissions.asked(asked, self._tools.get(asked.request.tool_call_id))
 
-    def permission_ask(
-        self, request: PermissionRequest, answer: asyncio.Future[str | None]
-    ) -> None:
-        """Keeps the request open until somebody answers it or the turn is cancelled."""
-        self.asked[request.id] = answer
-
-    def permission_answered(self, request: PermissionRequest, option_id: str | None) -> None:
+    def permission_answered(self, request: PermissionRequest, answer: Answer) -> None:
         """Stores the answer."""
-        self.asked.pop(request.id, None)
-        outcome = "cancelled" if option_id is None else "selected"
-        data = {"id": request.id, "option_id": option_id, "outcome": outcome}
-        self._record.put(ItemKind.PERMISSION_RESPONSE, data)
-        if option_id is None and choose_option(request, Policy.ALLOW) is None:
-            self._record.fault(
-                f"A permission request was cancelled: none of its options allows it once "
-                f"({request.title or request.tool_kind or 'no title'}).",
-                level="warning",
-            )
+        self.permissions.answered(request, answer)
 
     def stderr(self, line: str) -> None:
         """Passes a line of the agent's standard error on to the logs."""

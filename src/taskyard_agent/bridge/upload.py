@@ -12,16 +12,11 @@ from starlette.requests import ClientDisconnect, Request
 from taskyard_agent.bridge.body import arriving
 from taskyard_agent.bridge.errors import Problem
 from taskyard_agent.bridge.multipart import BadForm, PartBegins, PartData, boundary_of, parts
+from taskyard_agent.bridge.options import Limits
 from taskyard_agent.bridge.shapes import ErrorDetail
-
-FILE_BYTES = 10 * 1024 * 1024
-"""Bytes of the largest file; one more is refused, and not read."""
 
 BESIDE_BYTES = 64 * 1024
 """Bytes of all other parts of a form: they are of no use, and nobody may send them without an end."""
-
-TOTAL_BYTES = 1024 * 1024 * 1024
-"""Bytes of all files together."""
 
 FIELD = "file"
 
@@ -31,7 +26,8 @@ _INVALID = "The request is not valid."
 class Uploads:
     """A folder of its own in the system's temporary one; it goes with close()."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._folder: Path | None = None
         self._total = 0
 
@@ -40,24 +36,36 @@ class Uploads:
 
         Raises Problem.
         """
-        if self._total >= TOTAL_BYTES:
-            raise Problem(507, "too_large", f"Uploads take {TOTAL_BYTES} bytes already.")
+        if self._total >= self._limits.uploads_bytes:
+            raise self._full()
         folder = self._open()
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".new-") as file:
             try:
                 boundary = boundary_of(request.headers.get("content-type", ""))
-                name, digest = await _receive(parts(arriving(request), boundary), file)
+                form = parts(arriving(request), boundary)
+                name, digest = await _receive(form, file, self._limits.upload_bytes)
             except BadForm as error:
                 raise Problem(422, "invalid", _INVALID, ErrorDetail(str(error), "body")) from error
             except ClientDisconnect as error:
                 raise Problem(400, "invalid", "The caller hung up too early.") from error
             target = folder / digest[:16] / name
             if not target.exists():
+                if self._total + file.tell() > self._limits.uploads_bytes:
+                    raise self._full()
                 target.parent.mkdir(mode=0o755, exist_ok=True)
                 self._total += file.tell()
                 shutil.copyfile(file.name, target)
                 target.chmod(0o644)
         return target
+
+    def _full(self) -> Problem:
+        limit = self._limits.uploads_bytes
+        return Problem(507, "too_large", f"All uploads together may have {limit} bytes at most.")
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return self._total
 
     def close(self) -> None:
         """All files are gone."""
@@ -71,7 +79,9 @@ class Uploads:
         return self._folder
 
 
-async def _receive(form: AsyncIterator[PartBegins | PartData], file: IO[bytes]) -> tuple[str, str]:
+async def _receive(
+    form: AsyncIterator[PartBegins | PartData], file: IO[bytes], limit: int
+) -> tuple[str, str]:
     """Name and digest of the one file, whose bytes are in `file` then. Raises Problem, BadForm."""
     name: str | None = None
     inside = False
@@ -90,8 +100,8 @@ async def _receive(form: AsyncIterator[PartBegins | PartData], file: IO[bytes]) 
             if beside > BESIDE_BYTES:
                 raise BadForm("There is too much beside the file.")
             continue
-        if file.tell() + len(event.data) > FILE_BYTES:
-            raise Problem(400, "too_large", f"A file may have {FILE_BYTES} bytes at most.")
+        if file.tell() + len(event.data) > limit:
+            raise Problem(400, "too_large", f"A file may have {limit} bytes at most.")
         digest.update(event.data)
         file.write(event.data)
     if name is None:

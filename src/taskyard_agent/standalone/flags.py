@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from taskyard_agent.bridge.guard import ALLOWED_HOSTS, ALLOWED_ORIGINS
+from taskyard_agent.bridge.options import ALLOWED_HOSTS, ALLOWED_ORIGINS, Limits
 
 Value = str | int | float | bool | tuple[str, ...] | None
 
@@ -111,6 +111,8 @@ def _entries(text: str) -> tuple[str, ...]:
     return tuple(text.split(","))
 
 
+LIMITS = Limits()
+
 _BYTES = 2**40
 """Bytes of the largest limit that can be set."""
 
@@ -213,6 +215,24 @@ FLAGS: Sequence[Flag] = (
     Flag("hide-tool", _entries, (), "tool whose calls are not shown", is_list=True),
     Flag(
         "acp-inline-tools", _one_of("on", "off"), "on", "show a line for each tool call: on or off"
+    ),
+    Flag("max-body", _number(1, _BYTES), LIMITS.body_bytes, "bytes of a request of AgentAPI"),
+    Flag("max-v2-body", _number(1, _BYTES), LIMITS.v2_body_bytes, "bytes of a request below /v2"),
+    Flag("max-upload", _number(1, _BYTES), LIMITS.upload_bytes, "bytes of one uploaded file"),
+    Flag("max-uploads", _number(1, _BYTES), LIMITS.uploads_bytes, "bytes of all uploaded files"),
+    Flag("max-streams", _number(1, _BYTES), LIMITS.streams, "event streams open at once"),
+    Flag("max-queue", _number(1, _BYTES), LIMITS.queued_prompts, "prompts that may wait"),
+    Flag(
+        "max-tool-data",
+        _number(1, _BYTES),
+        LIMITS.tool_bytes,
+        "bytes kept of a tool's input or output",
+    ),
+    Flag(
+        "max-transcript",
+        _number(1, _BYTES),
+        LIMITS.transcript_bytes,
+        "bytes of the transcript on disk",
     ),
 )
 

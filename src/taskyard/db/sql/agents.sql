@@ -123,8 +123,8 @@ where w.id = :workspace_id and w.last_used_at < :now::timestamptz - interval '1 
 
 -- name: insert_app_status_as_system
 -- What a coding agent reports, or what we observe of it.
-insert into workspace_app_statuses (id, workspace_id, agent_id, app_id, state, message, uri, created_at)
-values (:id, :workspace_id, :agent_id, :app_id, :state, :message, :uri, :now);
+insert into workspace_app_statuses (id, workspace_id, agent_id, app_id, state, message, uri, number, created_at)
+values (:id, :workspace_id, :agent_id, :app_id, :state, :message, :uri, :number, :now);
 
 -- name: drop_app_statuses_as_system
 -- Reports through this app that nobody is shown any more: all but the newest.

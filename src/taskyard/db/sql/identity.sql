@@ -139,7 +139,8 @@ delete from api_keys
 where id = :id and user_id = :user_id;
 
 -- name: get_agent_auth_as_system
--- The agent whose current token has this hash, with what decides whether it is still good.
+-- The agent whose current token has this hash, with what decides whether it is still good, and what its
+-- template lets it connect to.
 select
     a.id as agent_id, a.workspace_id, a.workspace_build_id, a.generation,
     w.deleted as workspace_deleted,
@@ -148,10 +149,12 @@ select
     job_status(j.started_at, j.completed_at, j.canceled_at, j.error) as job_status,
     newest.build_number as newest_number, newest.transition as newest_transition,
     job_status(nj.started_at, nj.completed_at, nj.canceled_at, nj.error) as newest_job_status,
-    t.id as task_id
+    t.id as task_id,
+    coalesce(v.definition -> 'workspace' -> 'egress', '[]'::jsonb) as egress
 from workspace_agents a
 join workspaces w on w.id = a.workspace_id
 join workspace_builds b on b.id = a.workspace_build_id
+join template_versions v on v.id = b.template_version_id
 join provisioner_jobs j on j.id = b.job_id
 join lateral (
     select n.build_number, n.transition, n.job_id

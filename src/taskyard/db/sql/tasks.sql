@@ -6,7 +6,7 @@ select
     template_display_name, template_icon, build_id, build_number, transition, build_created_at,
     build_template_version_id, job_status, agent_id, agent_lifecycle, agent_created_at, agent_first_connected_at,
     agent_last_connected_at, agent_disconnected_at, app_id, app_health, app_url, report_state, report_message,
-    report_uri, report_created_at, status
+    report_uri, report_created_at, status, waiting_kind, waiting_id, waiting_title
 from task_facts
 where id = :task_id
     and (:viewer_all or owner_id = :viewer_id or organization_id = any(:viewer_orgs));
@@ -25,7 +25,7 @@ select
                 template_display_name, template_icon, build_id, build_number, transition, build_created_at,
                 build_template_version_id, job_status, agent_id, agent_lifecycle, agent_created_at, agent_first_connected_at,
                 agent_last_connected_at, agent_disconnected_at, app_id, app_health, app_url, report_state, report_message,
-                report_uri, report_created_at, status
+                report_uri, report_created_at, status, waiting_kind, waiting_id, waiting_title
             from task_facts
             where id = t.id
         ) f
@@ -63,7 +63,7 @@ select
     template_display_name, template_icon, build_id, build_number, transition, build_created_at,
     build_template_version_id, job_status, agent_id, agent_lifecycle, agent_created_at, agent_first_connected_at,
     agent_last_connected_at, agent_disconnected_at, app_id, app_health, app_url, report_state, report_message,
-    report_uri, report_created_at, status
+    report_uri, report_created_at, status, waiting_kind, waiting_id, waiting_title
 from task_facts
 where (:viewer_all or owner_id = :viewer_id or organization_id = any(:viewer_orgs))
     and (:owner_id::uuid is null or owner_id = :owner_id)

@@ -66,6 +66,7 @@ select
     t.id as task_id, t.input, b.id as build_id, w.generation, w.id as workspace_id, a.lifecycle,
     app.id as app_id, app.slug, app.url, app.health, v.definition,
     p.id as prompt_id, p.state as prompt_state, p.content as prompt_content, p.of_this_start as prompt_of_this_start,
+    p.number as prompt_number,
     (
         select d.content from task_prompts d
         where d.task_id = t.id and d.source = 'input' and d.state in ('delivered', 'uncertain')
@@ -73,7 +74,8 @@ select
         limit 1
     ) as last_delivered,
     exists (
-        select 1 from workspace_app_statuses s where s.workspace_id = w.id and s.created_at > b.created_at
+        select 1 from workspace_app_statuses s
+        where s.workspace_id = w.id and s.created_at > b.created_at and s.number is null
     ) as has_report
 from workspace_agents a
 join workspaces w on w.id = a.workspace_id
@@ -82,7 +84,7 @@ join tasks t on t.workspace_id = w.id and t.deleted_at is null
 join workspace_apps app on app.id = b.app_id
 join template_versions v on v.id = b.template_version_id
 left join lateral (
-    select q.id, q.state, q.content, q.workspace_build_id = b.id as of_this_start
+    select q.id, q.state, q.content, q.number, q.workspace_build_id = b.id as of_this_start
     from task_prompts q
     where q.task_id = t.id and q.source = 'input' and (q.workspace_build_id = b.id or q.state = 'sending')
     order by of_this_start desc, q.place desc
@@ -105,8 +107,9 @@ where id = :id and state = 'sending';
 -- name: confirm_prompt_as_system
 -- A prompt stands in the transcript, so it arrived, whatever was thought of it.
 update task_prompts
-set state = 'delivered', settled_at = :now
-where id = :id and task_id = :task_id and state in ('sending', 'uncertain', 'failed');
+set state = 'delivered', number = :number,
+    settled_at = case when state = 'delivered' then settled_at else :now end
+where id = :id and task_id = :task_id and number is null and state <> 'waiting';
 
 -- name: settle_prompt_as_system
 -- How a delivery ended; nothing when it has ended already.

@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +20,7 @@ from taskyard.drivers.sandbox.orders import check_spec
 from taskyard.drivers.sandbox.place import Place, Record, load_record, workspaces
 from taskyard.drivers.sandbox.probe import try_walls
 from taskyard.drivers.sandbox.process import send
+from taskyard.drivers.sandbox.programs import find_programs
 from taskyard.drivers.sandbox.runtime import Bubblewrap, find_bubblewrap
 from taskyard.drivers.sandbox.tree import reap
 from taskyard.drivers.sandbox.waiting import Locks, ended_within, to_end
@@ -43,6 +45,7 @@ class SandboxDriver:
     other process of the machine comes that far. root and link_dir must be on this machine's disks.
     allow_unconfined: where bubblewrap cannot run, make plain processes instead of refusing.
     agent_argv and bubblewrap replace the agent's command and the program found on this machine.
+    programs are folders that every workspace sees, read-only, and finds programs in.
     """
 
     def __init__(
@@ -53,12 +56,14 @@ class SandboxDriver:
         allow_unconfined: bool,
         agent_argv: Sequence[str] | None = None,
         bubblewrap: Path | None = None,
+        programs: Sequence[str] = (),
     ) -> None:
         self._root = root.absolute()
         self._link_dir = link_dir.absolute()
         self._allow_unconfined = allow_unconfined
         self._agent_argv = agent_argv
         self._bubblewrap = Bubblewrap(bubblewrap, None) if bubblewrap else find_bubblewrap()
+        self._programs = programs
         self._maker: Maker | None = None
         self._mode = "not tried yet"
         self._why_unconfined = ""
@@ -86,6 +91,7 @@ class SandboxDriver:
 
         Raises DriverUnavailable with cause and fix.
         """
+        programs = find_programs(self._programs, self._root.parent)
         tried = partial(try_walls, self._root, self._link_dir, self._bubblewrap, self._children)
         try:
             walls, version = await self._in_thread(tried)
@@ -94,10 +100,11 @@ class SandboxDriver:
                 raise DriverUnavailable(f"{error} {_LAST_RESORT}") from error
             self._why_unconfined = str(error)
             self._mode = _UNCONFINED
-            self._maker = Maker(self._link_dir, None, self._agent_argv)
+            self._maker = Maker(self._link_dir, None, self._agent_argv, programs)
             return
         self._mode = f"{version} as root (uid per workspace)" if os.geteuid() == 0 else version
-        self._maker = Maker(self._link_dir, walls, self._agent_argv)
+        walls = replace(walls, programs=programs)
+        self._maker = Maker(self._link_dir, walls, self._agent_argv, programs)
 
     async def ensure(self, spec: WorkspaceSpec, log: LogSink) -> None:
         """Returns once the workspace runs with the spec's generation and its agent was started.

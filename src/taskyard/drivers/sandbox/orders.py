@@ -8,13 +8,15 @@ from pathlib import Path
 from taskyard.drivers.base import WorkspaceSpec
 from taskyard.drivers.sandbox import launch
 from taskyard.drivers.sandbox.place import Place
-from taskyard.drivers.sandbox.runtime import AGENT_HOME, AGENT_ID, Bubblewrap, Runtime
+from taskyard.drivers.sandbox.runtime import AGENT_HOME, AGENT_ID, Bind, Bubblewrap, Runtime
 from taskyard.errors import DriverError
 
 TEMPLATE = "/opt/template"
 """Where the template's files appear inside."""
 LINK = "/run/taskyard"
 """Where the folder of the server's socket appears inside."""
+CONFINED = "TASKYARD_CONFINED"
+"""The environment name that is 1 behind walls, and absent where there are none."""
 MARKER_NAME = "TASKYARD_WORKSPACE_ID"
 """The environment name by which processes of an unconfined workspace are recognised."""
 
@@ -32,11 +34,15 @@ _ENV_MAX_BYTES = 128 * 1024 - 1
 
 @dataclass(frozen=True, slots=True)
 class Walls:
-    """How to confine: the program, what is shared with every workspace, where the server's socket is."""
+    """How to confine: the program, what is shared with every workspace, where the server's sockets are.
+
+    programs are folders of the machine that every workspace may use.
+    """
 
     bubblewrap: Bubblewrap
     runtime: Runtime
     link_dir: Path
+    programs: tuple[Bind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +81,27 @@ def check_spec(spec: WorkspaceSpec) -> None:
             )
 
 
-def agent_env(spec: WorkspaceSpec, link: str, template: str, home: str) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """Where things are for the agent; path is what is searched for programs before the system's folders."""
+
+    link: str
+    template: str
+    home: str
+    path: Sequence[str] = ()
+
+
+def agent_env(spec: WorkspaceSpec, inside: Inside) -> dict[str, str]:
     """The whole environment of the agent; the template's entries may change only PATH and LANG of ours."""
     return {
-        "PATH": f"{home}/.local/bin:{_PATH}",
+        "PATH": ":".join([f"{inside.home}/.local/bin", *inside.path, _PATH]),
         "LANG": "C.UTF-8",
         **spec.env,
-        "HOME": home,
+        "HOME": inside.home,
         "USER": "agent",
-        "TASKYARD_AGENT_URL": f"unix:{link}/agent.sock",
+        "TASKYARD_AGENT_URL": f"unix:{inside.link}/agent.sock",
         "TASKYARD_AGENT_TOKEN": spec.agent_token,
-        "TASKYARD_TEMPLATE_DIR": template,
+        "TASKYARD_TEMPLATE_DIR": inside.template,
     }
 
 
@@ -154,7 +170,7 @@ def _mounts(walls: Walls, place: Place, staging: _Staging) -> list[str]:
     options = ["--perms", "1777", "--tmpfs", _TMP, "--tmpfs", "/run", "--symlink", _TMP, _VAR_TMP]
     for inside, target in walls.runtime.links:
         options += ["--symlink", target, inside]
-    for bind in walls.runtime.binds:
+    for bind in (*walls.runtime.binds, *walls.programs):
         options += ["--ro-bind", staging(bind.source), bind.inside]
     options += ["--ro-bind", staging(place.hosts), "/etc/hosts"]
     options += ["--ro-bind", staging(place.template), TEMPLATE]

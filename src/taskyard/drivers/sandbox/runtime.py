@@ -20,7 +20,7 @@ AGENT_ID = 1000
 """User and group id inside; the host sees the workspace's own uid."""
 PACKAGES = (
     "taskyard_agent",
-    *("msgspec", "anyio", "idna", "typing_extensions"),
+    *("msgspec", "anyio", "idna", "typing_extensions", "avt"),
     *("starlette", "uvicorn", "click", "h11", "websockets"),
 )
 """What `taskyard_agent` imports and what that imports in turn; nothing else of the server's packages."""

@@ -10,9 +10,11 @@ from uuid import UUID
 from taskyard.drivers.base import Observation, PlaceState, WorkspaceSpec
 from taskyard.drivers.sandbox.files import empty_folder, lay_out
 from taskyard.drivers.sandbox.orders import (
+    CONFINED,
     LINK,
     MARKER_NAME,
     TEMPLATE,
+    Inside,
     Start,
     Walls,
     agent_env,
@@ -28,7 +30,8 @@ from taskyard.drivers.sandbox.place import (
     trim_log,
 )
 from taskyard.drivers.sandbox.process import boot_id, is_alive
-from taskyard.drivers.sandbox.runtime import AGENT_HOME
+from taskyard.drivers.sandbox.programs import search_path
+from taskyard.drivers.sandbox.runtime import AGENT_HOME, Bind
 from taskyard.drivers.sandbox.tree import end_tree, start_tree
 from taskyard.drivers.sandbox.uids import claim_uid, release_uid
 from taskyard.errors import DriverError
@@ -39,11 +42,13 @@ class Maker:
     """How workspaces are made here: behind walls, or, where walls is None, as plain processes.
 
     agent_argv is the agent's command, None for `taskyard_agent run` in the server's own interpreter.
+    programs are folders of the machine that every workspace finds its programs in.
     """
 
     link_dir: Path
     walls: Walls | None
     agent_argv: Sequence[str] | None
+    programs: tuple[Bind, ...] = ()
 
     def start(self, place: Place, spec: WorkspaceSpec, children: set[int]) -> bool:
         """True after the workspace was started, False when it ran already.
@@ -82,12 +87,15 @@ class Maker:
         lay_out(place, uid, spec.hostname, spec.template_tar)
         agent = ("-I", "-m", "taskyard_agent", "run")
         if self.walls is not None:
-            env = agent_env(spec, LINK, TEMPLATE, AGENT_HOME)
+            path = search_path(self.programs, inside=True)
+            env = agent_env(spec, Inside(LINK, TEMPLATE, AGENT_HOME, path)) | {CONFINED: "1"}
             argv = self.agent_argv or (self.walls.runtime.python, *agent)
             return confined(
                 self.walls, Start(place, uid, spec.generation, spec.hostname, env, argv)
             )
-        env = agent_env(spec, str(self.link_dir), str(place.template), str(place.home))
+        path = search_path(self.programs, inside=False)
+        inside = Inside(str(self.link_dir), str(place.template), str(place.home), path)
+        env = agent_env(spec, inside)
         env[MARKER_NAME] = place.name
         argv = self.agent_argv or (sys.executable, *agent)
         return unconfined(Start(place, uid, spec.generation, spec.hostname, env, argv))

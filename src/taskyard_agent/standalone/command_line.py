@@ -2,6 +2,7 @@
 
 import difflib
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ END_OF_FLAGS = "--"
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class BridgeCommand:
     """Everything that was decided before anything is started. values holds each flag by its name."""
 
     argv: tuple[str, ...]
@@ -54,13 +55,21 @@ class Options:
         assert isinstance(value, tuple)
         return value
 
+    def pattern(self, name: str) -> re.Pattern[str] | None:
+        """A flag that is a regular expression; null when it is not given. Raises UsageError."""
+        text = self.text(name)
+        try:
+            return re.compile(text) if text else None
+        except re.error as error:
+            raise UsageError(f"--{name} is no regular expression: {error}.") from None
+
     def path(self, name: str) -> Path | None:
         """A flag that names a file or folder; null when it is not given."""
         text = self.text(name)
         return Path(text) if text else None
 
 
-def read_options(arguments: Sequence[str], env: Mapping[str, str]) -> Options:
+def read_command(arguments: Sequence[str], env: Mapping[str, str]) -> BridgeCommand:
     """The options; raises UsageError."""
     given, argv = _split(arguments)
     values = {flag.name: _value(flag, given.get(flag.name), env) for flag in BY_NAME.values()}
@@ -68,7 +77,7 @@ def read_options(arguments: Sequence[str], env: Mapping[str, str]) -> Options:
         raise UsageError("Which program is the coding agent? Put its command behind --.")
     host, port = _address(values)
     state_file = values["state-file"]
-    options = Options(
+    options = BridgeCommand(
         argv=tuple(argv),
         agent_type=_agent_type(values, argv),
         host=host,
@@ -221,7 +230,7 @@ def _state_switch(values: Mapping[str, Value], name: str) -> bool:
     return file is not None and switch is not False
 
 
-def _check_lists(options: Options) -> None:
+def _check_lists(options: BridgeCommand) -> None:
     try:
         host_names(options.entries("allowed-hosts"))
         origin_patterns(options.entries("allowed-origins"))

@@ -1,0 +1,82 @@
+"""What a workspace connects to: whose token asks, what its template lists, and where a name leads."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from taskyard.control import keys
+from taskyard.control.actors import AgentActor
+from taskyard.control.services import Services
+from taskyard.lifecycle.egress import (
+    Address,
+    Reason,
+    Refusal,
+    Target,
+    judge_addresses,
+    judge_target,
+    read_address,
+)
+from taskyard.lifecycle.template_model import Egress
+
+RESOLVE_S = 5.0
+"""Seconds for the name of a host: what resolvers give one server before they ask the next."""
+
+MAX_ADDRESSES = 16
+"""Addresses of one name that are looked at; more only serve to keep us busy."""
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+"""Takes a name and a port, gives addresses as text; raises OSError, UnicodeError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A workspace that connects, and what its template lists for it."""
+
+    actor: AgentActor
+    rules: tuple[Egress, ...]
+
+
+async def grant_of(services: Services, token: str | None) -> Grant:
+    """What the holder of this agent token may connect to; raises Unauthenticated."""
+    actor, rules = await keys.authenticate_egress(services, token)
+    return Grant(actor, rules)
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The addresses that this machine's resolver knows of a name; raises OSError, UnicodeError."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(info[4][0]) for info in found]
+
+
+async def decide(
+    grant: Grant, target: Target, resolve: Resolve = resolve
+) -> list[Address] | Refusal:
+    """The addresses to connect to, each of them checked, or why not."""
+    refusal = judge_target(target, grant.rules)
+    if refusal is not None:
+        return refusal
+    found = [target.address] if target.address is not None else await _addresses(target, resolve)
+    if isinstance(found, Refusal):
+        return found
+    return judge_addresses(target, found, grant.rules) or found
+
+
+async def _addresses(target: Target, resolve: Resolve) -> list[Address] | Refusal:
+    try:
+        async with asyncio.timeout(RESOLVE_S):
+            found = await resolve(target.host, target.port)
+    except TimeoutError:
+        return Refusal(
+            Reason.TIMEOUT,
+            f"The server's resolver did not answer for {target.host} within {RESOLVE_S:g} s. Try again.",
+        )
+    except (OSError, UnicodeError):
+        found = []
+    addresses = list(dict.fromkeys(read_address(text.partition("%")[0]) for text in found))
+    if not addresses:
+        return Refusal(
+            Reason.NAME_UNKNOWN, f"The server's resolver knows no address of {target.host}."
+        )
+    return addresses[:MAX_ADDRESSES]

@@ -1,0 +1,279 @@
+"""The way out of workspaces: CONNECT on a Unix socket, to what the workspace's template lists.
+
+Programs of a workspace talk to a proxy of their own, in the workspace agent; that one comes here with
+the agent's token. What comes is hostile until proven otherwise: heads, numbers and times have bounds.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from uuid import UUID
+
+import structlog
+
+from taskyard.control import egress
+from taskyard.control.egress import Grant, Resolve
+from taskyard.control.services import Services
+from taskyard.daemon.guard import max_connections, peer_name
+from taskyard.daemon.relay_wire import OK, STATUS, Asked, note, read_request, refused
+from taskyard.db.jobs import WORKSPACES
+from taskyard.errors import TaskyardError, Unauthenticated
+from taskyard.lifecycle.egress import Address, Reason, Refusal, Target, read_target
+from taskyard_agent.splice import End, HeadTooLong, splice
+
+log = structlog.get_logger()
+
+HEAD_BYTES = 8 * 1024
+"""Most bytes of a request: a target and a token need two hundred."""
+
+HEAD_S = 10.0
+"""Seconds until a request must be here whole: it comes from this machine."""
+
+CONNECT_S = 10.0
+"""Seconds to connect to all addresses of a target; a quarter of them for each that is not the last."""
+
+WORKSPACE_CONNECTIONS = 64
+"""Connections that one workspace may have through here; a package manager opens some twenty."""
+
+PEER_CONNECTIONS = WORKSPACE_CONNECTIONS + 16
+"""Connections of one peer, those included whose token is not known yet."""
+
+IDLE_S = 900.0
+"""Seconds without a byte after which a connection ends: a model may think for ten minutes."""
+
+HALF_OPEN_IDLE_S = 60.0
+"""The same where one side has said that it sends no more."""
+
+LOOKUPS = 4
+"""Statements of the relay's own at once, for all workspaces: others wait for the same database."""
+
+NAMES = 2
+"""Names that are resolved for one workspace at once: the machine's resolver has few hands, and slow answers tie them up."""
+
+LOOK_S = 30.0
+"""Seconds between looks for idle connections and for workspaces that are over; the doorbell is faster."""
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """One connection through the relay. quiet_s: for how long no byte went either way, as last looked."""
+
+    inside: End
+    outside: End | None = None
+    quiet_s: float = 0.0
+
+    def look(self, passed_s: float) -> None:
+        """Ends the connection when it was quiet for too long."""
+        if self.outside is None:
+            return
+        ends = (self.inside, self.outside)
+        self.quiet_s = 0.0 if any(end.moved for end in ends) else self.quiet_s + passed_s
+        for end in ends:
+            end.moved = False
+        if self.quiet_s >= (HALF_OPEN_IDLE_S if any(end.ended for end in ends) else IDLE_S):
+            self.end()
+
+    def end(self) -> None:
+        """Ends both connections at once: one alone would wait for its peer to read what is left."""
+        self.inside.abort()
+        if self.outside is not None:
+            self.outside.abort()
+
+
+@dataclass(slots=True, eq=False)
+class Seat:
+    """A workspace generation that has connections."""
+
+    token: str
+    grant: Grant
+    lines: set[Line] = field(default_factory=set)
+    names: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(NAMES))
+
+    @property
+    def key(self) -> tuple[UUID, int]:
+        """The agent and its generation, which have one token."""
+        return self.grant.actor.agent_id, self.grant.actor.generation
+
+    def end(self) -> None:
+        """Ends every connection of the workspace, those too that are not made yet."""
+        for line in self.lines:
+            line.end()
+
+
+class Relay:
+    """All connections that workspaces have through this server."""
+
+    def __init__(self, services: Services, resolve: Resolve = egress.resolve) -> None:
+        self._services = services
+        self._resolve = resolve
+        self._seats: dict[tuple[UUID, int], Seat] = {}
+        self._peers: Counter[str] = Counter()
+        self._lookups = asyncio.Semaphore(LOOKUPS)
+        self._rung: set[str] = set()
+        self._wake = asyncio.Event()
+
+    async def run(self, sock: socket.socket) -> None:
+        """Relays until it is cancelled, which ends every connection."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.TaskGroup() as self._group:
+            server = await loop.create_unix_server(lambda: End(self._came), sock=sock)
+            try:
+                async with self._services.doorbell.on(WORKSPACES, self._ring):
+                    await self._watch()
+            finally:
+                server.close()
+
+    def _came(self, end: End) -> None:
+        """A connection was made."""
+        peer = peer_name(end.transport)
+        full = self._peers[peer] >= PEER_CONNECTIONS if peer else False
+        if full or self._peers.total() >= max_connections() // 4:
+            end.abort()
+            return
+        self._peers[peer] += 1
+        self._group.create_task(self._serve(end, peer))
+
+    async def _serve(self, end: End, peer: str) -> None:
+        """Returns when the connection is over."""
+        try:
+            await self._answer(end)
+            end.close()
+            async with asyncio.timeout(HEAD_S):
+                await end.over.wait()
+        except TimeoutError:
+            pass  # it does not even read why it was refused
+        except Exception as error:  # the edge of one connection: the others go on
+            log.exception("egress.failed", exc_info=error)
+        finally:
+            end.abort()
+            self._peers[peer] -= 1
+            if not self._peers[peer]:
+                del self._peers[peer]
+
+    async def _answer(self, end: End) -> None:
+        """Answers one request, and carries what follows."""
+        try:
+            async with asyncio.timeout(HEAD_S):
+                asked = read_request(await end.head(HEAD_BYTES))
+            async with self._lookups:
+                grant = await egress.grant_of(self._services, asked.token)
+        except (TimeoutError, HeadTooLong, ConnectionError, ValueError) as error:
+            said = str(error) or f"a request takes {HEAD_BYTES} bytes and {HEAD_S:g} s at most"
+            end.write(
+                refused(HTTPStatus.BAD_REQUEST, "invalid_request", f"This is the way out: {said}.")
+            )
+        except Unauthenticated as error:
+            status = HTTPStatus.PROXY_AUTHENTICATION_REQUIRED
+            end.write(refused(status, error.code, "No running workspace has this agent token."))
+        except TaskyardError as error:
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            end.write(refused(status, "busy", f"The server cannot look up the rules: {error}"))
+        else:
+            await self._relay(Line(end), asked, grant)
+
+    async def _relay(self, line: Line, asked: Asked, grant: Grant) -> None:
+        """Refuses with the reason, or carries bytes until either side is done."""
+        seat = self._sit(line, asked, grant)
+        try:
+            made = await self._decided(seat, asked)
+            note(grant, asked, made if isinstance(made, Refusal) else None)
+            if isinstance(made, Refusal):
+                line.inside.write(refused(STATUS[made.reason], made.reason, made.sentence))
+                return
+            line.outside = made
+            line.inside.write(OK)
+            await splice(line.inside, made)
+        finally:
+            seat.lines.discard(line)
+            if not seat.lines:
+                self._seats.pop(seat.key, None)
+
+    def _sit(self, line: Line, asked: Asked, grant: Grant) -> Seat:
+        """The place of the workspace, in which the line counts from now on."""
+        fresh = Seat(asked.token or "", grant)
+        seat = self._seats.setdefault(fresh.key, fresh)
+        seat.lines.add(line)
+        if len(self._seats) == 1:
+            self._wake.set()  # there is something to watch
+        return seat
+
+    async def _decided(self, seat: Seat, asked: Asked) -> End | Refusal:
+        """A connection to the target, or why there is none."""
+        try:
+            target = read_target(asked.target)
+        except ValueError as error:
+            return Refusal(Reason.TARGET_INVALID, f"This is no target: {error}.")
+        if len(seat.lines) > WORKSPACE_CONNECTIONS:
+            return Refusal(
+                Reason.TOO_MANY,
+                f"The workspace has {WORKSPACE_CONNECTIONS} connections already. Close some.",
+            )
+        async with seat.names:
+            found = await egress.decide(seat.grant, target, self._resolve)
+        return found if isinstance(found, Refusal) else await connect(target, found)
+
+    def _ring(self, subject: str) -> None:
+        """Something changed about a workspace; about any, when subject is empty."""
+        if self._seats:
+            self._rung.add(subject)
+            self._wake.set()
+
+    async def _watch(self) -> None:
+        """Ends connections that are idle, and those of workspaces that are over."""
+        clock = asyncio.get_running_loop().time
+        looked = clock()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S if self._seats else None):
+                    await self._wake.wait()
+            rung, self._rung = self._rung, set()
+            by_time = not self._wake.is_set() or "" in rung
+            self._wake.clear()
+            for seat in list(self._seats.values()):
+                if by_time or str(seat.grant.actor.workspace_id) in rung:
+                    await self._look_at(seat)
+                for line in seat.lines:
+                    line.look(clock() - looked)
+            looked = clock()
+
+    async def _look_at(self, seat: Seat) -> None:
+        """Ends the workspace's connections when its token is not good any more."""
+        try:
+            await egress.grant_of(self._services, seat.token)
+        except Unauthenticated:
+            log.info(
+                "egress.ended",
+                workspace_id=str(seat.grant.actor.workspace_id),
+                connections=len(seat.lines),
+            )
+            seat.end()
+        except TaskyardError as error:
+            log.warning("egress.not_checked", cause=str(error))
+
+
+async def connect(target: Target, addresses: Sequence[Address]) -> End | Refusal:
+    """A connection to one of the addresses, tried in order, or why none could be made."""
+    loop = asyncio.get_running_loop()
+    end_at = loop.time() + CONNECT_S
+    cause, timed_out = "", False
+    for number, address in enumerate(addresses):
+        is_last = number == len(addresses) - 1
+        until = end_at if is_last else min(end_at, loop.time() + CONNECT_S / 4)
+        try:
+            # By address, never by name: what was checked is what is connected to.
+            async with asyncio.timeout_at(until):
+                _, end = await loop.create_connection(End, str(address), target.port)
+        except TimeoutError:
+            timed_out = True
+        except OSError as error:
+            cause = os.strerror(error.errno).lower() if error.errno else str(error)
+        else:
+            return end
+    if cause and not timed_out:
+        return Refusal(Reason.UNREACHABLE, f"{target} cannot be reached from the server: {cause}.")
+    return Refusal(Reason.TIMEOUT, f"{target} did not answer the server within {CONNECT_S:g} s.")

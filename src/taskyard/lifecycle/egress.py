@@ -1,0 +1,233 @@
+"""Where a workspace may connect to: hosts and ports as templates list them, and addresses that need listing.
+
+A rule is `host:port`. The host is a name, `*.name` for all names below one, or an address. Names are
+judged before they are resolved, and what they resolve to is judged again: a name cannot lead to a place
+that is not on the internet unless that very address and port are listed.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import (
+    AddressValueError,
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+)
+
+from taskyard.lifecycle.template_model import Egress
+
+Address = IPv4Address | IPv6Address
+
+MAX_NAME_CHARS = 253
+"""Longest host name that DNS can carry."""
+
+LOCALHOST = "localhost"
+"""The name that stands for the server's own 127.0.0.1, without being resolved."""
+
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_LAST_IS_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
+"""127.1, 2130706433, 0x7f.1: C libraries read these as addresses, so they are no names."""
+_PLACE = re.compile(r"(?:\[(?P<v6>[^\[\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[0-9]{1,5})")
+
+_CLOSED_V4 = [
+    IPv4Network(text)
+    for text in (
+        *("0.0.0.0/8", "127.0.0.0/8"),  # this machine
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"),  # private, carriers'
+        "169.254.0.0/16",  # link-local, with the metadata of clouds
+        *("192.0.0.0/24", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"),  # special, examples
+        *("192.88.99.0/24", "198.18.0.0/15"),  # relays of old, benchmarks
+        *("224.0.0.0/4", "240.0.0.0/4"),  # many at once, reserved, everybody
+    )
+]
+"""IPv4 that is not the internet's. Written out: Python's own answer changed between its releases."""
+_OPEN_V6 = IPv6Network("2000::/3")
+"""The only part of IPv6 that is given to the internet."""
+_CLOSED_V6 = [
+    IPv6Network(text)
+    # Special uses and Teredo, examples, 6to4: the last and the first wrap IPv4 addresses.
+    for text in ("2001::/23", "2001:db8::/32", "3fff::/20", "2002::/16")
+]
+_NAT64 = IPv6Network("64:ff9b::/96")
+"""IPv6 that stands for an IPv4 address, where a network has nothing else to offer."""
+
+
+class Reason(StrEnum):
+    """Why a connection was or was not made."""
+
+    LISTED = "listed"
+    TARGET_INVALID = "target_invalid"
+    HOST_NOT_LISTED = "host_not_listed"
+    PORT_NOT_LISTED = "port_not_listed"
+    ADDRESS_CLOSED = "address_not_public"
+    NAME_UNKNOWN = "name_unknown"
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    TOO_MANY = "too_many_connections"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why not, as a code and as a sentence for whoever runs the program that asked."""
+
+    reason: Reason
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A host and a TCP port that a workspace asks for; address is null when the host is a name."""
+
+    host: str
+    port: int
+    address: Address | None
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def read_target(text: str) -> Target:
+    """The target of `host:port`; raises ValueError, which says what is wrong with it.
+
+    Letters become small, one dot at the end is dropped, IPv6 that wraps IPv4 becomes that, localhost
+    127.0.0.1. Numbers in spellings of old (127.1, 0x7f.1, 010.0.0.1) are refused, not guessed at.
+    """
+    found = _PLACE.fullmatch(text)
+    if found is None or not 0 < int(found["port"]) < 65536:
+        raise ValueError("give host:port with a port from 1 to 65535")
+    port = int(found["port"])
+    if found["v6"] is not None:
+        return _numbered(_read_v6(found["v6"]), port)
+    host = found["host"].lower().removesuffix(".")
+    if host == LOCALHOST:
+        return _numbered(IPv4Address("127.0.0.1"), port)
+    if _LAST_IS_NUMBER.fullmatch(host):
+        try:
+            return _numbered(IPv4Address(host), port)
+        except AddressValueError as error:
+            raise ValueError(
+                "an IPv4 address is four numbers from 0 to 255, without zeros in front"
+            ) from error
+    if len(host) > MAX_NAME_CHARS or not _NAME.fullmatch(host):
+        raise ValueError("the host is no name; write names of other scripts as xn--...")
+    return Target(host, port, None)
+
+
+def read_rule(text: str) -> Egress:
+    """The rule that a template's entry is; raises ValueError, which says what is wrong with it."""
+    if text.startswith("*."):
+        below = read_target(text[2:])
+        if below.address is not None:
+            raise ValueError("only names have names below them")
+        return Egress(f"*.{below.host}", below.port)
+    target = read_target(text)
+    return Egress(target.host, target.port)
+
+
+def rule_text(rule: Egress) -> str:
+    """The rule as a template writes it."""
+    return f"[{rule.host}]:{rule.port}" if ":" in rule.host else f"{rule.host}:{rule.port}"
+
+
+def warnings_of(rules: Iterable[Egress]) -> list[str]:
+    """A sentence for each rule that opens a place that is not on the internet: that should be on purpose."""
+    targets = [read_target(rule_text(r)) for r in rules if not r.host.startswith("*.")]
+    return [
+        f"workspace.network.egress opens {target}, {_whose(target.address)}, to every workspace of this template."
+        for target in targets
+        if target.address is not None and not is_public(target.address)
+    ]
+
+
+def judge_target(target: Target, rules: Sequence[Egress]) -> Refusal | None:
+    """Why a workspace with these rules may not ask for the target; None when it may."""
+    ports = sorted({rule.port for rule in rules if _covers(rule, target)})
+    if target.port in ports:
+        return None
+    if ports:
+        return Refusal(
+            Reason.PORT_NOT_LISTED,
+            f"The template lists {target.host} with port {', '.join(map(str, ports))} only. "
+            f'Add "{target}" to workspace.network.egress.',
+        )
+    return Refusal(
+        Reason.HOST_NOT_LISTED,
+        f'The template does not list this host. Add "{target}" to workspace.network.egress.',
+    )
+
+
+def judge_addresses(
+    target: Target, addresses: Iterable[Address], rules: Sequence[Egress]
+) -> Refusal | None:
+    """Why a listed target may not be reached at these addresses; None when all of them are fine.
+
+    Fine is what belongs to the internet, and an address that is listed itself with this port.
+    """
+    for address in addresses:
+        if not is_public(address) and judge_target(_numbered(address, target.port), rules):
+            return Refusal(
+                Reason.ADDRESS_CLOSED,
+                f"{target.host} leads to {address}, which is not on the internet. To allow that, list the address "
+                "itself with this port in workspace.network.egress.",
+            )
+    return None
+
+
+def is_public(address: Address) -> bool:
+    """Whether the address belongs to the internet, and not to a machine, a house, a cloud or nobody."""
+    plain = _plain(address)
+    if isinstance(plain, IPv4Address):
+        return not any(plain in network for network in _CLOSED_V4)
+    if plain in _NAT64:
+        return is_public(IPv4Address(int(plain) & 0xFFFFFFFF))
+    return plain in _OPEN_V6 and not any(plain in network for network in _CLOSED_V6)
+
+
+def read_address(text: str) -> Address:
+    """The address; IPv6 that wraps IPv4 becomes that. Raises ValueError."""
+    return _plain(ip_address(text))
+
+
+def _whose(address: Address) -> str:
+    return (
+        "a port of the server's own machine"
+        if address.is_loopback
+        else "which is not on the internet"
+    )
+
+
+def _covers(rule: Egress, target: Target) -> bool:
+    """Whether the rule is about the target's host, whatever the port."""
+    if rule.host.startswith("*."):
+        return target.address is None and target.host.endswith(rule.host[1:])
+    # Rules of older versions of a template may be spelled otherwise: read again.
+    try:
+        return read_target(rule_text(rule)).host == target.host
+    except ValueError:
+        return False
+
+
+def _numbered(address: Address, port: int) -> Target:
+    plain = _plain(address)
+    return Target(str(plain), port, plain)
+
+
+def _read_v6(text: str) -> IPv6Address:
+    problem = "in brackets stands an IPv6 address without a zone"
+    if "%" in text:
+        raise ValueError(problem)
+    try:
+        return IPv6Address(text)
+    except ValueError as error:
+        raise ValueError(problem) from error
+
+
+def _plain(address: Address) -> Address:
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address

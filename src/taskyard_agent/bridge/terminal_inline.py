@@ -1,0 +1,42 @@
+"""Prompts that are too long to be typed: put into a file, of which the program is told. Source: N33."""
+
+import asyncio
+import shutil
+from pathlib import Path
+from uuid import uuid4
+
+FOLDER = "prompts"
+"""Where such files lie, within the folder of the session."""
+
+KEPT = 10
+"""Files that are kept, newest ones: a coding agent may read its prompt again."""
+
+
+class Inline:
+    """Decides what is typed for a prompt."""
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._folder = folder / FOLDER
+        self._max_bytes = max_bytes
+        self._files: list[Path] = []
+
+    async def typed(self, text: str) -> str:
+        """The prompt itself, or a sentence that names the file with it. Raises OSError."""
+        data = text.encode(errors="replace")
+        if len(data) <= self._max_bytes:
+            return text
+        path = self._folder / f"prompt-{uuid4().hex[:12]}.md"
+        await asyncio.get_running_loop().run_in_executor(None, _write, path, data)
+        self._files.append(path)
+        while len(self._files) > KEPT:
+            self._files.pop(0).unlink(missing_ok=True)
+        return f"My message is too long to be typed. Read the file {path} and do what it says."
+
+    def close(self) -> None:
+        """The files are gone."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    path.write_bytes(data)
