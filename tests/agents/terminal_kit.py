@@ -15,6 +15,7 @@ import aiohttp
 import msgspec
 
 from taskyard_agent.bridge.bridge import Bridge, BridgeOrder
+from taskyard_agent.bridge.life import Life
 from taskyard_agent.bridge.session import Place
 from taskyard_agent.bridge.terminal_options import TerminalOptions
 from taskyard_agent.bridge.terminal_session import TerminalSession
@@ -121,6 +122,7 @@ async def terminal(
     options: TerminalOptions = QUICK,
     kind: str = "custom",
     command: list[str] | None = None,
+    life: Life | None = None,
     **changes: Any,
 ) -> AsyncIterator[Made]:
     """A bridge whose coding agent plays the script, or runs the command."""
@@ -139,6 +141,7 @@ async def terminal(
         log=lambda _level, _text: None,
         on_health=health.append,
         terminal=replace(options, **changes),
+        life=life or Life(),
     )
     bridge = Bridge(order)
     await bridge.open()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from taskyard_agent.bridge.life import Ended, OnExit
+from taskyard_agent.bridge.life import Ended, Life, OnExit
 from taskyard_agent.bridge.session import Refused, Report, TerminalLike
 from taskyard_agent.process import Exit
 from taskyard_agent.protocol import ItemKind
@@ -38,7 +38,7 @@ async def test_A19_N26_stop_when_the_program_ends(tmp_path: Path, code: int) -> 
     """Whoever runs the bridge hears of the end, with code and last screen; it is an error in the transcript."""
     ends: list[Ended] = []
     played = script(step("end", "", die=code, think_s=0.2))
-    async with terminal(tmp_path, played, on_exit=OnExit.STOP, on_end=ends.append) as made:
+    async with terminal(tmp_path, played, life=Life(OnExit.STOP, on_end=ends.append)) as made:
         await made.stable()
         await made.say("end")
         await until(lambda: bool(ends))
@@ -56,7 +56,7 @@ async def test_A19_N26_stop_when_the_program_ends(tmp_path: Path, code: int) -> 
 
 async def test_N26_hold_keeps_the_conversation_readable(tmp_path: Path) -> None:
     """After a killed program the messages are still there, the status is running, and the state exited."""
-    async with terminal(tmp_path, script(step("hello", "hi")), on_exit=OnExit.HOLD) as made:
+    async with terminal(tmp_path, script(step("hello", "hi")), life=Life(OnExit.HOLD)) as made:
         await made.turn("hello")
         os.kill(pid_of(made), signal.SIGKILL)
         await until(lambda: exits(made) == 1)
@@ -86,7 +86,9 @@ async def test_N26_restart_three_times(tmp_path: Path) -> None:
 async def test_A14_a_program_that_is_not_there(tmp_path: Path) -> None:
     """The reason is told, and nothing is tried again."""
     ends: list[Ended] = []
-    async with terminal(tmp_path, None, command=["no-such-agent"], on_end=ends.append) as made:
+    async with terminal(
+        tmp_path, None, command=["no-such-agent"], life=Life(on_end=ends.append)
+    ) as made:
         await made.state("error")
         assert "no-such-agent" in made.faults[0]
         assert ends[0].exit == Exit(None, None)
@@ -108,8 +110,9 @@ async def test_A18_the_animation_of_amp_is_ended(tmp_path: Path) -> None:
 async def test_A40_A41_the_first_prompt(tmp_path: Path) -> None:
     """It is typed when the program is ready, as message 1; the status is running until it was answered."""
     played = script(step("begin", "begun", think_s=0.3))
-    options = replace(QUICK, initial_prompt=" begin\n", stable_after_s=STEADY_S)
-    async with terminal(tmp_path, played, options=options) as made:
+    options = replace(QUICK, stable_after_s=STEADY_S)
+    life = Life(prompt=" begin\n")
+    async with terminal(tmp_path, played, options=options, life=life) as made:
         assert await made.post("too early") == (500, "not_ready")
         await made.stable()
         assert await made.messages() == [
@@ -123,12 +126,12 @@ async def test_A40_A41_the_first_prompt(tmp_path: Path) -> None:
 async def test_A44_N18_the_first_prompt_is_sent_once(tmp_path: Path) -> None:
     """After a restart the same one is not sent again, and another one is."""
     played = script(step("one", "1"), step("two", "2"))
-    async with terminal(tmp_path, played, initial_prompt="one") as made:
+    async with terminal(tmp_path, played, life=Life(prompt="one")) as made:
         await made.stable()
-    async with terminal(tmp_path, script(step("two", "2")), initial_prompt="one") as made:
+    async with terminal(tmp_path, script(step("two", "2")), life=Life(prompt="one")) as made:
         await made.stable()
         assert len(await made.messages()) == 3
-    async with terminal(tmp_path, script(step("two", "2")), initial_prompt="two") as made:
+    async with terminal(tmp_path, script(step("two", "2")), life=Life(prompt="two")) as made:
         await made.stable()
         assert [text for _, text in await made.messages()][1::2] == ["one", "two"]
         assert len(await made.messages()) == 5
@@ -138,7 +141,7 @@ async def test_D10_the_first_prompt_is_pasted_like_any_other(tmp_path: Path) -> 
     """Its line ends do not send half of it."""
     log = tmp_path / "read"
     played = script(step("a\nb", "ok"), log=str(log))
-    async with terminal(tmp_path, played, initial_prompt="a\nb") as made:
+    async with terminal(tmp_path, played, life=Life(prompt="a\nb")) as made:
         await made.stable()
         assert b"\x1b[200~a\nb\x1b[201~" in bytes.fromhex(log.read_text().replace("\n", ""))
         assert (await made.messages())[-1] == ("agent", "ok")
@@ -146,7 +149,7 @@ async def test_D10_the_first_prompt_is_pasted_like_any_other(tmp_path: Path) -> 
 
 async def test_N18_a_first_prompt_that_fails_is_reported(tmp_path: Path) -> None:
     """A program that does not react to it leaves an error, and is free for other prompts."""
-    async with terminal(tmp_path, script(mute=True), initial_prompt="begin") as made:
+    async with terminal(tmp_path, script(mute=True), life=Life(prompt="begin")) as made:
         await made.stable()
         assert "The first prompt could not be sent" in made.faults[-1]
 

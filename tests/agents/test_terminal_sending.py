@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from taskyard_agent.bridge.life import Life, OnExit
 from taskyard_agent.bridge.session import Refused
 from taskyard_agent.bridge.terminal_sender import typable
 from taskyard_agent.protocol import ItemKind
@@ -257,7 +258,7 @@ async def test_N13_cancel_presses_the_key_for_it(tmp_path: Path) -> None:
 
 async def test_keys_for_a_program_that_is_gone(tmp_path: Path) -> None:
     """Are refused, and so are messages."""
-    async with terminal(tmp_path, None, command=["true"], on_exit="hold") as made:
+    async with terminal(tmp_path, None, command=["true"], life=Life(OnExit.HOLD)) as made:
         await gone(made)
         assert await made.post("x", "raw") == (500, "agent_exited")
         assert await made.post("x") == (500, "agent_exited")

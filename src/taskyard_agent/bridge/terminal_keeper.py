@@ -100,12 +100,12 @@ class TerminalKeeper:
 
     def _pause(self, life: _Life) -> float | None:
         """Seconds until the program is started again; null when it is not. Source: N26."""
-        if life.exit is None or self._options.on_exit is not OnExit.RESTART:
+        if life.exit is None or self._parts.life.on_exit is not OnExit.RESTART:
             return None
         return self._restarts.next_pause_s()
 
     def _end(self, life: _Life) -> None:
-        if life.exit is not None and self._options.on_exit is OnExit.HOLD:
+        if life.exit is not None and self._parts.life.on_exit is OnExit.HOLD:
             return
         told = self._restarts.told(life.sentence)
         if told != life.sentence:
@@ -113,7 +113,7 @@ class TerminalKeeper:
             self._parts.log("error", told)
         self._session.give_up(told)
         self._parts.on_health("unhealthy")
-        self._options.on_end(Ended(life.exit or Exit(None, None), life.screen, told))
+        self._parts.life.on_end(Ended(life.exit or Exit(None, None), life.screen, told))
 
     # one program
 

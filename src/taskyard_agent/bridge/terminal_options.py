@@ -1,11 +1,8 @@
 """How a program with a screen is run and read: what can be set, each with its default."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-from taskyard_agent.bridge.life import Ended, OnExit, nothing
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -22,14 +19,12 @@ class TerminalOptions:
     program may take to show what was typed; quiet_s: without a change until that is all. rules: a file
     in place of the type's own. inline_max_bytes: of a prompt that is typed; a longer one is put into a
     file. log_bytes: of terminal output that are kept. hide_tools: whose calls are not shown.
-    initial_prompt: to be sent first; empty: none. on_end: hears of the end after which nothing follows.
     Source: A14, A30-A34, A40, N25-N28, N31-N33, N35, N36.
     """
 
     cols: int = 80
     rows: int = 1000
     kind: str = "vt100"
-    on_exit: OnExit = OnExit.RESTART
     stable_after_s: float = 2.0
     ready_pattern: re.Pattern[str] | None = None
     ready_timeout_s: float | None = 60.0
@@ -41,5 +36,3 @@ class TerminalOptions:
     inline_max_bytes: int = 16 * KIB
     log_bytes: int = 64 * MIB
     hide_tools: tuple[str, ...] = ()
-    initial_prompt: str = ""
-    on_end: Callable[[Ended], None] = nothing

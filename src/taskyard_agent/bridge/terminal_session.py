@@ -67,7 +67,7 @@ class TerminalSession:
         self._silence: asyncio.TimerHandle | None = None
         self._starting_prompt = False
         self._ending: tuple[str | None, bool] = (None, False)
-        prompt = options.initial_prompt.strip(TRIM)
+        prompt = parts.life.prompt.strip(TRIM)
         self._initial = prompt if prompt != (self.file.session.initial_prompt or "") else ""
         self._show_state()
 

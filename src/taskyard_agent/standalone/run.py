@@ -135,7 +135,7 @@ class Run:
             on_health=lambda _health: None,
             warning=self._warning,
             options=_options(command),
-            terminal=_terminal(command, life),
+            terminal=_terminal(command),
             life=life,
             folder=self._start.folder,
             listening=self._listening,
@@ -207,7 +207,7 @@ def _options(command: BridgeCommand) -> Options:
     )
 
 
-def _terminal(command: BridgeCommand, life: Life) -> TerminalOptions:
+def _terminal(command: BridgeCommand) -> TerminalOptions:
     return TerminalOptions(
         cols=command.number("term-width"),
         rows=command.number("term-height"),
@@ -219,7 +219,4 @@ def _terminal(command: BridgeCommand, life: Life) -> TerminalOptions:
         inline_max_bytes=command.number("pty-inline-max"),
         log_bytes=command.number("pty-log-bytes"),
         hide_tools=command.entries("hide-tool"),
-        on_exit=life.on_exit,
-        initial_prompt=life.prompt,
-        on_end=life.on_end,
     )
