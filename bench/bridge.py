@@ -226,7 +226,9 @@ def _output(rounds: int, size: int) -> list[Figure]:
             with _asking(made.port) as busy_s:
                 took = _bridge_output(made, events, size)
             events.close()
-        row.add(f"{whose}{megabytes}, key to its end in GET /internal/screen", [took], floor)
+        row.add(
+            f"{whose}{megabytes}, from the key to its end in GET /internal/screen", [took], floor
+        )
         row.add(calm, calm_s)
         row.add(f"{whose}GET /status during the output", busy_s, calm)
 

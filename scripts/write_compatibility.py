@@ -24,9 +24,10 @@ NAMED = re.compile(r"\bdef test_((?:[TUSCAND]\d+b?_)+)|\"([TUSCAND]\d+b?)_\w+\""
 """A test, or a case of one, that is named by statements."""
 
 BRIDGE = "AND"
-"""Letters of the statements about the server in a workspace, of which only some have tests of their own so far."""
+"""Letters of the statements about the server in a workspace."""
 
 WORKS = "works"
+DIFFERS = "differs on purpose"
 UNSHOWN = "not shown yet"
 
 HEAD = """\
@@ -68,6 +69,13 @@ class RouteNote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why: str
 
 
+class StatementNote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A statement about upstream that ours does not follow; why names the statements that say what ours does."""
+
+    id: str
+    why: str
+
+
 class Absent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What upstream serves and we do not."""
 
@@ -91,6 +99,7 @@ class Declared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     route: list[RouteNote]
     absent: list[Absent]
     difference: list[Difference]
+    statement: list[StatementNote]
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -129,8 +138,8 @@ def page() -> bytes:
     parts += ["\n## Routes\n\n", routes(said), "\n## What is not served\n\n", absences(said)]
     of_bridge = [s for s in statements() if s.id[0] in BRIDGE]
     others = [s for s in statements() if s.id[0] not in BRIDGE]
-    parts += ["\n## Statements\n\n", stated(others)]
-    parts += ["\n## Statements about the server in a workspace\n\n", stated(of_bridge)]
+    parts += ["\n## Statements\n\n", stated(others, said)]
+    parts += ["\n## Statements about the server in a workspace\n\n", stated(of_bridge, said)]
     return "".join(parts).encode()
 
 
@@ -152,7 +161,7 @@ def calls(said: Declared) -> str:
 
 def differences(said: Declared) -> str:
     """A row for each thing that is other on every route."""
-    rows = [(d.what, "differs on purpose", d.why, d.seen) for d in said.difference]
+    rows = [(d.what, DIFFERS, d.why, d.seen) for d in said.difference]
     return table(("What", "State", "Why", "What a client sees"), rows)
 
 
@@ -173,13 +182,16 @@ def absences(said: Declared) -> str:
     return table(("What", "State", "Why, and what a client sees"), rows)
 
 
-def stated(of: Iterable[Statement]) -> str:
+def stated(of: Iterable[Statement], said: Declared) -> str:
     """A row for each statement, with the files of the tests named by it."""
     tests = named_tests()
+    notes = {note.id: note.why for note in said.statement}
     rows = []
     for statement in of:
         files = tests.get(statement.id, ())
         state = WORKS if files else UNSHOWN
+        if statement.id in notes:
+            state = f"{DIFFERS}: {notes[statement.id]}"
         held = (
             ", ".join(f"`{file.removeprefix('tests/')}`" for file in files) or "no test of its own"
         )

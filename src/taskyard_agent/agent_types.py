@@ -30,7 +30,8 @@ class AgentType:
     words: how people call it, for `--type` or as first word of a command.
     acp: the command that speaks ACP, null when it has none; older: what to try when that cannot be
     run, newest first. pty: the command with a screen, empty when there is none.
-    install: a sentence on how to get it. needs_env: one of these must be set, none when empty.
+    install: a sentence on how to get it; install_pty: on how to get the program with the screen, where
+    that is another one, else empty. needs_env: one of these must be set, none when empty.
     interrupt, clear: keys that end a turn, and that empty the composer of one line.
     first, resume, newest: words added to pty for a session with an id of ours, for one with a
     known id, and for the newest one of the folder. restores: it can go on at all.
@@ -45,6 +46,7 @@ class AgentType:
     acp: tuple[str, ...] | None
     pty: tuple[str, ...]
     install: str
+    install_pty: str = ""
     needs_env: tuple[str, ...] = ()
     older: tuple[tuple[str, ...], ...] = ()
     interrupt: str = ESCAPE
@@ -125,6 +127,7 @@ _ALL = (
         pty=("claude",),
         install=_npm("claude-agent-acp", "@agentclientprotocol/claude-agent-acp")
         + " (with its own screen: npm install -g @anthropic-ai/claude-code)",
+        install_pty=_npm("claude", "@anthropic-ai/claude-code"),
         needs_env=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
         first=("--session-id", SESSION),
         resume=("--resume", SESSION),
@@ -139,6 +142,7 @@ _ALL = (
         pty=("codex",),
         install=_npm("codex-acp", "@agentclientprotocol/codex-acp")
         + " (with its own screen: npm install -g @openai/codex)",
+        install_pty=_npm("codex", "@openai/codex"),
         needs_env=("CODEX_API_KEY", "OPENAI_API_KEY"),
         resume=("resume", SESSION),
         newest=("resume", "--last"),
@@ -289,4 +293,5 @@ def how_to_get(program: str) -> str | None:
     kind = _BY_PROGRAM.get(name)
     if kind is None or kind in {"shell", CUSTOM}:
         return None
-    return TYPES[kind].install
+    found = TYPES[kind]
+    return (found.install_pty if name in found.pty[:1] else "") or found.install

@@ -5,11 +5,15 @@ import errno
 import os
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 from taskyard_agent.protocol import MAX_DATA_BYTES
 from taskyard_agent.stream import LinkError, Stream
 
 LOOPBACK = "127.0.0.1"
+
+OURS: Final[set[int]] = set()
+"""Ports on the loopback from which this process connects right now for the server: no other program has them."""
 
 CONNECT_TIMEOUT_S = 5.0
 """Seconds for connecting to a port on the loopback; below the opener's own limit, so that it hears why."""
@@ -28,12 +32,15 @@ async def serve_port(stream: Stream, moved: Mapping[int, int] = MappingProxyType
     except OSError as error:
         await stream.close(f"cannot connect to port {stream.port}: {_reason(error)}")
         return
+    port: int = writer.get_extra_info("sockname")[1]
+    OURS.add(port)
     try:
         await stream.accept()
         await _pump(stream, reader, writer)
         await stream.close()
         await _linger(writer)
     finally:
+        OURS.discard(port)
         writer.transport.abort()
 
 

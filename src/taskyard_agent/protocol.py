@@ -102,13 +102,14 @@ class ItemKind(StrEnum):
     user_message {prompt_id: str|null, text} · agent_text {message_id: int, text,
     keep: int|absent} (a piece, in order; keep: in place of all behind so many characters of its segment) ·
     agent_message {message_id: int, text} (the whole segment, at its end) · thought {text} ·
-    tool_call {tool_call_id, title, kind, status, content: [...], locations: [...], raw_input, raw_output} (whole state each time) ·
+    tool_call {tool_call_id, title, kind, status, content: [...], locations: [...], raw_input, raw_output,
+    hidden: true|absent (makes no line in the conversation)} (whole state each time) ·
     plan {entries} · permission_request {id, title, options: [{option_id, name, kind}], expires_at: time|null} ·
     permission_response {id, option_id|null, outcome: selected|cancelled, by: policy|person|timeout|cancel, name: str|null} ·
     session_info {...} · usage {...} · state (StateNews: what the coding agent does, as the bridge sees it) ·
     report {summary, link, outcome: working|complete|failure} (what the coding agent says of itself) ·
     turn_end {reason: str, error: str|null} · agent_exit {exit_code: int|null, signal: int|null, screen: str|absent (the last one)} ·
-    error {level: "warning"|"error", message} · log {text} · raw {update} · gap {reason, bytes}.
+    error {level: "warning"|"error", message} · log {text} (nothing writes it) · raw {update} · gap {reason, bytes}.
     """
 
     USER_MESSAGE = "user_message"

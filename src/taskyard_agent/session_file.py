@@ -22,8 +22,8 @@ class Session(msgspec.Struct, frozen=True):
     """What a restart needs. Change it with msgspec.structs.replace. Source: N15.
 
     acp_session_id, native_session_id null: none was opened yet, none whose id we know; the latter is for
-    a program with a screen. initial_prompt null: there is none. acp_first_turn: the first turn that
-    the ACP session knows of.
+    a program with a screen. initial_prompt null: there is none. acp_first_turn, native_first_turn: the
+    first turn that each of them knows of. mark: what the program's environment has, null for nothing.
     """
 
     agent: str = ""
@@ -36,6 +36,8 @@ class Session(msgspec.Struct, frozen=True):
     last_turn: int = 0
     initial_prompt: str | None = None
     native_session_id: str | None = None
+    native_first_turn: int = 1
+    mark: str | None = None
 
 
 class _Stored(msgspec.Struct):

@@ -7,6 +7,7 @@ none of them.
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import time
@@ -17,6 +18,9 @@ from uuid import uuid4
 
 MARK = "TASKYARD_RUN"
 """The variable by which the processes of one run of a bridge are known."""
+
+CUT_OFF = frozenset({"cancelled", "interrupted", "agent_exit"})
+"""Ends of a turn after which nobody waits for what it has started."""
 
 GRACE_S = 1.0
 """Seconds that they have to end by themselves: what they save belongs to a turn that nobody wants any more."""
@@ -31,6 +35,10 @@ TICKS_S = 1 / os.sysconf("SC_CLK_TCK")
 def now_s() -> float:
     """Seconds since the machine was started, the clock by which the kernel tells when a process was."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+_NOBODYS = -1
+"""No process session has that number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +69,34 @@ class Strays:
         self.mark = uuid4().hex
         return self.mark
 
+    async def end_all(self, mark: str | None = None) -> int:
+        """How many were ended of all that an agent started, in whatever turn; it is gone itself.
+
+        mark: the agent's, null for the newest one.
+        """
+        return await _end(mark or self.mark, _Turn(0.0, math.inf, _NOBODYS))
+
     async def end(self) -> int:
         """How many processes were ended that the turn had started in other sessions than the agent's.
 
         What its own session holds is the agent's affair: among them are servers that later turns need.
         """
-        mark, turn = self._turn_mark, _Turn(self._began_s, now_s(), self._session)
-        known: set[int] = set()
-        clock = asyncio.get_running_loop().time
-        kill_at = clock() + GRACE_S
-        while (found := list(_strays(mark, turn))) and clock() < kill_at + GRACE_S:
-            number = signal.SIGTERM if clock() < kill_at else signal.SIGKILL
-            for pid, handle in found:
-                if pid not in known or number is signal.SIGKILL:
-                    _send(handle, number)
-                known.add(pid)
-                os.close(handle)
-            await asyncio.sleep(LOOK_S)
-        return len(known)
+        return await _end(self._turn_mark, _Turn(self._began_s, now_s(), self._session))
+
+
+async def _end(mark: str, turn: _Turn) -> int:
+    known: set[int] = set()
+    clock = asyncio.get_running_loop().time
+    kill_at = clock() + GRACE_S
+    while (found := list(_strays(mark, turn))) and clock() < kill_at + GRACE_S:
+        number = signal.SIGTERM if clock() < kill_at else signal.SIGKILL
+        for pid, handle in found:
+            if pid not in known or number is signal.SIGKILL:
+                _send(handle, number)
+            known.add(pid)
+            os.close(handle)
+        await asyncio.sleep(LOOK_S)
+    return len(known)
 
 
 def _send(handle: int, number: signal.Signals) -> None:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from taskyard_agent.bridge.bridge import Bridge, BridgeOrder
 from taskyard_agent.bridge.mcp import CONFIG_FILE
+from taskyard_agent.bridge.options import Options
 from taskyard_agent.bridge.session import Place
 from taskyard_agent.journal import Journal, JournalBusy
+from taskyard_agent.ports import OURS
 from taskyard_agent.process import ProcessError
 from taskyard_agent.programs import Programs, Surroundings, describe
 from taskyard_agent.protocol import App, Manifest
@@ -73,6 +75,7 @@ class Workspace:
             ports=ports,
             log=partial(self._reports.log, "agent"),
             on_health=partial(self._reports.health, slug),
+            options=Options(answerers=OURS),
         )
 
     def _mcp_config(self) -> str | None:

@@ -20,6 +20,7 @@ from taskyard_agent.bridge.parts import Parts
 from taskyard_agent.bridge.record import Record
 from taskyard_agent.bridge.recover import rebuild, settle_prompts
 from taskyard_agent.bridge.session import Place
+from taskyard_agent.bridge.tools import TOOL_BYTES
 from taskyard_agent.journal import Journal, SessionFile
 from taskyard_agent.protocol import CodingAgent, ItemKind
 from tests.agents.fake_server import until
@@ -44,6 +45,8 @@ class Wanted:
     url: str = "http://127.0.0.1:1"
     token: str | None = None
     cancel_s: float = 10.0
+    tool_bytes: int = TOOL_BYTES
+    inline_tools: bool = True
 
 
 @dataclass
@@ -134,6 +137,8 @@ async def acp(
                 log=lambda _level, text: logs.append(text),
                 on_health=health.append,
                 cut_off=rebuilt.cut_off,
+                tool_bytes=wanted.tool_bytes,
+                inline_tools=wanted.inline_tools,
             ),
             cancel_s=wanted.cancel_s,
         )

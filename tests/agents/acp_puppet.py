@@ -3,7 +3,7 @@
 updates N | big BYTES | stderr BYTES | raw LINE | unknown | ask KIND,KIND… [TOOL_KIND] | call METHOD | die CODE |
 status WORD | error [CODE] | wait (for session/cancel) | mute (never answers) | stop REASON | echo (the prompt) |
 show (how its session was opened) | update JSON | request METHOD JSON | askmany N | meta JSON (end_turn with it) |
-cancelerror | late (updates after session/cancel) | pid
+pause SECONDS | cancelerror | late (updates after session/cancel) | pid
 
 Its own words: resume, noload, lose (restoring fails), auth (new sessions need a login), modes (those of Codex), v7, deaf.
 """
@@ -11,6 +11,7 @@ Its own words: resume, noload, lose (restoring fails), auth (new sessions need a
 import json
 import os
 import sys
+import time
 
 
 def send(message: object) -> None:
@@ -134,6 +135,7 @@ STEPS = {
     "ask": ask,
     "call": lambda rest: say(json.dumps(call(rest, {})["error"])),
     "die": die,
+    "pause": lambda rest: time.sleep(float(rest)),
     "status": say_status,
 }
 

@@ -5,8 +5,9 @@ said unprompted. It clears the screen on each change, prints the whole history (
 said), a spinner while it thinks, and a `> ` prompt when it is idle. Source: agentapi 5.2.
 
 Of a step: `think_s` seconds of spinner; `busy` is shown beside it, `blank` seconds nothing moves before
-the reply; `dialog` is shown, and any key goes on; `die` ends it with that code. Of the script: `paste` asks for
-marked pastes; `echo` false never shows what is typed; `deaf` reads nothing at all; `mute` never reacts; `swallow` as many presses of Enter do nothing; `ambush` is a
+the reply; `begins` and `ends` are events that it runs the hook for, with what it says of them behind the
+name, the latter `works_s` seconds after it said the reply; `dialog` is shown, and any key goes on; `die` ends it with that code. Of the script: `paste` asks for
+marked pastes; `box` draws the composer as Claude Code does; `echo` false never shows what is typed; `deaf` reads nothing at all; `mute` never reacts; `swallow` as many presses of Enter do nothing; `ambush` is a
 dialog that comes up while somebody types;
 `plain` prints like a line program instead of drawing; `log` is a file that gets every byte read, in hex.
 """
@@ -15,6 +16,7 @@ import json
 import os
 import re
 import select
+import subprocess
 import sys
 import termios
 import time
@@ -25,8 +27,10 @@ from typing import Any
 Script = dict[str, Any]
 
 PLAIN = re.compile("[^\x00-\x1f\x7f]+")
+BOX_EDGE, BOX_MARK = "\u2500" * 40, "\u276f "
 FRAMES = "|/-\\"
 FRAME_S = 0.02
+HOOK = str(Path(__file__).parents[2] / "src" / "taskyard_agent" / "hook.py")
 
 
 class Agent:
@@ -47,7 +51,9 @@ class Agent:
             rows.append(self.status)
         elif self.script.get("prompt", True):
             shown = self.typed if self.script.get("echo", True) else ""
-            rows.append("> " + shown.replace("\n", "\r\n"))
+            edge = [BOX_EDGE] if self.script.get("box") else []
+            mark = BOX_MARK if edge else "> "
+            rows += [*edge, mark + shown.replace("\n", "\r\n"), *edge]
         self.write("\x1b[2J\x1b[3J\x1b[H" + "\r\n".join(rows))
 
     def write(self, text: str) -> None:
@@ -143,6 +149,14 @@ class Agent:
             if said != step["expect"] and step["expect"] != "*":
                 self.history.append(f"unexpected: {said[:100]!r}")
         self.typed = ""
+        self.tell(step.get("begins", ""))
+
+    def tell(self, event: str) -> None:
+        """Runs the hook of that event, as a coding agent does; it is heard when this returns."""
+        name, _, error = event.partition(" ")
+        if name:
+            told = json.dumps({"error": error}).encode()
+            subprocess.run([sys.executable, "-S", HOOK, name], input=told, check=True)
 
     def answer(self, step: Script) -> None:
         if "dialog" in step:
@@ -154,6 +168,10 @@ class Agent:
             self.write("last words")
             sys.exit(step["die"])
         self.history += step["reply"].split("\n")
+        if step.get("ends"):
+            self.draw()
+            time.sleep(step.get("works_s", 0))
+        self.tell(step.get("ends", ""))
 
 
 def plain(script: Script) -> None:

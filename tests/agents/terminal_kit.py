@@ -57,8 +57,15 @@ def script(*steps: dict[str, object], **more: object) -> Script:
 class Made:
     """The bridge, a client of it, and its transcript."""
 
-    def __init__(self, bridge: Bridge, client: aiohttp.ClientSession, health: list[str]) -> None:
+    def __init__(
+        self,
+        bridge: Bridge,
+        client: aiohttp.ClientSession,
+        health: list[str],
+        logs: list[str],
+    ) -> None:
         self.bridge = bridge
+        self.logs = logs
         self.client = client
         self.health = health
 
@@ -120,9 +127,11 @@ async def terminal(
     played: Script | None,
     *,
     options: TerminalOptions = QUICK,
+    cwd: str | None = None,
     kind: str = "custom",
     command: list[str] | None = None,
     life: Life | None = None,
+    on_interrupted: str = "wait",
     **changes: Any,
 ) -> AsyncIterator[Made]:
     """A bridge whose coding agent plays the script, or runs the command."""
@@ -131,14 +140,20 @@ async def terminal(
         path.write_text(json.dumps(played))
         command = [sys.executable, FAKE, str(path)]
     health: list[str] = []
+    logs: list[str] = []
     port = free_port()
     order = BridgeOrder(
         home=home,
         url=f"http://127.0.0.1:{port}",
-        place=Place(CodingAgent(kind, "pty", command or [], "allow"), str(home), dict(os.environ)),
+        place=Place(
+            CodingAgent(kind, "pty", command or [], "allow"),
+            cwd or str(home),
+            dict(os.environ),
+            on_interrupted=on_interrupted,
+        ),
         floor=0,
         ports={},
-        log=lambda _level, _text: None,
+        log=lambda _level, text: logs.append(text),
         on_health=health.append,
         terminal=replace(options, **changes),
         life=life or Life(),
@@ -151,7 +166,7 @@ async def terminal(
         timeout = aiohttp.ClientTimeout(DEADLINE_S)
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", timeout=timeout) as client:
             try:
-                yield Made(bridge, client, health)
+                yield Made(bridge, client, health, logs)
             finally:
                 await bridge.stop(0.5)
                 await bridge.end_agent(0.5)

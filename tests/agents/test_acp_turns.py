@@ -15,7 +15,7 @@ from taskyard_agent.bridge.session import Refused
 from taskyard_agent.protocol import CodingAgent, ItemKind
 from tests.agents.acp_kit import FAST_PUPPET, Running, Wanted, acp
 from tests.agents.bridge_kit import bridge, say, stable
-from tests.agents.fake_server import until
+from tests.agents.fake_server import DEADLINE_S, until
 
 pytestmark = pytest.mark.anyio
 
@@ -260,20 +260,6 @@ async def test_A56_what_is_text(tmp_path: Path) -> None:
             assert kind in kinds
 
 
-async def test_D18_a_line_a_tool(tmp_path: Path) -> None:
-    """A tool call is one line when it starts; what becomes of it adds none."""
-    started = {"sessionUpdate": "tool_call", "toolCallId": "t", "title": "ls", "kind": "execute"}
-    ended = {"sessionUpdate": "tool_call_update", "toolCallId": "t", "status": "completed"}
-    async with acp(tmp_path) as running:
-        await running.stable()
-        text = await running.turn(
-            f"updates 1\nupdate {json.dumps(started)}\nupdate {json.dumps(ended)}\nupdates 1"
-        )
-        assert text == "0\n\n[Tool: execute] ls\n\n0"
-        states = [one["status"] for one in running.data(ItemKind.TOOL_CALL)]
-        assert states == ["pending", "completed"]
-
-
 async def test_A57_an_error_keeps_the_text(tmp_path: Path) -> None:
     """After an error both messages are there with what came; the status is stable, the state failed."""
     async with acp(tmp_path) as running:
@@ -304,20 +290,21 @@ async def test_A59_raw_is_no_prompt(tmp_path: Path) -> None:
             assert running.data(ItemKind.TURN_END)[-1]["reason"] == "cancelled"
 
 
-@pytest.mark.parametrize("label", ["A60", "D2", "N3"])
-async def test_A60_D2_N3_reads_never_wait_for_a_turn(tmp_path: Path, label: str) -> None:
-    """The POST returns long before the turn ends, and reads are answered at once meanwhile."""
+async def test_A60_D2_N3_reads_never_wait_for_a_turn(tmp_path: Path) -> None:
+    """The POST has returned and reads are answered while the turn is held open: it ends only when told to."""
     async with bridge(tmp_path) as client:
         await stable(client)
-        loop = asyncio.get_running_loop()
-        await say(client, "wait")
-        slowest = 0.0
-        for path in ("/status", "/messages") * 5:
-            began = loop.time()
-            assert (await client.get(path)).status == 200
-            slowest = max(slowest, loop.time() - began)
-        print(f"{label}: slowest read during a turn {slowest * 1000:.1f} ms")
-        assert slowest < 1
+        await say(client, "updates 2\nwait")
+        for path in ("/status", "/messages", "/v2/session"):
+            async with asyncio.timeout(DEADLINE_S), client.get(path) as answer:
+                assert answer.status == 200
+        async with client.get("/status") as answer:
+            assert (await answer.json())["status"] == "running"
+        async with client.get("/messages") as answer:
+            assert (await answer.json())["messages"][0]["content"] == "updates 2\nwait"
+        async with client.post("/v2/cancel") as answer:
+            assert answer.status == 202
+        await stable(client)
 
 
 # ends

@@ -153,3 +153,10 @@ def test_a_name_that_is_not_known() -> None:
     """An unknown name is treated as a program of the user's own."""
     assert kind_of("from-the-future") is TYPES["custom"]
     assert kind_of("codex") is TYPES["codex"]
+
+
+def test_N1_how_to_get_the_program_that_was_looked_for() -> None:
+    """A program with a screen is named with its own package, that which speaks ACP with that one."""
+    for program, package in (("claude", "@anthropic-ai/claude-code"), ("codex", "@openai/codex")):
+        assert how_to_get(program) == f"`{program}` not found: npm install -g {package}"
+    assert (how_to_get("claude-agent-acp") or "").startswith("`claude-agent-acp` not found")

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from taskyard_agent.protocol import ItemKind
 from taskyard_agent.standalone.attach import Console, attach
 from taskyard_agent.standalone.client import BridgeClient, BridgeFailed
 from tests.agents.bridge_kit import bridge, port_of, stable
-from tests.agents.fake_server import until
+from tests.agents.fake_server import DEADLINE_S, until
+from tests.agents.terminal_kit import script, step, terminal
 
 
 @dataclass
@@ -59,6 +61,20 @@ async def test_N42_a_conversation_can_be_joined(tmp_path: Path) -> None:
         attached.cancel()
 
 
+async def test_what_is_said_moves_no_terminal(tmp_path: Path) -> None:
+    """Escapes in a conversation are left out: what a coding agent has read somewhere it may say."""
+    async with bridge(tmp_path) as client, desk() as made, asyncio.TaskGroup() as tasks:
+        await stable(client)
+        attached = tasks.create_task(
+            attach(BridgeClient.at(f"localhost:{port_of(client)}"), made.console)
+        )
+        said = {"content": "a\x1b]52;c;eA==\x07\x9b6n b", "type": "user"}
+        async with client.post("/message", json=said) as answer:
+            assert answer.status == 200
+        await until(made.shows("> a]52;c;eA==6n b"))
+        attached.cancel()
+
+
 async def test_N42_a_refusal_is_shown(tmp_path: Path) -> None:
     """A message that the coding agent does not take now leaves one attached, with the reason."""
     async with bridge(tmp_path) as client, desk() as made, asyncio.TaskGroup() as tasks:
@@ -74,6 +90,60 @@ async def test_N42_a_refusal_is_shown(tmp_path: Path) -> None:
         attached.cancel()
 
 
+async def test_A13_a_terminal_is_watched_and_typed_to(tmp_path: Path) -> None:
+    """The screen is shown, keys reach the program as they are; Ctrl-C alone leaves it, and all is as before."""
+    log = tmp_path / "read"
+    played = script(step("hello", "hello yourself"), log=str(log))
+    async with terminal(tmp_path, played) as there, desk() as made, asyncio.TaskGroup() as tasks:
+        await there.stable()
+        before = termios.tcgetattr(made.console.stdin)
+        attached = tasks.create_task(
+            attach(BridgeClient.at(f"localhost:{port_of(there.client)}"), made.console)
+        )
+        await until(made.shows("Hello! I am ready."))
+        assert termios.tcgetattr(made.console.stdin) != before
+        made.type("hel")
+        await until(made.shows("> hel"))
+        made.type("lo\r")
+        await until(made.shows("hello yourself"))
+        made.type("\x03")
+        async with asyncio.timeout(DEADLINE_S):
+            assert await attached == 0
+        assert termios.tcgetattr(made.console.stdin) == before
+        assert bytes(made.seen).endswith(b"\x1b[?1049l")
+        assert b"".join(bytes.fromhex(line) for line in log.read_text().split()) == b"hello\r"
+        assert not there.data(ItemKind.USER_MESSAGE)
+
+
+@asynccontextmanager
+async def without_status() -> AsyncIterator[str]:
+    """The URL of a server that hangs up when it is asked for its status, and shows one screen."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        if request.startswith(b"GET /internal/screen "):
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")
+            writer.write(b'event: screen\ndata: {"screen": "a screen"}\n\n')
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_A13_a_status_out_of_reach_is_only_a_warning(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A bridge that does not tell its status is attached to all the same, as a terminal."""
+    async with without_status() as url, desk() as made, asyncio.TaskGroup() as tasks:
+        attached = tasks.create_task(attach(BridgeClient.at(url), made.console))
+        await until(made.shows("a screen"))
+        assert "does not tell its status" in capsys.readouterr().err
+        made.type("\x03")
+        async with asyncio.timeout(DEADLINE_S):
+            assert await attached == 0
+
+
 async def test_A13_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
     """A bridge that does not answer is told by its address, and the exit code is 1."""
     async with desk() as made:
@@ -81,6 +151,16 @@ async def test_A13_nobody_there(capsys: pytest.CaptureFixture[str]) -> None:
         assert await attach(BridgeClient.at("127.0.0.1:9"), made.console) == 1
         assert "127.0.0.1:9" in capsys.readouterr().err
         assert termios.tcgetattr(made.console.stdin) == before
+
+
+async def test_nobody_types(tmp_path: Path) -> None:
+    """An input that is a file is read to its end and leaves then, as a pipe does."""
+    words = tmp_path / "words"
+    words.write_bytes(b"hi")
+    for path, typed in ((words, [b"hi"]), (Path(os.devnull), [])):
+        with path.open("rb") as keys:
+            console = Console(keys.fileno(), keys.fileno())
+            assert [piece async for piece in console.typed()] == typed
 
 
 @pytest.mark.parametrize("url", ["", "ftp://x", "http://", "x:y", "host:0"])

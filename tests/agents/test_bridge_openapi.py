@@ -29,6 +29,38 @@ OPERATIONS = {
     "subscribeEvents": ("GET", "/events"),
 }
 
+FIELDS = {
+    "StatusResponse": {"status", "agent_type", "transport"},
+    "MessagesResponse": {"messages"},
+    "Message": {"id", "content", "role", "time"},
+    "MessageRequest": {"content", "type"},
+    "MessageResponse": {"ok"},
+    "UploadResponse": {"ok", "filePath"},
+    "MessageUpdate": {"id", "role", "message", "time"},
+    "StatusChange": {"status", "agent_type"},
+    "AgentError": {"message", "level", "time"},
+}
+"""The fields of each object, all of them required. Source: agentapi 1.1."""
+
+ENUMS = {
+    ("StatusResponse", "status"): {"running", "stable"},
+    ("StatusResponse", "transport"): {"acp", "pty"},
+    ("StatusChange", "status"): {"running", "stable"},
+    ("Message", "role"): {"agent", "user"},
+    ("MessageUpdate", "role"): {"agent", "user"},
+    ("MessageRequest", "type"): {"user", "raw"},
+    ("AgentError", "level"): {"warning", "error"},
+}
+"""The words that a field may have. Source: agentapi 1.1."""
+
+BODIES = {
+    "get-status": (None, "StatusResponse"),
+    "get-messages": (None, "MessagesResponse"),
+    "post-message": ("MessageRequest", "MessageResponse"),
+    "post-upload": (None, "UploadResponse"),
+}
+"""What goes in and what comes out with 200, as JSON. Source: agentapi 1."""
+
 REQUEST: Schema = {"content": "updates 2", "type": "user"}
 
 NOT_IN_3_0 = {"const", "examples", "contentMediaType", "contentEncoding", "prefixItems"}
@@ -139,6 +171,41 @@ def test_operations() -> None:
         for verb in at(item)
     }
     assert found == OPERATIONS
+
+
+def test_shapes() -> None:
+    """Fields, which of them are needed, and their words are those of AgentAPI; nothing else may be there."""
+    for name, fields in FIELDS.items():
+        schema = components()[name]
+        required = schema["required"]
+        assert isinstance(required, list)
+        assert set(required) - {"$schema"} == fields, name
+        assert at(schema, "properties").keys() - {"$schema"} == fields, name
+        assert schema["additionalProperties"] is False
+    for (name, field), words in ENUMS.items():
+        listed = at(components()[name], "properties", field)["enum"]
+        assert isinstance(listed, list)
+        assert set(listed) == words, (name, field)
+    assert at(components()["Message"], "properties", "id")["format"] == "int64"
+    assert at(components()["Message"], "properties", "time")["format"] == "date-time"
+    for name in ("MessageResponse", "UploadResponse"):
+        assert at(components()[name], "properties", "ok")["enum"] == [True]
+
+
+def test_what_goes_in_and_out() -> None:
+    """Each operation takes and gives the object of AgentAPI."""
+    paths = written.openapi("3.1.0")["paths"]
+    for operation, (asked, answered) in BODIES.items():
+        verb, path = OPERATIONS[operation]
+        found = at(paths, path, verb.lower())
+        json_of = ("content", "application/json", "schema")
+        given = at(found, "responses", "200", *json_of)["$ref"]
+        assert given == f"#/components/schemas/{answered}"
+        if asked is not None:
+            taken = at(found, "requestBody", *json_of)["$ref"]
+            assert taken == f"#/components/schemas/{asked}"
+    upload = at(paths, "/upload", "post", "requestBody", "content")
+    assert at(upload, "multipart/form-data", "schema")["required"] == ["file"]
 
 
 def test_references() -> None:

@@ -288,6 +288,17 @@ async def test_N19_continue_where_it_is_asked_for(tmp_path: Path) -> None:
         assert len(running.data(ItemKind.USER_MESSAGE)) == 2
 
 
+async def test_N19_a_stop_in_order_cuts_a_turn_off_too(tmp_path: Path) -> None:
+    """A turn that a stop ended is gone on with as one that a crash ended, where that is asked for."""
+    async with acp(tmp_path) as running:
+        await running.stable()
+        await running.session.prompt("mute", None)
+        await running.session.stop(0.1)
+    async with acp(tmp_path, Wanted(on_interrupted="continue")) as running:
+        await until(lambda: len(running.data(ItemKind.TURN_END)) == 2)
+        assert "cut off" in str(running.data(ItemKind.USER_MESSAGE)[-1]["text"])
+
+
 async def test_N19_wait_is_the_default(tmp_path: Path) -> None:
     """A turn that was cut off is closed and not sent again; the state tells how it ended."""
     cut_off(tmp_path)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agents.fake_server import PUPPET
+from tests.agents.fake_server import DEADLINE_S, PUPPET
 from tests.agents.standalone_kit import ACP, SHELL, alone, command, played
 from tests.agents.terminal_kit import GREETING, script, step
 
@@ -120,7 +120,7 @@ async def test_A43_A12_an_unreadable_state_is_told(tmp_path: Path) -> None:
     file.write_text("{")
     async with alone(tmp_path, "-s", str(file), *ACP) as made:
         await made.stable()
-        async with made.client.get("/events") as stream:
+        async with made.client.get("/events") as stream, asyncio.timeout(DEADLINE_S):
             seen = await stream.content.readuntil(b"agent_error\n")
             line = await stream.content.readline()
         assert b"warning" in line
@@ -177,7 +177,7 @@ async def test_A45_A46_a_replay_on_the_screen_is_no_news(tmp_path: Path) -> None
         await made.end()
     again = {
         "history": ["Welcome back.", "> a message", "an answer"],
-        "steps": [step("more", "yes")],
+        "steps": [step("*", "yes")],
     }
     async with alone(tmp_path, *played(tmp_path, {"paste": True, **again}, *state)) as made:
         await made.stable()
@@ -199,6 +199,65 @@ async def test_load_state_off_begins_anew(tmp_path: Path) -> None:
         assert await made.messages() == []
     (aside,) = (tmp_path / "s.json.d").glob("before-*")
     assert "updates 2" in (aside / "transcript.jsonl").read_text()
+
+
+async def one_exchange(home: Path, *state: str) -> list[tuple[str, str]]:
+    """The messages of a conversation with one, which ended in order."""
+    async with alone(home, *state, *ACP) as made:
+        await made.stable()
+        await made.say("updates 2")
+        messages = await made.until_messages(2)
+        assert await made.end() == 0
+    return messages
+
+
+async def test_A43_a_deleted_state_file_begins_anew(tmp_path: Path) -> None:
+    """Without the state file the conversation is new; the old transcript is put aside, not lost."""
+    file = tmp_path / "s.json"
+    await one_exchange(tmp_path, "-s", str(file))
+    file.unlink()
+    async with alone(tmp_path, "-s", str(file), *ACP) as made:
+        await made.stable()
+        assert await made.messages() == []
+    (aside,) = (tmp_path / "s.json.d").glob("before-*")
+    assert "updates 2" in (aside / "transcript.jsonl").read_text()
+
+
+async def test_A43_another_state_file_takes_the_place(tmp_path: Path) -> None:
+    """A file with another conversation is what goes on; the transcript that was there is put aside."""
+    mine, other = tmp_path / "s.json", tmp_path / "other.json"
+    await one_exchange(tmp_path, "-s", str(mine))
+    async with alone(tmp_path, "-s", str(other), *SHELL) as made:
+        await made.stable()
+        await made.say("echo three")
+        theirs = await made.until_messages(2)
+        await made.end()
+    other.replace(mine)
+    for _ in range(2):  # and it stays so
+        async with alone(tmp_path, "-s", str(mine), *SHELL) as made:
+            await made.stable()
+            assert (await made.messages())[:2] == theirs
+            await made.end()
+    (aside,) = (tmp_path / "s.json.d").glob("before-*")
+    assert "updates 2" in (aside / "transcript.jsonl").read_text()
+
+
+@pytest.mark.parametrize("saved", [False, True])
+async def test_N15_kill_9_loses_nothing(tmp_path: Path, saved: bool) -> None:  # noqa: FBT001 - a case
+    """The transcript is gone on with when the state file is older than it, or was never written."""
+    state = ("-s", str(tmp_path / "s.json"))
+    if saved:
+        await one_exchange(tmp_path, *state)
+    async with alone(tmp_path, *state, *SHELL) as made:
+        await made.stable()
+        await made.say("echo one")
+        before = await made.until_messages(4 if saved else 2)
+        made.process.kill()
+        await made.wait()
+    async with alone(tmp_path, *state, *SHELL) as made:
+        await made.stable()
+        assert await made.messages() == before
+    assert list((tmp_path / "s.json.d").glob("before-*")) == []
 
 
 # signals and ends
@@ -241,7 +300,7 @@ async def test_A47_streams_end_with_it(tmp_path: Path) -> None:
     """A stop ends all event streams."""
     async with alone(tmp_path, *ACP) as made:
         await made.stable()
-        async with made.client.get("/events") as stream, asyncio.timeout(10):
+        async with made.client.get("/events") as stream, asyncio.timeout(DEADLINE_S):
             made.process.send_signal(signal.SIGTERM)
             await stream.content.read()
         assert await made.wait() == 0
@@ -287,6 +346,19 @@ async def test_N26_hold_keeps_the_conversation(tmp_path: Path, transport: str) -
         assert await made.status() == "running"
         assert ("user", "die 3") in await made.messages()
         assert made.process.returncode is None
+
+
+async def test_A53_what_the_agent_writes_on_stderr_is_passed_on(tmp_path: Path) -> None:
+    """Each line of it is in the log of the bridge, whole; the conversation has nothing of it."""
+    async with alone(tmp_path, *ACP) as made:
+        await made.stable()
+        await made.say("stderr 300\nupdates 2")
+        assert await made.until_messages(2) == [("user", "stderr 300\nupdates 2"), ("agent", "01")]
+        assert await made.end() == 0
+        assert made.process.stdout is not None
+        async with asyncio.timeout(DEADLINE_S):
+            log = (await made.process.stdout.read()).decode()
+    assert log.count("y" * 99) == 3
 
 
 # starts that cannot be
@@ -388,3 +460,28 @@ async def test_greeting_alone(tmp_path: Path) -> None:
     """A program that is only greeting is stable with one message."""
     async with alone(tmp_path, *played(tmp_path, {"steps": [GREETING], "paste": True})) as made:
         assert await made.until_messages(1) == [HELLO]
+
+
+async def test_N41_tools_as_the_flags_say(tmp_path: Path) -> None:
+    """Without lines for tools the messages have none, in a later run neither; data over the limit is cut."""
+    called = {
+        "sessionUpdate": "tool_call",
+        "toolCallId": "t",
+        "title": "ls",
+        "rawInput": "i" * 2_000,
+    }
+    flags = ("--state-dir", str(tmp_path / "state"), "--max-tool-data", "1000")
+    said = [("user", f"updates 2\nupdate {json.dumps(called)}"), ("agent", "01")]
+    async with alone(tmp_path, *flags, "--acp-inline-tools", "off", *ACP) as made:
+        await made.stable()
+        await made.say(said[0][1])
+        assert await made.until_messages(2) == said
+        async with made.client.get("/v2/session") as answer:
+            assert (await answer.json())["limits"]["tool_bytes"] == 1_000
+        async with made.client.get("/v2/transcript", params={"kinds": "tool_call"}) as answer:
+            item = (await answer.json())["items"][0]["data"]
+        assert (item["hidden"], item["raw_input"]["cut_bytes"]) == (True, 2_002)
+    async with alone(tmp_path, *flags, *ACP) as made:
+        await made.stable()
+        assert (await made.messages())[0] == said[0]
+        assert "[Tool:" not in (await made.messages())[1][1]

@@ -198,6 +198,17 @@ def test_A52_a_living_one_refuses(tmp_path: Path) -> None:
         assert path.read_text() == f"{os.getpid()}\n"
 
 
+def test_A52_one_that_was_killed_does_not_refuse(tmp_path: Path) -> None:
+    """A process that has ended does not live, even while nobody has asked how it ended."""
+    path = tmp_path / "bridge.pid"
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        path.write_text(f"{other.pid}\n")
+        other.kill()
+        os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+        with holding(path):
+            assert path.read_text() == f"{os.getpid()}\n"
+
+
 @pytest.mark.parametrize("text", ["", "no number", "-1", "99999999999999999999", "\xff"])
 def test_A52_nonsense_is_overwritten(tmp_path: Path, text: str) -> None:
     """What is no number of a process does not stop a start."""

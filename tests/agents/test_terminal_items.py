@@ -72,6 +72,21 @@ def test_A28_a_piece_may_take_the_place_of_what_was_said() -> None:
     assert [message.content for message in made.messages] == ["hello", "first\n\nnew"]
 
 
+def test_A55_a_tool_call_is_told_by_what_it_does() -> None:
+    """A call whose input is still on its way has no line yet; one that names no input has it at once."""
+    made = Conversation()
+    made.apply(item(ItemKind.USER_MESSAGE, text="hello"))
+
+    def begins(call: str, title: str, given: object) -> bool:
+        state = {"status": "pending", "raw_input": given}
+        return made.apply(item(ItemKind.TOOL_CALL, 1, tool_call_id=call, title=title, **state))
+
+    assert not begins("t", "Terminal", {})
+    assert begins("t", "ls", {"command": "ls"})
+    assert begins("u", "Search", None)
+    assert made.messages[-1].content == "[Tool: other] ls\n[Tool: other] Search\n"
+
+
 async def test_A28_items_say_only_what_changed(tmp_path: Path) -> None:
     """A text that grows is stored as its ends; one that is drawn anew from where it differs."""
     shown = Screen(tmp_path)

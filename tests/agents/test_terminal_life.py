@@ -159,7 +159,7 @@ async def test_A45_the_conversation_survives_a_restart(tmp_path: Path) -> None:
     async with terminal(tmp_path, script(step("hello", "hi"))) as made:
         await made.turn("hello")
         said = await made.messages()
-    again = script(step("more", "much more"), history=["> hello", "hi"])
+    again = script(step("*", "much more"), history=["> hello", "hi"])
     async with terminal(tmp_path, again) as made:
         assert await made.messages() == said
         await made.stable()
@@ -199,7 +199,16 @@ pattern = '^>(?P<text>.*)\Z'
 """
 
 
-async def test_N17_the_program_goes_on_with_its_session(tmp_path: Path) -> None:
+@pytest.fixture
+def claudes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder where that program keeps its sessions."""
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "claude-config"))
+    folder = tmp_path / "claude-config" / "projects" / "-home"
+    folder.mkdir(parents=True)
+    return folder
+
+
+async def test_N17_the_program_goes_on_with_its_session(tmp_path: Path, claudes: Path) -> None:
     """The first start names a session, the next one resumes that; the agent's words follow the command's own."""
     words = tmp_path / "words"
     rules = tmp_path / "rules.toml"
@@ -207,27 +216,51 @@ async def test_N17_the_program_goes_on_with_its_session(tmp_path: Path) -> None:
     command = program(tmp_path, script(step("hello", "hi"), args=str(words)))
     async with terminal(tmp_path, None, kind="claude", command=command, rules=rules) as made:
         await made.turn("hello")
+    (claudes / f"{calls(words)[0][3]}.jsonl").touch()
     async with terminal(tmp_path, None, kind="claude", command=command, rules=rules) as made:
         await made.stable()
+        assert made.faults == []
+        assert made.session.inline.context is None
     first, second = calls(words)
     assert first[:3] == ["--model", "x", "--session-id"]
-    assert second == ["--model", "x", "--resume", first[3]]
+    assert second[:4] == ["--model", "x", "--resume", first[3]]
+    ours = ["--mcp-config", "--allowedTools", "--settings"]
+    assert [[word.split("=")[0] for word in one[4:]] for one in (first, second)] == [ours, ours]
 
 
-async def test_N17_a_session_that_cannot_be_resumed(tmp_path: Path) -> None:
+async def test_N26_an_end_between_turns_is_no_failure_of_the_task(tmp_path: Path) -> None:
+    """While the program is gone the state says so; with the next one it is idle again, as over ACP."""
+    async with terminal(tmp_path, script(step("hello", "hi"))) as made:
+        await made.turn("hello")
+        os.kill(pid_of(made), signal.SIGKILL)
+        await until(lambda: "exited" in made.states)
+        await made.state("idle")
+        states = [(state["session"], state["state"]) for state in made.data(ItemKind.STATE)]
+        assert states[states.index(("exited", "failed")) :] == [
+            ("exited", "failed"),
+            ("starting", "starting"),
+            ("idle", "idle"),
+        ]
+        assert "signal 9" in next(s["reason"] for s in made.data(ItemKind.STATE) if s["session"] == "exited")  # fmt: skip
+
+
+async def test_N17_a_session_that_cannot_be_resumed(tmp_path: Path, claudes: Path) -> None:
     """A resume that fails at once is told as a warning, and the program starts afresh."""
     words = tmp_path / "words"
     rules = tmp_path / "rules.toml"
     rules.write_text(PLAIN_RULES)
     command = program(tmp_path, script(step("hello", "hi"), args=str(words), resume_code=1))
-    for _ in range(2):
+    for said in ("hello", "again"):
         async with terminal(tmp_path, None, kind="claude", command=command, rules=rules) as made:
-            await made.turn("hello")
+            answer = await made.turn(said)
+            (claudes / f"{calls(words)[0][3]}.jsonl").touch()
             levels = [error["level"] for error in made.data(ItemKind.ERROR)]
             faults = made.faults
     assert [call[2] for call in calls(words)] == ["--session-id", "--resume", "--session-id"]
     assert levels == ["error", "warning"]
     assert "starts without it" in faults[-1]
+    assert "exit code 1" in faults[-1]
+    assert "memory of this conversation was lost" in answer  # it was told
 
 
 async def test_N19_N20_a_stop_ends_the_turn(tmp_path: Path) -> None:

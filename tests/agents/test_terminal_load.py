@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-async def test_N4_idle_sessions(tmp_path: Path) -> None:
+async def test_N4_idle_sessions(tmp_path: Path, figure: Callable[[str], None]) -> None:
     """Twenty idle sessions wake up for nothing; what they cost the processor is printed."""
     async with AsyncExitStack() as stack:
         made: list[Made] = []
@@ -50,11 +51,11 @@ async def test_N4_idle_sessions(tmp_path: Path) -> None:
         began, wall = time.process_time(), time.monotonic()
         await asyncio.sleep(IDLE_S)
         spent = (time.process_time() - began) / (time.monotonic() - wall)
-        print(f"{SESSIONS} idle sessions: {spent:.2%} of a core")
+        figure(f"{SESSIONS} idle sessions: {spent:.2%} of a core")
         assert [one.session.record.changes for one in made] == changes
 
 
-async def test_N3_N6_a_burst_of_output(tmp_path: Path) -> None:
+async def test_N3_N6_a_burst_of_output(tmp_path: Path, figure: Callable[[str], None]) -> None:
     """Ten megabytes are read to their end while the status is answered; how fast is printed."""
     code = BURST.replace("SIZE", str(BURST_BYTES))
     command = [sys.executable, "-c", code]
@@ -71,11 +72,11 @@ async def test_N3_N6_a_burst_of_output(tmp_path: Path) -> None:
         seconds = time.monotonic() - began
         took.sort()
         p99 = took[int(len(took) * 0.99)]
-        print(f"10 MB in {seconds:.2f} s; status p50 {took[len(took) // 2] * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms of {len(took)}")  # fmt: skip
+        figure(f"10 MB in {seconds:.2f} s; status p50 {took[len(took) // 2] * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms of {len(took)}")  # fmt: skip
         await until(lambda: made.session.pty_log.end >= BURST_BYTES)
         began = time.monotonic()
         await made.stable()
-        print(f"stable after {time.monotonic() - began:.2f} s more")
+        figure(f"stable after {time.monotonic() - began:.2f} s more")
         last = (await made.messages())[-1][1]
-        print(f"the message has {len(last)} characters, {len(made.items())} items")
+        figure(f"the message has {len(last)} characters, {len(made.items())} items")
         assert last.endswith("the end")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from taskyard_agent.agent_types import TYPES
+from taskyard_agent.bridge.terminal_tidy import TITLE_CHARS, question
 from taskyard_agent.terminal.rule_file import FOLDER, patterns_of, shipped
 from taskyard_agent.terminal.rules import RulesInvalid, rules_of
 from tests.agents.recorded import TYPES as RECORDED
@@ -16,6 +17,20 @@ UNRECORDED = ("goose", "amp", "auggie", "cursor", "amazonq")
 """Types that nobody could record: they have the rules of every client, and no others."""
 
 DIALOGS = named("dialog", "tool-dialog", "trust")
+
+QUESTIONS = {
+    ("aider", "trust"): "Add .aider* to .gitignore (recommended)?",
+    ("claude", "dialog"): "Do you want to create hello.py?",
+    ("claude", "trust"): "Quick safety check: Is this a project you created or one you trust?",
+    ("codex", "dialog"): "Would you like to run the following command?",
+    ("codex", "tool-dialog"): 'Allow the Coder MCP server to run tool "coder_report_task"?',
+    ("copilot", "dialog"): "Do you want to run this command?",
+    ("copilot", "trust"): "Do you trust the files in this folder?",
+    ("gemini", "dialog"): "Allow execution of [Shell]?",
+    ("gemini", "trust"): "Do you trust the files in this folder?",
+    ("opencode", "dialog"): "Permission required",
+}
+"""What each recorded dialog asks; nothing that was said or typed before it."""
 
 WAITING = named("ready", "answer", "answer-after-busy", "report", "after-refusal")
 
@@ -133,6 +148,32 @@ def test_N30_questions_are_seen(kind: str, name: str) -> None:
     assert rules.busy_marker(screen.text) is None
     assert rules.composer_empty(screen.text, screen.cursor) is None
     assert rules.composer_text(screen.text) is None
+
+
+@pytest.mark.parametrize(("kind", "name"), DIALOGS)
+def test_N30_a_question_is_named_by_what_it_asks(kind: str, name: str) -> None:
+    """Its title is the question itself, without a sign, a frame, or what stands above it."""
+    screen = recorded(kind, name)
+    assert question(str(rules_of(kind).dialog(screen.text, screen.title))) == QUESTIONS[kind, name]
+
+
+@pytest.mark.parametrize(
+    ("excerpt", "title"),
+    [
+        ("Hello! I am ready.\n> edit\n\nEdit x.py?\n> 1. Yes\n  2. No", "Edit x.py?"),
+        ("\u203a Is it done?\n\n  Choose a model\n\n\u203a 1. Big\n  2. Small", "Choose a model"),
+        ("1. First do this?\n2. Then that.\n\nPick one:\n  1. A\n\u276f 2. B", "Pick one:"),
+        ("Run this?\n$ ls what?\n\u276f 1. Yes", "Run this?"),
+        ("\u2026\n\u2500\u2500", "The coding agent asks something."),
+        ("", "The coding agent asks something."),
+        ("1. Yes\n2. No", "The coding agent asks something."),
+        ("one\ntwo", "one"),
+        ("x" * 300, "x" * TITLE_CHARS),
+    ],
+)
+def test_N30_titles_of_other_questions(excerpt: str, title: str) -> None:
+    """The nearest question above the choices, else the nearest text; without choices the first text."""
+    assert question(excerpt) == title
 
 
 @pytest.mark.parametrize(("kind", "name"), [*WAITING, *named("filled", "busy")])

@@ -3,6 +3,7 @@
 import random
 import subprocess
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -289,16 +290,16 @@ def fuzz(seed: int, chunks: int, seconds: float) -> int:
     return count
 
 
-def test_N23_fuzz() -> None:
+def test_N23_fuzz(figure: Callable[[str], None]) -> None:
     """Random sequences never break the screen; the count and the seed are printed."""
-    print(f"{fuzz(SEED, FUZZ_CHUNKS, FUZZ_S)} chunks of 5 sequences, seed {SEED}")
+    figure(f"{fuzz(SEED, FUZZ_CHUNKS, FUZZ_S)} chunks of 5 sequences, seed {SEED}")
 
 
 @pytest.mark.all_tier
-def test_N23_long_fuzz() -> None:
+def test_N23_long_fuzz(figure: Callable[[str], None]) -> None:
     """A million random sequences never break the screen."""
     seed = random.randrange(1 << 32)
-    print(f"seed {seed}")
+    figure(f"seed {seed}")
     assert fuzz(seed, FUZZ_CHUNKS, 600.0) == FUZZ_CHUNKS
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,21 @@ async def test_A30_text_is_trimmed_and_blank_text_refused(tmp_path: Path) -> Non
         assert await made.post(" \t\r\n\f\v") == (500, "empty")
         assert await made.turn(" \n hello \v\f\t ") == "hi"
         assert (await made.messages())[1] == ("user", "hello")
+
+
+async def test_A34_the_time_of_a_message(tmp_path: Path) -> None:
+    """It is when sending began, however long the program took to take it."""
+    played = script(step("hello", "hi"), echo=False)
+    async with terminal(tmp_path, played, echo_s=0.6) as made:
+        await made.stable()
+        began = made.session.record.now()
+        await made.say("hello")
+        taken = made.session.record.now()
+        (item,) = (item for item in made.items() if item.kind is ItemKind.USER_MESSAGE)
+        assert (taken - item.time).total_seconds() > 0.5
+        assert item.time >= began
+        listed = (await (await made.client.get("/messages")).json())["messages"]
+        assert datetime.fromisoformat(listed[1]["time"]) == item.time
 
 
 async def test_A30_a_busy_agent_takes_nothing(tmp_path: Path) -> None:
@@ -119,6 +135,20 @@ async def test_A33_D8_a_program_that_does_not_react(tmp_path: Path) -> None:
         assert [role for role, _ in await made.messages()] == ["agent"]
         await made.stable()
         assert not made.data(ItemKind.USER_MESSAGE)
+
+
+async def test_writing_to_the_agent_fails(tmp_path: Path) -> None:
+    """A program that reads nothing fails the message with a code and a sentence; none of it is stored. Source: agentapi 1.2."""
+    deaf = {"steps": [], "deaf": True, "paste": True}
+    async with terminal(tmp_path, deaf) as made:
+        await made.stable()
+        said = {"content": "x" * 15_000, "type": "user"}
+        async with made.client.post("/message", json=said) as answer:
+            assert (answer.status, answer.headers["X-Agentapi-Code"]) == (500, "timeout")
+            told = (await answer.json(content_type=None))["errors"][0]["message"]
+        assert "read none of its input" in told
+        assert not made.data(ItemKind.USER_MESSAGE)
+        await made.stable()
 
 
 async def test_A33_enter_is_pressed_again_only_while_the_text_stands_there(tmp_path: Path) -> None:

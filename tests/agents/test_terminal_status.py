@@ -194,6 +194,32 @@ def test_N29_hooks_are_believed_and_one_sign_of_work_is_enough() -> None:
         assert told.busy is expected, (evidence, said)
 
 
+def test_N29_a_hook_alone_is_not_believed_for_ever() -> None:
+    """A free composer that stands still for a minute outweighs it; any sign of work does not."""
+    told = machine()
+    told.changed(100.0)
+    told.said(Evidence.HOOK, busy=True)
+    assert told.due(500.0) is None
+    told.said(Evidence.MARKER, busy=False)
+    assert told.phase(159.0) is Phase.CHANGING
+    assert told.due(159.0) == 160.0
+    assert told.phase(160.0) is Phase.STABLE
+    told.said(Evidence.TITLE, busy=True)
+    assert told.phase(600.0) is Phase.CHANGING
+
+
+def test_N29_work_after_a_hook_told_of_rest() -> None:
+    """What begins to work without a hook is seen by its sign; a sign that was there before is not."""
+    told = machine()
+    told.said(Evidence.MARKER, busy=True)
+    told.said(Evidence.HOOK, busy=False)
+    told.said(Evidence.MARKER, busy=True)
+    assert told.busy is False
+    told.said(Evidence.MARKER, busy=False)
+    told.said(Evidence.MARKER, busy=True)
+    assert told.busy is True
+
+
 def test_N30_a_question_is_waited_for() -> None:
     """While a dialog is open the phase is awaiting_input, which clients see as running."""
     told = machine()

@@ -212,6 +212,22 @@ async def test_N4_N28_an_idle_session_does_nothing(tmp_path: Path) -> None:
         assert session._silence is None
 
 
+async def test_A36_a_program_is_ready_when_its_box_is_drawn(tmp_path: Path) -> None:
+    """By the rules of its type: before its input box is there a message is refused, after that it is taken."""
+    loads = step("", "Hello! I am ready.", dialog="Loading the program")
+    played = {"steps": [loads, step("hello", "hi")], "paste": True, "box": True}
+    async with terminal(tmp_path, played, kind="claude", ready_pattern=None) as made:
+        program = made.session._program
+        assert program is not None
+        await until(lambda: "Loading" in program.text())
+        await until(lambda: program.watch.quiet_s > 3 * 0.15)
+        assert await made.status() == "running"
+        assert await made.post("hello") == (500, "not_ready")
+        assert await made.post("x", "raw") == (200, "")
+        assert await made.turn("hello") == "hi"
+        assert [role for role, _ in await made.messages()] == ["agent", "user", "agent"]
+
+
 async def test_N31_an_unknown_program_is_ready_when_its_cursor_stands_still(tmp_path: Path) -> None:
     """A plain `$ ` is enough: no program is never ready."""
     played = {"steps": [GREETING, step("*", "fine")], "plain": True, "prompt": "$ "}

@@ -20,7 +20,8 @@ RIGHT = {"Authorization": "Bearer s3cret"}
 GETS = ["/status", "/messages", "/events", "/internal/screen", "/openapi.json", "/docs", "/metrics"]
 GETS += ["/v2/session", "/v2/events", "/v2/transcript", "/v2/openapi.json", "/v2/nothing", "/"]
 GETS += ["/schemas/Message.json", "/nothing"]
-POSTS = ["/message", "/upload", "/v2/prompts", "/v2/cancel", "/v2/report", "/v2/checkpoint"]
+POSTS = ["/message", "/upload", "/v2/prompts", "/v2/cancel", "/v2/report", "/v2/hook"]
+POSTS += ["/v2/checkpoint"]
 
 
 @pytest.fixture

@@ -71,7 +71,9 @@ async def test_A15_resize(tmp_path: Path) -> None:
     """The program has the new size; one that is too small or too large is refused."""
     async with terminal(tmp_path, None, command=[sys.executable, "-c", ECHO]) as made:
         await screen(made, "ready")
+        assert (await get(made.client, "/v2/session"))["terminal"] == {"cols": 80, "rows": 60}
         await post(made.client, "/v2/terminal/resize", {"cols": 101, "rows": 33})
+        assert (await get(made.client, "/v2/session"))["terminal"] == {"cols": 101, "rows": 33}
         await post(made.client, "/v2/terminal/input", {"data": "x"})
         await screen(made, "78 101x33")
         for body in ({"cols": 9, "rows": 33}, {"cols": 101, "rows": 5001}, {"cols": 101}):

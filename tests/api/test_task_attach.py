@@ -90,11 +90,16 @@ async def test_a_terminal_is_seen_and_typed_to(api: Api, tmp_path: Path) -> None
         async with attached_to(api, place.path) as session:
             hello = await first(session, attached.Attached)
             assert hello.transport is AttachTransport.TERMINAL
+            before = (hello.cols, hello.rows)
+            assert before != (100, 30)
+            assert min(before) >= 10
             await seen(session, lambda: b"I am ready" in session.bytes)
             await session.send(attached.AttachResize(cols=100, rows=30))
             await session.send(attached.AttachKeys(data="go\r"))
             await seen(session, lambda: b"All of it is done" in session.bytes)
         async with attached_to(api, place.path) as session:
+            hello = await first(session, attached.Attached)
+            assert (hello.cols, hello.rows) == (100, 30)
             await seen(session, lambda: b"All of it is done" in session.bytes)
 
 

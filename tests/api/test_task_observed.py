@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from taskyard_agent.protocol import ItemKind
+from tests.api.agent_seat import started
 from tests.api.attached_kit import Bridged, bridged
-from tests.api.link_kit import until
+from tests.api.link_kit import item, running, until
 from tests.api.seed import Api
 
 pytestmark = pytest.mark.anyio
@@ -57,6 +59,26 @@ async def test_a_turn_that_fails_is_failed_until_the_next(api: Api, tmp_path: Pa
         assert "failed" in (await shown(place))[1]
         assert (await api.post(f"{place.path}/send", {"input": "echo on"})).status_code == 204
         await comes_to(place, "idle")
+
+
+async def test_a_question_on_the_screen_is_waited_for(api: Api) -> None:
+    """A dialog is shown by what it asks, without an id: it has no options, keys answer it. Work goes on after."""
+    seat = await started(api)
+    asked = b'{"kind": "dialog", "id": "", "title": "Do you trust this folder?"}'
+    async with running(seat) as agent:
+        data = b'{"state": "waiting", "session": "awaiting_input", "waiting": %s}' % asked
+        assert await agent.items(item(1, ItemKind.STATE, data)) == 1
+        task = await api.fresh(seat.task)
+        wanted = {"kind": "dialog", "id": "", "title": "Do you trust this folder?"}
+        assert (task["waiting_for"], task["status"]) == (wanted, "active")
+        assert task["current_state"]["state"] == "working"
+        path = f"/api/v2/tasks/me/{seat.task['id']}"
+        assert (await api.get(f"{path}/permissions")).json()["permissions"] == []
+        data = b'{"state": "working", "session": "running"}'
+        await agent.items(item(2, ItemKind.STATE, data))
+        task = await api.fresh(seat.task)
+        assert "waiting_for" not in task
+        assert task["current_state"]["state"] == "working"
 
 
 async def test_a_status_that_a_program_sends_counts_as_ever(api: Api, tmp_path: Path) -> None:

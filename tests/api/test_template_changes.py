@@ -13,6 +13,9 @@ pytestmark = pytest.mark.anyio
 TEMPLATES = "/api/v2/organizations/default/templates"
 VERSIONS = "/api/v2/organizations/default/templateversions"
 
+STARTERS = ["aider", "claude", "codex", "copilot", "custom", "gemini", "opencode", "shell"]
+"""The templates that come with the server."""
+
 
 async def patch(api: Api, template: Json, *, by: Person | None = None, **body: Json) -> Json:
     """The template after a change that must work."""
@@ -232,7 +235,7 @@ async def test_unused_versions_are_archived_together(api: Api) -> None:
 async def test_examples_are_templates_to_start_from(api: Api) -> None:
     """Each is listed with what it is, and becomes a version by its id."""
     found = (await api.get(f"{TEMPLATES}/examples")).json()
-    assert [row["id"] for row in found] == ["custom", "shell"]
+    assert [row["id"] for row in found] == STARTERS
     assert all(row["name"] and row["description"] and row["markdown"] for row in found)
     request = {"example_id": "shell", "storage_method": "file", "provisioner": "terraform"}
     async with importing(api.services):

@@ -140,7 +140,7 @@ env = { PS1 = "> " }
 
 
 def test_a_terminal_on_a_terminal(owner: Program, tmp_path: Path) -> None:
-    """Keys go through, Ctrl-C too; the program has the terminal's size; Ctrl-] leaves and the program stays."""
+    """Keys go through, Ctrl-C too; the program has the terminal's size; Ctrl-] leaves, and the program stays, with its size."""
     folder = tmp_path / "screen"
     folder.mkdir()
     (folder / "taskyard.toml").write_text(SCREEN)
@@ -156,11 +156,13 @@ def test_a_terminal_on_a_terminal(owner: Program, tmp_path: Path) -> None:
         screen.until(rb"sleep 1000")
         screen.type("\x03")
         screen.until(rb"\^C")
-        screen.type("x=kept\r\x1d")
+        screen.type("trap 'echo now $(stty size)' WINCH; x=kept\r")
+        screen.until(rb"WINCH; x=kept(.|\s)*> ")
+        screen.type("\x1d")
         assert screen.end() == 0
         assert not screen.is_raw()
     with on_a_terminal(owner, "task", "attach", task) as screen:
-        screen.until(rb"24 80")
+        screen.until(rb"now 1000 80(.|\s)*24 80")
         screen.type("echo 1$x\r")
         screen.until(rb"1kept")
         screen.type("\x1d")

@@ -97,7 +97,20 @@ def test_a_turn_as_it_is_read() -> None:
         ("agent_text", {"message_id": 2, "text": "unt.\nAnd"}),
         ("agent_text", {"message_id": 2, "text": " more"}),
         ("agent_message", {"message_id": 2, "text": "unt.\nAnd more"}),
-        ("tool_call", {"tool_call_id": "t", "title": "wc", "kind": "execute", "status": "pending"}),
+        ("usage", {"used": 1}),
+        ("agent_text", {"message_id": 3, "text": "It"}),
+        ("usage", {"used": 2}),
+        ("agent_text", {"message_id": 3, "text": " is"}),
+        (
+            "tool_call",
+            {
+                "tool_call_id": "t",
+                "title": "Terminal",
+                "kind": "execute",
+                "status": "pending",
+                "raw_input": {},
+            },
+        ),
         (
             "tool_call",
             {"tool_call_id": "t", "title": "wc", "kind": "execute", "status": "in_progress"},
@@ -108,7 +121,7 @@ def test_a_turn_as_it_is_read() -> None:
         ("turn_end", {"reason": "end_turn", "error": None}),
     )
     assert lines == [
-        "> two", "> lines", "I co", "unt.", "And more", "[execute] wc", "[execute] failed: wc", "* Counted",
+        "> two", "> lines", "I co", "unt.", "And more", "It is", "[execute] wc", "[execute] failed: wc", "* Counted",
         "! no disk", "",
     ]  # fmt: skip
 

@@ -107,6 +107,36 @@ def test_answers_that_cannot_be(tmp_path: Path) -> None:
     assert ended.status == 2
 
 
+def on_screen(state: str) -> bytes:
+    """The task, with a dialog on its screen, or idle once that is answered."""
+    task = json.loads(TASK)
+    task["waiting_for"] = {"kind": "dialog", "id": "", "title": "Trust this folder?"}
+    if state == "idle":
+        del task["waiting_for"]
+    task["current_state"] = {**task["current_state"], "state": state}
+    return answer(json.dumps(task).encode())
+
+
+def test_a_dialog_is_answered_on_its_screen(tmp_path: Path) -> None:
+    """A task with a dialog on its screen is not answered by `answer`, which names the command that does it."""
+    with peer([on_screen("working"), listed()]) as server:
+        program = Program(tmp_path, TASKYARD_URL=server.url, TASKYARD_SESSION_TOKEN="t" * 10)
+        ended = program("task", "answer", "fix-bug", "--allow")
+    assert (ended.status, "on its screen" in ended.err) == (1, True)
+    assert "taskyard task attach ada/fix-bug" in ended.err
+
+
+def test_a_message_to_a_task_that_asks(tmp_path: Path) -> None:
+    """`send` says what the task asks, how to answer, and that the message waits; then it is sent."""
+    answers = [on_screen("working"), on_screen("working"), on_screen("idle"), DONE]
+    with peer(answers) as server:
+        program = Program(tmp_path, TASKYARD_URL=server.url, TASKYARD_SESSION_TOKEN="t" * 10)
+        ended = program("task", "send", "fix-bug", "hello")
+    assert (ended.status, ended.out) == (0, "Sent to ada/fix-bug.\n")
+    for said in ("Trust this folder?", "taskyard task attach ada/fix-bug", "once that is answered"):
+        assert ended.err.count(said) == 1
+
+
 def test_somebody_was_quicker(tmp_path: Path) -> None:
     """The server's word on who answered is passed on."""
     said = {"message": "This request was answered already.", "detail": "eve answered it."}
@@ -126,7 +156,7 @@ def test_the_list(tmp_path: Path) -> None:
     assert "Allow once by ada" in ended.out
     assert "waits for you" in ended.out
     ended, _ = ask(tmp_path, [listed()], "permissions", "fix-bug")
-    assert (ended.out, "asks for a permission" in ended.err) == ("", True)
+    assert (ended.out, "is not asking for a permission" in ended.err) == ("", True)
 
 
 def test_a_task_that_waits_says_so(tmp_path: Path) -> None:
@@ -138,3 +168,16 @@ def test_a_task_that_waits_says_so(tmp_path: Path) -> None:
     with peer([answer(tasks)]) as server:
         program = Program(tmp_path, TASKYARD_URL=server.url, TASKYARD_SESSION_TOKEN="t" * 10)
         assert "waiting for you: Run make" in program.good("task", "list")
+
+
+def test_a_task_that_waits_for_keys_says_so(tmp_path: Path) -> None:
+    """A question on a screen is shown by what it asks; no option answers it, so one is told to attach."""
+    task = json.loads(TASK)
+    task["waiting_for"] = {"kind": "dialog", "id": "", "title": "Do you trust this folder?"}
+    with peer([answer(json.dumps(task).encode())]) as server:
+        program = Program(tmp_path, TASKYARD_URL=server.url, TASKYARD_SESSION_TOKEN="t" * 10)
+        ended = program("task", "status", "fix-bug")
+    assert ended.status == 0
+    assert "waiting for you: Do you trust this folder?" in ended.out
+    assert "taskyard task attach ada/fix-bug" in ended.err
+    assert "task answer" not in ended.err

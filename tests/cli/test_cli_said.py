@@ -60,7 +60,7 @@ def test_the_default_preset_is_taken(owner: Program) -> None:
     """A task of a template whose parameters ask takes the default preset; `none` takes none, and is told of presets."""
     owner.good("templates", "init", "asking")
     manifest = owner.home / "asking" / "taskyard.toml"
-    manifest.write_text(manifest.read_text() + ASKING)
+    manifest.write_text(manifest.read_text().partition("[[preset]]")[0] + ASKING)
     owner.good("templates", "push", "asking", "--yes")
     create = ("task", "create", "--template", "asking", "echo hello")
     refused = owner(*create, "--preset", "none")

@@ -30,7 +30,7 @@ def push(owner: Program, name: str, *versions: str, extra: str = "") -> None:
     """A template of the shell starter with these versions, the last one active."""
     owner.good("templates", "init", name)
     manifest = owner.home / name / "taskyard.toml"
-    manifest.write_text(manifest.read_text() + extra)
+    manifest.write_text(manifest.read_text().partition("[[preset]]")[0] + extra)
     for version in versions:
         owner.good("templates", "push", name, "--yes", "--version", version)
 

@@ -40,11 +40,13 @@ def broken(tmp_path: Path, owner: Program) -> str:
 
 
 def test_a_task_in_error_says_why(owner: Program, client: Client, broken: str) -> None:
-    """status, logs and send name the program that is missing; only what was asked for is on stdout."""
+    """status, logs and send name the program that is missing; status says it in short, its log stands on stderr."""
     error = TaskStatus.ERROR
     until("the error", lambda: client.get_task("me", broken).status is error or None)
     status = owner("task", "status", broken)
-    assert "no-such-program" not in status.out
+    assert "`no-such-program` not found" in status.out
+    assert "is in error" in status.err
+    assert "is in error" not in status.out
     assert "no-such-program" in status.err
     logs = owner("task", "logs", broken)
     followed = owner("task", "logs", "-f", broken)

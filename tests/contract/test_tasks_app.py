@@ -170,6 +170,10 @@ async def test_queued_messages_are_refused_for_now(api: Api, tmp_path: Path) -> 
         assert app.asked == []
 
 
+NEXT_MICROSECOND = "2026-01-31T12:00:00.123457Z"
+"""What 789 nanoseconds more come to: times are kept to the nearest microsecond."""
+
+
 async def test_T100_live_log(api: Api, tmp_path: Path) -> None:
     """Roles become directions; ids, times and order stay; nothing is said of a snapshot."""
     async with active(api, tmp_path) as (task, app):
@@ -191,7 +195,7 @@ async def test_T100_live_log(api: Api, tmp_path: Path) -> None:
         assert response.json() == {
             "logs": [
                 {"id": 0, "content": "hi\0", "type": "output", "time": TIME},
-                {"id": 7, "content": "go", "type": "input", "time": TIME},
+                {"id": 7, "content": "go", "type": "input", "time": NEXT_MICROSECOND},
             ]
         }
 

@@ -42,16 +42,17 @@ async def single(database_url: str) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def looking(url: str) -> AsyncIterator[Callable[[str], Any]]:
-    """A function that returns once another connection runs a statement that begins so."""
+async def looking(url: str, state: str = "active") -> AsyncIterator[Callable[[str], Any]]:
+    """A function that returns once another connection runs a statement that begins so, or is idle after it."""
     conn = await asyncpg.connect(url)
 
     async def running(words: str) -> None:
         async with asyncio.timeout(10):
             while not await conn.fetchval(
                 "select count(*) from pg_stat_activity where datname = current_database()"
-                " and state = 'active' and pid <> pg_backend_pid() and query like $1",
+                " and state = $2 and pid <> pg_backend_pid() and query like $1",
                 f"{words}%",
+                state,
             ):
                 await asyncio.sleep(0.005)
 
@@ -117,6 +118,32 @@ async def test_cancelled_at_the_begin(single: Database) -> None:
                 await asyncio.sleep(0)
             work.cancel()
         assert await is_usable(single)
+
+
+async def test_cancelled_between_the_steps_of_a_statement(single: Database) -> None:
+    """Wherever a new statement is cancelled, Postgres waits for the next one and counts no time."""
+
+    async def ask(number: int) -> None:
+        async with single.connection() as conn:
+            await conn.fetchval(f"select $1::int + {number}", 1)
+
+    async with looking(single.url, "idle") as resting:
+        for awaits in range(12):
+            async with asyncio.TaskGroup() as group:
+                work = group.create_task(ask(awaits))
+                for _ in range(awaits):
+                    await asyncio.sleep(0)
+                work.cancel()
+            await resting("")
+
+
+async def test_an_argument_that_does_not_fit(single: Database) -> None:
+    """An error of ours between the steps of a statement leaves the connection in order too."""
+    async with looking(single.url, "idle") as resting:
+        with pytest.raises(asyncpg.DataError):
+            async with single.connection() as conn:
+                await conn.fetchval("select $1::int", "text")
+        await resting("")
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ def test_the_page_is_fresh() -> None:
 
 
 def test_every_program_has_one_row() -> None:
-    """A row for each, with something in every cell."""
+    """A row for each that was seen, with something in every cell."""
     names = [row.name for row in seen()]
-    assert len(names) == len(set(names)) == 4
+    assert len(names) == len(set(names)) > 0
+    assert all(f"| {name} |" in page().decode() for name in names)
     cells = [
         cell.strip()
         for line in page().decode().splitlines()

@@ -123,8 +123,8 @@ def test_pages_lead_somewhere() -> None:
     assert not wrong, wrong
 
 
-GATED = "TUSC"
-"""Kinds of statements that must each have a test; the others are of the workspace's own server, and only counted."""
+KINDS = "TUSCAND"
+"""Kinds of statements, each of which must have a test named by it."""
 
 TESTED = re.compile(r"(?m)^ *(?:async )?def test_((?:[TUSCAND]\d+b?_)+)")
 """The statements that a test is named by."""
@@ -148,15 +148,15 @@ def test_tests_name_statements_that_exist() -> None:
     assert with_tests() <= statements().keys(), with_tests() - statements().keys()
 
 
-@pytest.mark.parametrize("letter", GATED)
+@pytest.mark.parametrize("letter", KINDS)
 def test_every_statement_has_a_test(letter: str) -> None:
-    """Each statement of tasks, supporting endpoints, schemas and clients has a test named by it."""
+    """Each statement of the wire pages has a test named by it."""
     assert not untested(letter)
 
 
 def test_count_statements_with_tests(figure: Callable[[str], None]) -> None:
     """How many statements have a test named by them, and which have none, is printed."""
-    for letter in "TUSCAND":
+    for letter in KINDS:
         wanted = {name for name in statements() if name.startswith(letter)}
         figure(
             f"{letter}: {len(wanted & with_tests())} of {len(wanted)} have a test; not {untested(letter)}"

@@ -161,16 +161,21 @@ def test_demo_installs_less(checkout: Path, with_uv: dict[str, str]) -> None:
 def test_the_command_line_is_at_hand(
     checkout: Path, with_uv: dict[str, str], tmp_path: Path
 ) -> None:
-    """`.venv/bin/taskyard` is the command line of the checkout, through a link from elsewhere too."""
-    package = checkout / "src" / "taskyard" / "cli"
-    package.mkdir(parents=True)
-    (package / "main.py").write_text("import sys; print(sys.argv[1:])\n")
+    """`taskyard` and `taskyard-agent` in `.venv/bin` are the checkout's, through a link from elsewhere too."""
+    for module in ("taskyard/cli/main.py", "taskyard_agent/__main__.py"):
+        file = checkout / "src" / module
+        file.parent.mkdir(parents=True)
+        file.write_text(f"import sys; print({module!r}, sys.argv[1:])\n")
     yard(checkout, "setup", env=with_uv)
-    link = tmp_path / "taskyard"
-    link.symlink_to(checkout / ".venv" / "bin" / "taskyard")
     env = with_uv | {"PYTHONPATH": str(checkout / "src")}  # the fake .venv reads no .pth
-    done = subprocess.run([link, "a b"], capture_output=True, text=True, check=True, env=env)
-    assert done.stdout == "['a b']\n"
+    said = []
+    for name in ("taskyard", "taskyard-agent"):
+        (tmp_path / name).symlink_to(checkout / ".venv" / "bin" / name)
+        call = [str(tmp_path / name), "a b"]
+        said.append(
+            subprocess.run(call, capture_output=True, text=True, check=True, env=env).stdout
+        )
+    assert said == ["taskyard/cli/main.py ['a b']\n", "taskyard_agent/__main__.py ['a b']\n"]
 
 
 def test_a_moved_checkout_keeps_working(checkout: Path, with_uv: dict[str, str]) -> None:

@@ -122,14 +122,24 @@ async def linked(
         ) as socket:
             await until(lambda: peer.mux is not None)
             assert peer.mux is not None
+            over = False
+
+            async def read(mux: Mux) -> None:
+                try:
+                    await attend(socket, mux)
+                except LinkLost:
+                    if not over:  # what the test found wrong would be lost for this
+                        raise
+
             try:
                 async with asyncio.TaskGroup() as group:
                     mux = Mux(sender(socket), group, agent or Handlers(), accept=accept)
                     if not bare:
-                        group.create_task(attend(socket, mux))
+                        group.create_task(read(mux))
                     try:
                         yield Pair(peer.mux, mux, socket, peer)
                     finally:
+                        over = True
                         mux.end("the test is over")
                         await socket.close()
             except* LinkLost:

@@ -172,7 +172,7 @@ def test_the_relay_comes_back_with_the_server(world: World) -> None:
 
 def test_what_is_listed_is_not_a_member_s_choice(shared: World) -> None:
     """A member makes tasks of templates, not versions of them."""
-    member = shared.member("eve")
+    member = shared.member("erin")
     file_id = shared.owner.upload_file(tar_of({"taskyard.toml": ""}), "application/x-tar").hash
     request = CreateTemplateVersionRequest(
         file_id=file_id, storage_method="file", provisioner="echo"

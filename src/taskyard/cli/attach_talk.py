@@ -48,6 +48,7 @@ class _ToolCall(msgspec.Struct):
     title: str = ""
     kind: str | None = None
     status: str | None = None
+    raw_input: msgspec.Raw = msgspec.Raw()
 
 
 class _Option(msgspec.Struct):
@@ -96,11 +97,10 @@ class Transcript:
         self._said: dict[int, str] = {}
         self._tools: dict[str, str] = {}
         self._rest = ""
+        self._speaking = 0
 
     def take(self, item: Item) -> None:
         """Adds what an item has to say, if anything."""
-        if item.kind not in (ItemKind.AGENT_TEXT, ItemKind.AGENT_MESSAGE, ItemKind.STATE):
-            self._flush()
         match item.kind:
             case ItemKind.USER_MESSAGE:
                 self._add("> ", _data(item, _Text()).text)
@@ -135,10 +135,14 @@ class Transcript:
         return lines
 
     def _add(self, mark: str, text: str) -> None:
+        self._flush()
         self.lines += [f"{mark}{line}" for line in plain(text).rstrip().split("\n")]
 
     def _text(self, text: _Text, *, whole: bool) -> None:
         """Whole: all of a message, of which most was said in pieces before."""
+        if text.message_id != self._speaking:
+            self._flush()
+        self._speaking = text.message_id
         said = self._said.get(text.message_id, "")
         new = text.text
         if whole:
@@ -158,6 +162,8 @@ class Transcript:
 
     def _tool(self, call: _ToolCall) -> None:
         status = call.status or ""
+        if status == "pending" and bytes(call.raw_input) == b"{}":
+            return  # its input is still on its way, and its title says little
         if self._tools.get(call.tool_call_id) == status or (
             call.tool_call_id in self._tools and status not in ENDED
         ):
@@ -188,6 +194,7 @@ class Transcript:
             self._add("! ", f"The turn failed: {end.error}")
         elif end.reason in ("interrupted", "cancelled"):
             self._add("! ", "The turn was interrupted.")
+        self._flush()
         self.lines.append("")
 
 

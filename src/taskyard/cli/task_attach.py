@@ -112,7 +112,7 @@ def _sentence(message: object) -> str:
 @signed_in
 def attach(client: Client, *, name: str) -> Status:
     """See what the coding agent of TASK does, and type to it. Ctrl-] leaves; the task goes on."""
-    require_terminal("Attaching")
+    require_terminal(name)
     task = find_task(client, name)
     wake = Wake()
     try:
@@ -122,6 +122,8 @@ def attach(client: Client, *, name: str) -> Status:
             note(_greeting(full_name(task), first))
             if first.transport is AttachTransport.TERMINAL:
                 ended = _terminal(line, wake, may_type=first.may_type)
+                if first.may_type and min(first.cols, first.rows) >= LEAST_CELLS:
+                    line.send(AttachResize(cols=first.cols, rows=first.rows))
             else:
                 # Imported on use: a terminal needs none of it.
                 from taskyard.cli.attach_talk import talk

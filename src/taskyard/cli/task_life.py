@@ -9,8 +9,10 @@ from taskyard.cli.failures import Failure
 from taskyard.cli.find import find_task, full_name
 from taskyard.cli.output import at, confirm, yes_option
 from taskyard.cli.watch import watch_build
+from taskyard.cli.why import AGAIN, state_of
 from taskyard.sdk import Client
 from taskyard.wire.enums import TaskStatus
+from taskyard.wire.tasks import Task
 
 
 @click.command()
@@ -38,7 +40,7 @@ def resume(client: Client, *, name: str, yes: bool, no_wait: bool) -> Status:
     """Start the workspace of a paused TASK again."""
     task = find_task(client, name)
     if task.status is not TaskStatus.PAUSED:
-        raise Failure(f"the task {full_name(task)} is {task.status}; only a paused one is resumed.")
+        raise not_paused(task)
     confirm(f"Resume {full_name(task)}?", yes=yes)
     build = client.resume_task(task.owner_name, task.id).workspace_build
     if no_wait:
@@ -47,6 +49,13 @@ def resume(client: Client, *, name: str, yes: bool, no_wait: bool) -> Status:
     watch_build(client, build, f"resuming {full_name(task)}")
     print(f"Task {full_name(task)} was resumed at {at(datetime.now(UTC))}.")
     return None
+
+
+def not_paused(task: Task) -> Failure:
+    """The error of resuming what is not paused."""
+    name = full_name(task)
+    hint = AGAIN.format(name=name) if task.status is TaskStatus.ERROR else ""
+    return Failure(f"the task {name} is {state_of(task)}; only a paused one is resumed.", hint=hint)
 
 
 @click.command()

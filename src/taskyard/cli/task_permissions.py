@@ -74,9 +74,7 @@ def permissions(client: Client, *, name: str, everything: bool, output: str) -> 
     task = find_task(client, name)
     found = client.list_task_permissions("me", task.id, answered=everything).permissions
     columns = ALL_COLUMNS if everything else OPEN_COLUMNS
-    empty = (
-        f"The task {full_name(task)} {'never asked' if everything else 'asks'} for a permission."
-    )
+    empty = f"The task {full_name(task)} {'never asked' if everything else 'is not asking'} for a permission."
     print_list(found, COLUMNS, columns, output=output, empty=empty)
     return None
 
@@ -121,6 +119,11 @@ def answer(
 
 def _chosen(task: Task, found: Sequence[TaskPermission], wanted: str | None) -> TaskPermission:
     """The request that is meant. Raises Failure for none, or more than one."""
+    if not found and task.waiting_for and not task.waiting_for.id:
+        raise Failure(
+            f"what the task {full_name(task)} asks is on its screen and is answered there.",
+            hint=f"To answer: taskyard task attach {full_name(task)}",
+        )
     if not found:
         raise Failure(
             f"the task {full_name(task)} waits for no answer.",

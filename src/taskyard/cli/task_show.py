@@ -8,12 +8,13 @@ import click
 
 from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure
-from taskyard.cli.find import find_task
+from taskyard.cli.find import find_task, full_name
 from taskyard.cli.output import (
     Column,
     at,
     columns_option,
     ids_option,
+    note,
     output_option,
     print_json,
     print_list,
@@ -92,6 +93,9 @@ def list_tasks(
     chosen = with_owner(columns, SHOWN) if everybody else columns
     empty = "There are no such tasks."
     print_list(found, COLUMNS, chosen, output=output, quiet=quiet, empty=empty)
+    silent = (t for t in found if t.status is TaskStatus.ERROR and t.current_state is None)
+    if (wrong := next(silent, None)) is not None:
+        note(f"\nTo see why a task is in error: taskyard task status {full_name(wrong)}")
     return None
 
 

@@ -13,7 +13,7 @@ from taskyard.cli.failures import Failure
 from taskyard.cli.find import find_task, full_name, input_of
 from taskyard.cli.output import Progress, at, note, plain, print_json
 from taskyard.cli.watch import watch_build
-from taskyard.cli.why import is_wrong, note_waiting, note_why, state_of, why_wrong
+from taskyard.cli.why import AGAIN, is_wrong, note_waiting, note_why, state_of, why_wrong
 from taskyard.sdk import ApiError, Client
 from taskyard.wire.enums import LogEntryType, TaskState, TaskStatus, WorkspaceStatus
 from taskyard.wire.tasks import Task, TaskLogEntry, TaskLogsResponse, TaskSendRequest
@@ -79,7 +79,7 @@ def _not_now(client: Client, task: Task, refusal: str) -> Failure:
     name = full_name(task)
     hint = f"Look at it with: taskyard task status {name}"
     if task.status is TaskStatus.ERROR:
-        hint = f"To start it again: taskyard task pause {name}, then taskyard task resume {name}"
+        hint = AGAIN.format(name=name)
     lines = why_wrong(client, task) if is_wrong(task) else ()
     return Failure(f"the task {name} is {state_of(task)} and {refusal}.", hint=hint, lines=lines)
 
@@ -90,8 +90,7 @@ def wait_until_ready(client: Client, task: Task) -> None:
     began = time.monotonic()
     since = (task.status, began)
     asked = task.waiting_for
-    if asked:
-        note_waiting(task)
+    _note_held(task)
     try:
         while True:
             seen = client.get_task("me", task.id)
@@ -102,7 +101,7 @@ def wait_until_ready(client: Client, task: Task) -> None:
                 return
             if seen.waiting_for and seen.waiting_for != asked:
                 progress.clear()
-                note_waiting(seen)
+                _note_held(seen)
             asked = seen.waiting_for
             doing = seen.current_state.message if seen.current_state else ""
             state = seen.current_state.state if seen.current_state else seen.status
@@ -114,6 +113,13 @@ def wait_until_ready(client: Client, task: Task) -> None:
         raise click.Abort from None
     finally:
         progress.clear()
+
+
+def _note_held(task: Task) -> None:
+    """Says what a task asks before it takes a message, if it asks anything."""
+    note_waiting(task)
+    if task.waiting_for:
+        note("The message is sent once that is answered. Ctrl-C leaves it unsent.")
 
 
 def is_ready(task: Task, for_s: float) -> bool:

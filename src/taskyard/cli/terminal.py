@@ -29,45 +29,77 @@ PUT_BACK: Final = (
 )
 """Takes back what programs ask terminals for: mouse, focus, paste marks, key codes, the second screen."""
 
-_QUERY: Final = re.compile(
-    rb"\x1b\[[>=?]?[0-9;]*[cn]"  # who are you, how are you, where is the cursor
-    rb"|\x1b\[\?[0-9;]*\$p|\x1b\[[0-9;]*\$p|\x1b\[\?u|\x1b\[>[0-9;]*q|\x1b\[(?:1[1-9]|2[01])(?:;[0-9]+)*t"
-    rb"|\x1b\](?:4;[0-9]+|1[0-9]);\?(?:\x07|\x1b\\)"
-    rb"|\x1b\]52;[^\x07\x1b]*(?:\x07|\x1b\\)"
-    rb"|\x1bP[+$]q[^\x1b]*\x1b\\"
+_SEQUENCE: Final = re.compile(
+    rb"\x1b\[(?P<csi>[^\x18\x1a\x1b@-~]*[@-~])"
+    rb"|\x1b\](?P<osc>[^\x07\x1b]*)(?:\x07|\x1b\\)"
+    rb"|\x1b(?P<plain>[()*+][0-~]|\#[0-~]|[78=>DEHMc\\])"
+    rb"|(?P<text>\xc2[\xa0-\xbf])"
+    rb"|\x1b[PX^_][^\x1b]*\x1b\\"  # orders to printers, images, questions, other multiplexers
+    # Any other escape is dropped with what belongs to it: terminals forget a sequence that another one cuts off.
+    rb"|\x1b(?:\[[^\x1b@-~]*|[\]PX^_][^\x07\x1b]*|[ -/]+[0-~]?|[0-Z`-~])?|\xc2[\x80-\x9f]*|\x05"
 )
-"""Questions to a terminal: the workspace has answered them, and a second answer would be taken for keys. And what
-would read or write the clipboard of whoever looks, which is no business of a program in a workspace."""
+"""What a terminal may obey. So many of them read U+0080 to U+009F as escapes that these are taken for such."""
 
-_OPEN_ENDED: Final = re.compile(rb"\x1b(?:[\[\]P][^\x07\x1b@-~]*|[\]P][^\x07\x1b]*\x1b?)?$")
+_OPEN_ENDED: Final = re.compile(
+    rb"(?:\x1b(?:\[[^\x18\x1a\x1b@-~]*|\][^\x07\x1b]*\x1b?|[PX^_][^\x1b]*\x1b?|[ -/]+)?|\xc2)\Z"
+)
 """The beginning of a sequence at the end of what has come so far."""
 
-HELD_BYTES: Final = 64 * 1024
-"""Longest such beginning that is kept back; a longer one, which no terminal would take, is dropped."""
+_DRAWS: Final = re.compile(
+    rb"[0-9;:]*[@A-MPSTXZ`abd-hlmrsu]|2[23][0-9;]*t|\?[0-9;]*[hlrsJK]|>[0-9;]*[mu]|[<=][0-9;]*u"
+    rb"|[0-9]* q|!p|[0-9;]*\$[rtvxz{]|[0-9]*\"q|[0-9]*'[}~]"
+)
+"""Sequences that draw, or say which keys a program wants; all others ask something, or reach beyond the screen."""
+
+_SETS: Final = re.compile(
+    rb"0*(?:[012]|8|133|104|11[0-9])(?:;[^\x00-\x1f\x7f]*)?|0*9;4[0-9;]*|0*(?:4|1[0-9]);[^\x00-\x1f\x7f?]*"
+)
+"""Titles, links, marks, progress and colours: orders that neither ask nor touch what is outside of the terminal."""
+
+HELD_BYTES: Final = 16 * 1024
+"""Longest such beginning that is kept back; a longer one, which no terminal would take, is dropped or shown as text."""
 
 
 class Filter:
-    """Takes questions out of what a program writes, wherever the pieces are cut."""
+    """Leaves of what a program writes text and what draws, wherever the pieces are cut.
+
+    The workspace has answered what it asks, and a second answer would be taken for keys, or be typed
+    into the shell of whoever has just left. Clipboard, printer and window are no business of it.
+    """
 
     def __init__(self) -> None:
         self._held = b""
 
     def feed(self, piece: bytes) -> bytes:
         """What of it may be shown now."""
-        data = _QUERY.sub(b"", self._held + piece)
-        found = _OPEN_ENDED.search(data)
-        if found is None:
-            self._held = b""
-            return data
-        self._held = data[found.start() :] if len(data) - found.start() <= HELD_BYTES else b""
-        return data[: found.start()]
+        data = self._held + piece
+        found = _OPEN_ENDED.search(data, max(0, len(data) - HELD_BYTES))
+        end = len(data) if found is None else found.start()
+        self._held = data[end:]
+        return _SEQUENCE.sub(_kept, data[:end])
 
 
-def require_terminal(what: str) -> None:
-    """Nothing where a person sits at a terminal. Raises Failure."""
+def _kept(found: re.Match[bytes]) -> bytes:
+    """The sequence as it may be shown; nothing of one that may not."""
+    if found["csi"] is not None:
+        order = _CONTROLS.sub(b"", found["csi"])
+        return b"\x1b[" + order if _DRAWS.fullmatch(order) else b""
+    if found["osc"] is not None:
+        fine = _SETS.fullmatch(found["osc"]) and not _C1.search(found["osc"])
+        return found[0] if fine else b""
+    return found[0] if found["plain"] or found["text"] else b""
+
+
+_CONTROLS: Final = re.compile(rb"[\x00-\x1f\x7f]")
+_C1: Final = re.compile(rb"\xc2[\x80-\x9f]")
+
+
+def require_terminal(name: str) -> None:
+    """Nothing where a person sits at a terminal; name: the task. Raises Failure."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Failure(
-            f"{what} needs a terminal.", hint="To only read it: taskyard task logs --follow TASK"
+            "attaching needs a terminal.",
+            hint=f"To only read it: taskyard task logs --follow {name}",
         )
 
 

@@ -11,6 +11,9 @@ from taskyard.wire.tasks import Task
 LINES: Final = 5
 """How many lines of an agent's log are shown: the error, and what a program said before it ended."""
 
+AGAIN: Final = "To start it again: taskyard task pause {name}, then taskyard task resume {name}"
+"""What to do about a task in error, once its cause is gone."""
+
 
 def is_wrong(task: Task) -> bool:
     """Whether something went wrong that a log tells of."""

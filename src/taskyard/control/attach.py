@@ -56,10 +56,20 @@ class _Agent(msgspec.Struct):
     type: str = ""
 
 
+class _Terminal(msgspec.Struct):
+    cols: int = 0
+    rows: int = 0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return max(0, min(self.cols, MAX_CELLS)), max(0, min(self.rows, MAX_CELLS))
+
+
 class _Session(msgspec.Struct):
     transport: wire.AttachTransport
     agent: _Agent = msgspec.field(default_factory=_Agent)
     last_seq: int = 0
+    terminal: _Terminal | None = None
 
 
 class _Problem(msgspec.Struct):
@@ -69,7 +79,10 @@ class _Problem(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """An open way to a task's coding agent; opened: what its bridge said of itself at the beginning."""
+    """An open way to a task's coding agent; opened: what its bridge said of itself at the beginning.
+
+    size: columns and rows of its terminal, 0 for none and where the bridge does not say.
+    """
 
     services: Services
     task: TaskRow
@@ -77,6 +90,7 @@ class Attachment:
     transport: wire.AttachTransport
     agent: str
     last_seq: int
+    size: tuple[int, int] = (0, 0)
 
     @asynccontextmanager
     async def output(self) -> AsyncIterator[AppStream]:
@@ -188,7 +202,13 @@ async def open_attachment(services: Services, task: TaskRow) -> Attachment:
             "attach_failed", NO_V2[1], f"Its answer makes no sense: {error}."
         ) from error
     return Attachment(
-        services, task, address, session.transport, session.agent.type, session.last_seq
+        services,
+        task,
+        address,
+        session.transport,
+        session.agent.type,
+        session.last_seq,
+        (0, 0) if session.terminal is None else session.terminal.size,
     )
 
 

@@ -6,7 +6,7 @@ lifecycle/observed.py and written as a status of the task's app, which is where 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from uuid import UUID
 
@@ -86,7 +86,6 @@ class _Response(msgspec.Struct):
     id: str = ""
     option_id: str | None = None
     by: Literal["policy", "person", "timeout", "cancel"] = "policy"
-    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +214,9 @@ class _Reader:
         if said is None or not _is_id(said.id):
             return
         option_id = said.option_id if said.option_id and _is_id(said.option_id) else None
+        # Whose answer it was is noted by who passed it on: a workspace could name anybody.
         answer = db.PermissionAnswer(
-            id=said.id, option_id=option_id, answered_by=said.by, answerer=_maybe(said.name)
+            id=said.id, option_id=option_id, answered_by=said.by, answerer=None
         )
         await db.answer_permission_as_system(self._conn, self._task_id, answer, self._now)
 
@@ -354,5 +354,8 @@ def _maybe(text: str | None) -> str | None:
 
 
 def _moment(at: datetime | None) -> datetime | None:
-    """A time that a column takes; none for one without a zone."""
-    return None if at is None or at.tzinfo is None else at
+    """A time that a column takes and gives back; none for one without a zone, or beyond all years."""
+    try:
+        return None if at is None or at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        return None

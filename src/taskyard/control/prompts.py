@@ -198,7 +198,7 @@ class _Pauses:
 def _status(body: bytes) -> str:
     try:
         return msgspec.json.decode(body, type=_Status).status
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
 
 

@@ -18,6 +18,7 @@ from taskyard.errors import (
     RefusedNow,
     RequestRefused,
 )
+from taskyard.lifecycle.observed import one_line
 from taskyard.lifecycle.permissions import Verb, can
 from taskyard.lifecycle.repository import repository_refusal
 from taskyard.wire import link
@@ -88,7 +89,10 @@ async def push_task(
         services, task, "repository_push", order, result=link.Pushed, timeout_s=PUSH_TIMEOUT_S
     )
     async with services.db.transaction() as conn:
-        changes = {"pushed": {"old": None, "new": f"{found.branch} {found.commit}"}}
+        told = one_line(
+            f"{found.branch} {found.commit}"
+        )  # by the workspace, which may say anything
+        changes = {"pushed": {"old": None, "new": told}}
         deed = deed_of(AuditResource.TASK, task, AuditAction.WRITE, changes)
         await record(conn, actor, deed, now)
     return wire.TaskPushed(

@@ -88,7 +88,7 @@ async def _live_logs(services: Services, address: AppAddress) -> wire.TaskLogsRe
     _require_json(answer, "app_messages_failed", message)
     try:
         found = msgspec.json.decode(answer.body, type=wire.SnapshotUpload)
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:
         raise AppRefused(
             "app_messages_failed", message, f"Its answer makes no sense: {error}."
         ) from error
@@ -162,7 +162,7 @@ async def _require_stable(services: Services, address: AppAddress, task: db.Task
     _require_json(answer, "app_status_failed", message)
     try:
         status = msgspec.json.decode(answer.body, type=_AppStatus).status
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:
         raise AppRefused(
             "app_status_failed", message, f"Its answer makes no sense: {error}."
         ) from error

@@ -114,7 +114,7 @@ def _answered(row: db.PermissionRow) -> RefusedNow:
     """The refusal of a second answer, which says whose the first was."""
     match PermissionAnswerer(row.answered_by or PermissionAnswerer.CANCEL):
         case PermissionAnswerer.PERSON:
-            who = f"{row.answerer or 'Somebody'} answered it"
+            who = f"{row.answerer or 'Somebody in the workspace'} answered it"
         case PermissionAnswerer.POLICY:
             who = "The template's rule answered it"
         case PermissionAnswerer.TIMEOUT:
@@ -200,7 +200,7 @@ async def _note(
     option_id: str | None,
     now: datetime,
 ) -> None:
-    """Keeps who answered; the workspace's own item says the same and may have come first."""
+    """Keeps who answered; the workspace's own item, which names nobody, may have come first."""
     answer = db.PermissionAnswer(
         id=row.id, option_id=option_id, answered_by="person", answerer=actor.username
     )

@@ -11,6 +11,7 @@ import socket
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from uuid import UUID
 
@@ -53,7 +54,10 @@ LOOKUPS = 4
 """Statements of the relay's own at once, for all workspaces: others wait for the same database."""
 
 NAMES = 2
-"""Names that are resolved for one workspace at once: the machine's resolver has few hands, and slow answers tie them up."""
+"""Names that are resolved for one workspace at once: the machine's resolver has few hands, and slow answers tie them up.
+
+A name counts until its answer is there, which may be long after anybody waits for it.
+"""
 
 LOOK_S = 30.0
 """Seconds between looks for idle connections and for workspaces that are over; the doorbell is faster."""
@@ -93,6 +97,7 @@ class Seat:
     grant: Grant
     lines: set[Line] = field(default_factory=set)
     names: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(NAMES))
+    looking: int = 0
 
     @property
     def key(self) -> tuple[UUID, int]:
@@ -190,8 +195,12 @@ class Relay:
             await splice(line.inside, made)
         finally:
             seat.lines.discard(line)
-            if not seat.lines:
-                self._seats.pop(seat.key, None)
+            self._leave(seat)
+
+    def _leave(self, seat: Seat) -> None:
+        """The workspace has no place here any more, if there is nothing left of it."""
+        if not seat.lines and not seat.looking:
+            self._seats.pop(seat.key, None)
 
     def _sit(self, line: Line, asked: Asked, grant: Grant) -> Seat:
         """The place of the workspace, in which the line counts from now on."""
@@ -213,9 +222,33 @@ class Relay:
                 Reason.TOO_MANY,
                 f"The workspace has {WORKSPACE_CONNECTIONS} connections already. Close some.",
             )
-        async with seat.names:
-            found = await egress.decide(seat.grant, target, self._resolve)
+        found = await egress.decide(seat.grant, target, partial(self._look_up, seat))
         return found if isinstance(found, Refusal) else await connect(target, found)
+
+    async def _look_up(self, seat: Seat, host: str, port: int) -> list[str]:
+        """As the resolver; who stops waiting for it does not get its hand back. Raises OSError, UnicodeError."""
+        await seat.names.acquire()
+        seat.looking += 1
+        found: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
+        self._group.create_task(self._resolve_for(seat, (host, port), found))
+        return await found
+
+    async def _resolve_for(
+        self, seat: Seat, place: tuple[str, int], found: asyncio.Future[list[str]]
+    ) -> None:
+        """Sets found, if anybody waits for it still."""
+        try:
+            addresses = await self._resolve(*place)
+        except (OSError, UnicodeError) as error:
+            if not found.done():
+                found.set_exception(error)
+        else:
+            if not found.done():
+                found.set_result(addresses)
+        finally:
+            seat.names.release()
+            seat.looking -= 1
+            self._leave(seat)
 
     def _ring(self, subject: str) -> None:
         """Something changed about a workspace; about any, when subject is empty."""

@@ -55,10 +55,6 @@ async def prepare_connection(conn: "asyncpg.Connection[Record]") -> None:
     )
 
 
-async def leave_connection(_conn: "asyncpg.Connection[Record]") -> None:
-    """Nothing: what we set ends with its transaction, and asyncpg's own reset is a round trip after each use."""
-
-
 class Database:
     """A pool of connections behind a gate that serves in order of arrival.
 
@@ -72,6 +68,7 @@ class Database:
         self._gate = asyncio.Semaphore(size)
         self._readers = asyncio.Semaphore(max(1, size // 2))
         self._pool: asyncpg.Pool[Record] | None = None
+        self._cut: set[int] = set()
 
     async def open(self) -> None:
         """Connects; raises OSError or asyncpg.PostgresError when the URL does not work."""
@@ -80,7 +77,7 @@ class Database:
             min_size=1,
             max_size=self._size,
             init=prepare_connection,
-            reset=leave_connection,
+            reset=self._leave,
             server_settings={
                 "application_name": "taskyard",
                 "timezone": "UTC",
@@ -117,14 +114,28 @@ class Database:
                 conn = await self._pool.acquire()
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 raise DatabaseAway(str(error)) from error
+            number = conn.get_server_pid()
+            self._cut.add(number)
             try:
                 yield conn
+                self._cut.discard(number)
             except (ConnectionError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 if _is_gone(conn):
                     raise DatabaseAway(str(error)) from error
                 raise
             finally:
                 await self._pool.release(conn)
+                self._cut.discard(number)
+
+    async def _leave(self, conn: "asyncpg.Connection[Record]") -> None:
+        """Ends what an error or a cancellation may have cut between the two steps of a statement.
+
+        Postgres would count the time until the connection is used again as the statement's, and answer that use
+        with a timeout. Else nothing: what we set ends with its transaction, and asyncpg's own reset is a round trip
+        after each use.
+        """
+        if conn.get_server_pid() in self._cut:
+            await conn.execute("select 1")
 
     @asynccontextmanager
     async def transaction(self) -> "AsyncIterator[Connection]":

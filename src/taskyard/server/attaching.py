@@ -45,6 +45,8 @@ async def attach_task(call: Call, socket: WebSocket) -> None:
             transport=attachment.transport,
             agent=attachment.agent,
             may_type=may_type(call.actor, task),
+            cols=attachment.size[0],
+            rows=attachment.size[1],
         )
     )
 

@@ -19,11 +19,16 @@ class AttachTransport(StrEnum):
 
 
 class Attached(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="attached"):
-    """What comes now: bytes of a terminal, or items of a transcript. may_type: whether the caller may send."""
+    """What comes now: bytes of a terminal, or items of a transcript. may_type: whether the caller may send.
+
+    cols, rows: how large the program's terminal is; 0 over ACP, and when nobody knows.
+    """
 
     transport: AttachTransport
     agent: str
     may_type: bool
+    cols: int = 0
+    rows: int = 0
 
 
 class AttachedItem(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="item"):

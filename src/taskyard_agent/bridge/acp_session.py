@@ -19,12 +19,13 @@ from taskyard_agent.acp import (
 )
 from taskyard_agent.bridge.blocks import shown_text, stored_blocks
 from taskyard_agent.bridge.context import summary
+from taskyard_agent.bridge.life import CONTINUE
 from taskyard_agent.bridge.record import Record, SessionState
 from taskyard_agent.bridge.session import TRIM, OpenPermission, Refused, Report, Transport
 from taskyard_agent.bridge.updates import Updates
 from taskyard_agent.journal import SessionFile
 from taskyard_agent.protocol import ItemKind
-from taskyard_agent.strays import Strays
+from taskyard_agent.strays import CUT_OFF, Strays
 
 TAKEN_S = 0.2
 """Seconds without an error after which a prompt that was written counts as taken. Source: N8."""
@@ -35,18 +36,9 @@ CANCEL_S = 10.0
 END_GRACE_S = 2.0
 """Seconds that an agent has to end by itself after it did not obey."""
 
-CUT_OFF = frozenset({"cancelled", "interrupted", "agent_exit"})
-"""Ends of a turn after which nobody waits for what it has started."""
-
 NEEDS_LOGIN = -32000
 REQUEST_CANCELLED = -32800
 """Codes of errors: the agent wants to be logged in; it ended a request that was cancelled."""
-
-CONTINUE = (
-    "Your last turn was cut off before it ended, because the workspace was stopped. Look at how far "
-    "the work got, and go on with it."
-)
-"""The prompt after a turn that was cut off, where somebody asked for one. Source: N19."""
 
 INTERRUPTS = frozenset({"\x1b", "\x03"})
 """Raw input that means something without a terminal: Escape and Ctrl-C. Source: N10."""
@@ -277,11 +269,8 @@ class AcpSession:
         if turn.prompt_id is not None:
             self._tasks.create_task(self._note_done(turn.prompt_id))
         if reason in CUT_OFF:
-            self._tasks.create_task(self._end_strays())
+            self._tasks.create_task(self.strays.end())
         self._drop(turn, reason=error or reason, failed=error is not None)
-
-    async def _end_strays(self) -> None:
-        await self.strays.end()
 
     async def _note_done(self, prompt_id: str) -> None:
         try:

@@ -72,7 +72,7 @@ class Bridge:
         """The transcript, ready to be read and written by this bridge. Raises JournalBusy, OSError."""
         folder = self._folder
         folder.mkdir(mode=0o700, exist_ok=True)
-        self._journal = await _open_journal(
+        self._journal = await open_journal(
             folder / "transcript.jsonl", self._order.options.limits.transcript_bytes
         )
         self._journal.raise_to(self._order.floor)
@@ -111,6 +111,8 @@ class Bridge:
                     on_health=self._on_health,
                     cut_off=rebuilt.cut_off,
                     life=self._order.life,
+                    tool_bytes=self._order.options.limits.tool_bytes,
+                    inline_tools=self._order.options.inline_tools,
                 )
                 session, self._keeper = self._make(parts)
                 self._session = session
@@ -192,7 +194,8 @@ class Bridge:
             await self._journal.close()
 
 
-async def _open_journal(path: Path, max_bytes: int) -> Journal:
+async def open_journal(path: Path, max_bytes: int) -> Journal:
+    """The transcript, as soon as the last run has let go of it. Raises JournalBusy, OSError."""
     deadline = asyncio.get_running_loop().time() + BUSY_S
     while True:
         try:

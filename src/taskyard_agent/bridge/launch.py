@@ -12,6 +12,12 @@ from taskyard_agent.protocol import CodingAgent
 _PYTHON = "python"
 """The word of a command that stands for the interpreter which this runs on."""
 
+_SEEN = (
+    " A workspace sees only what lies below /usr of the server's machine, or in a folder that "
+    "`taskyard server --programs` names."
+)
+"""Why a program may be missing in a workspace that is there for everybody else."""
+
 
 class LoginNeeded(Exception):
     """The coding agent has no key, or is not logged in; str() says what to do."""
@@ -79,7 +85,8 @@ def not_found(program: str, env: Mapping[str, str]) -> str:
         f"`{program}` not found: install it in the workspace, or name it by its full path."
     )
     ending = "" if told.endswith(".") else "."
-    return f"{told}{ending} It was looked for in {env.get('PATH', '')!r}."
+    where = f"It was looked for in {env.get('PATH', '')!r}."
+    return f"{told}{ending} {where}{_SEEN if 'TASKYARD_WORKSPACE_ID' in env else ''}"
 
 
 def no_command(kind: AgentType) -> str:

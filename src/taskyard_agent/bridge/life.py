@@ -6,6 +6,12 @@ from enum import StrEnum
 
 from taskyard_agent.process import Exit
 
+CONTINUE = (
+    "Your last turn was cut off before it ended, because the workspace was stopped. Look at how far "
+    "the work got, and go on with it."
+)
+"""The prompt after a turn that was cut off, where somebody asked for one. Source: N19."""
+
 
 class OnExit(StrEnum):
     """What follows when the program has ended. hold: the conversation stays readable. Source: N26."""

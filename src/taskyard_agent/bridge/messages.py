@@ -59,6 +59,13 @@ class _Tool(msgspec.Struct):
     tool_call_id: str = ""
     title: str = ""
     kind: str = ""
+    status: str | None = None
+    raw_input: msgspec.Raw = msgspec.Raw()
+    hidden: bool = False
+
+    def is_unsaid(self) -> bool:
+        """Whether its input is still on its way: its title says little, and what comes next says more."""
+        return self.status == "pending" and bytes(self.raw_input) == b"{}"
 
 
 class _Earlier(msgspec.Struct):
@@ -146,7 +153,7 @@ class Conversation:
         return True
 
     def _use_tool(self, item: Item, tool: _Tool) -> bool:
-        if tool.tool_call_id in self._tools:
+        if tool.hidden or tool.tool_call_id in self._tools or tool.is_unsaid():
             return False
         self._tools.add(tool.tool_call_id)
         title = " ".join(tool.title.split()) or tool.tool_call_id

@@ -1,5 +1,6 @@
 """How a bridge is set up: who may call it, and how much of everything it takes."""
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 KIB = 1024
@@ -14,7 +15,7 @@ class Limits:
     body_bytes: of a JSON body on AgentAPI's routes, which is too large when it has as many.
     v2_body_bytes: the same on `/v2`. upload_bytes: of one file. uploads_bytes: of all of them together.
     streams: answers without an end that are open at once. queued_prompts: waiting prompts. tool_bytes: of a
-    tool call's input, output and content in one item. transcript_bytes: on disk; beyond it the oldest
+    tool call's input, output, content and places in one item, all together. transcript_bytes: on disk; beyond it the oldest
     items go.
     """
 
@@ -39,6 +40,8 @@ class Options:
 
     hosts and origins: as the lists of A2 and A3 are written. token null: callers need none. queue: whether
     prompts may wait here; under a server they wait there. chat_base: where the chat page is, for `/`.
+    inline_tools: each tool call makes a line in the conversation.
+    answerers: ports of the loopback from which requests for permission may be answered; null: any caller may.
     """
 
     hosts: tuple[str, ...] = ALLOWED_HOSTS
@@ -47,3 +50,5 @@ class Options:
     queue: bool = False
     chat_base: str = "/chat"
     limits: Limits = Limits()
+    inline_tools: bool = True
+    answerers: Container[int] | None = None

@@ -105,9 +105,12 @@ class Record:
         """The time that the next item would get."""
         return self._clock()
 
-    def put(self, kind: ItemKind, data: Data) -> bool:
-        """Whether the item is on disk and in the conversation; what cannot be stored is not shown."""
-        item = self._store_gap() and self._store(kind, data)
+    def put(self, kind: ItemKind, data: Data, at: datetime | None = None) -> bool:
+        """Whether the item is on disk and in the conversation; what cannot be stored is not shown.
+
+        at: when it began, null for now.
+        """
+        item = self._store_gap() and self._store(kind, data, at)
         if not item:
             return False
         if self.learn(item):
@@ -193,9 +196,9 @@ class Record:
             if not waiter.done():
                 waiter.set_result(None)
 
-    def _store(self, kind: ItemKind, data: Data) -> Item | None:
+    def _store(self, kind: ItemKind, data: Data, at: datetime | None = None) -> Item | None:
         try:
-            return self.journal.append(kind, self.turn, data, self._clock())
+            return self.journal.append(kind, self.turn, data, at or self._clock())
         except OSError as error:
             if not self._warned:
                 log.warning("the transcript cannot be written: %s", error)

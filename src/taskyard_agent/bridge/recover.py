@@ -7,6 +7,9 @@ from taskyard_agent.bridge.tools import OVER, ToolState
 from taskyard_agent.journal import SessionFile
 from taskyard_agent.protocol import Item, ItemKind
 
+INTERRUPTED = "interrupted"
+"""How a turn ends that a stop or a crash cut off."""
+
 PAGE_ITEMS = 1_000
 """Items looked at between two chances for others to run."""
 
@@ -21,6 +24,10 @@ class _Text(msgspec.Struct):
     keep: int | None = None
 
 
+class _End(msgspec.Struct):
+    reason: str = ""
+
+
 class _Asked(msgspec.Struct):
     id: str = ""
 
@@ -31,6 +38,7 @@ class _CutOff:
     def __init__(self) -> None:
         self.turn = 0
         self.in_turn = False
+        self.interrupted = False
         self.prompts: set[str] = set()
         self.tools: dict[str, ToolState] = {}
         self.segment: tuple[int, list[str]] | None = None
@@ -47,6 +55,7 @@ class _CutOff:
                     self.prompts.add(prompt_id)
             case ItemKind.TURN_END:
                 self.in_turn = False
+                self.interrupted = msgspec.json.decode(item.data, type=_End).reason == INTERRUPTED
                 self.tools.clear()
                 self.asked.clear()
             case ItemKind.PERMISSION_REQUEST | ItemKind.PERMISSION_RESPONSE:
@@ -76,7 +85,10 @@ class _CutOff:
 
 
 class Rebuilt(msgspec.Struct, frozen=True):
-    """What was on disk: the prompt ids of all messages, and whether a turn was cut off."""
+    """What was on disk: the prompt ids of all messages, and whether the last turn was cut off.
+
+    A stop in order cuts one off as well as a crash does. Source: N19.
+    """
 
     prompts: set[str]
     cut_off: bool
@@ -101,7 +113,7 @@ def rebuild(record: Record) -> Rebuilt:
         record.put(ItemKind.GAP, data)
     if cut_off.in_turn:
         _close(record, cut_off)
-    return Rebuilt(cut_off.prompts, cut_off.in_turn)
+    return Rebuilt(cut_off.prompts, cut_off.in_turn or cut_off.interrupted)
 
 
 def _close(record: Record, cut_off: _CutOff) -> None:
@@ -115,7 +127,7 @@ def _close(record: Record, cut_off: _CutOff) -> None:
     for request_id in cut_off.asked:
         data = {"id": request_id, "option_id": None, "outcome": "cancelled", "by": "cancel"}
         record.put(ItemKind.PERMISSION_RESPONSE, data | {"name": None})
-    record.put(ItemKind.TURN_END, {"reason": "interrupted", "error": None})
+    record.put(ItemKind.TURN_END, {"reason": INTERRUPTED, "error": None})
 
 
 async def settle_prompts(record: Record, file: SessionFile, on_disk: set[str]) -> None:

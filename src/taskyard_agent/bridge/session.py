@@ -144,6 +144,10 @@ class TerminalLike(Session, Protocol):
     def pty_log(self) -> ByteLog:
         """All that the program wrote to its terminal. Source: N27."""
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows of the terminal."""
+
     def screen_text(self) -> str:
         """The screen as it is now. Source: A15."""
 
@@ -152,6 +156,9 @@ class TerminalLike(Session, Protocol):
 
     def resize(self, cols: int, rows: int) -> None:
         """The terminal has that size."""
+
+    def hook(self, event: str, error: str | None) -> None:
+        """The program told an event of its own; error: why its turn failed. Source: N29."""
 
 
 class Keeper(Protocol):

@@ -1,9 +1,8 @@
 """Keeps a program with a screen running behind a session: starts it, goes on with its session, starts it again."""
 
 import asyncio
-import uuid
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import msgspec
 
@@ -13,10 +12,12 @@ from taskyard_agent.bridge.parts import Parts
 from taskyard_agent.bridge.restarts import Restarts
 from taskyard_agent.bridge.terminal_options import TerminalOptions
 from taskyard_agent.bridge.terminal_session import TerminalSession
+from taskyard_agent.bridge.terminal_start import Start, start_of
 from taskyard_agent.process import AgentNotFound, Exit
 from taskyard_agent.programs import describe
 from taskyard_agent.protocol import ItemKind
 from taskyard_agent.report import BRIDGE_TOKEN, BRIDGE_URL
+from taskyard_agent.strays import MARK
 from taskyard_agent.terminal.child import PtyChild, Terminal
 
 RESUMED_S = 5.0
@@ -24,15 +25,6 @@ RESUMED_S = 5.0
 
 END_GRACE_S = 2.0
 """Seconds that what the program started has to end by itself after it."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Start:
-    """How a program is started. how: new or resumed. session_id null: it has none that we know."""
-
-    argv: tuple[str, ...]
-    how: str
-    session_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +49,35 @@ class TerminalKeeper:
 
     async def run(self) -> None:
         """Returns when there will be no program any more; the session knows why."""
-        can_resume = True
+        failed: str | None = None
+        await self._end_leftovers()
         while not self._stopping():
-            start = self._start(can_resume=can_resume)
+            start = start_of(self._parts, failed)
+            self._remember(start)
             life = await self._live(start)
             if self._stopping():
                 return
             self._parts.log("error", life.sentence)
-            if self._could_not_resume(start, life):
-                can_resume = False
+            failed = life.sentence if self._could_not_resume(start, life) else None
+            if failed is not None:
                 continue
-            can_resume = True
             pause_s = self._pause(life)
             if pause_s is None:
                 self._end(life)
                 return
             await asyncio.sleep(pause_s)
 
+    async def _end_leftovers(self) -> None:
+        """What a bridge that was killed could not end itself. Source: D14."""
+        mark = self._session.file.session.mark
+        if mark is not None:
+            await self._session.strays.end_all(mark)
+
     async def stop(self, grace_s: float) -> None:
         """The program and all that it started are gone."""
         if self._child is not None:
             await self._child.end(grace_s)
+            await self._session.strays.end_all()
         self._session.close()
 
     def _stopping(self) -> bool:
@@ -85,18 +85,23 @@ class TerminalKeeper:
 
     # what follows
 
-    def _could_not_resume(self, start: _Start, life: _Life) -> bool:
+    def _could_not_resume(self, start: Start, life: _Life) -> bool:
         """Whether the program is to be started afresh, because it cannot go on. Source: N17."""
         ended = life.exit
         failed = start.how == "resumed" and ended is not None and ended.code != 0
-        if not failed or life.seconds > RESUMED_S:
-            return False
-        self._session.record.fault(
-            "The previous context could not be restored; the coding agent starts without it. "
-            f"{life.sentence}",
-            level="warning",
-        )
-        return True
+        return failed and life.seconds <= RESUMED_S
+
+    def _remember(self, start: Start) -> None:
+        """What the program does not know of the conversation it gets with the next prompt. Source: N17."""
+        self._session.inline.context = start.context
+        if start.lost is None:
+            return
+        told = "The previous context could not be restored. The coding agent starts without it"
+        if start.context is not None:
+            told += ", and gets the end of the transcript with the next message"
+        told += f". {start.lost}"
+        self._session.record.fault(told, level="warning")
+        self._parts.log("warn", told)
 
     def _pause(self, life: _Life) -> float | None:
         """Seconds until the program is started again; null when it is not. Source: N26."""
@@ -117,7 +122,7 @@ class TerminalKeeper:
 
     # one program
 
-    async def _live(self, start: _Start) -> _Life:
+    async def _live(self, start: Start) -> _Life:
         began = asyncio.get_running_loop().time()
         try:
             child = self._spawn(start)
@@ -134,15 +139,16 @@ class TerminalKeeper:
             return _Life(sentence, ended, screen, lived_s)
         finally:
             await child.end(END_GRACE_S)
+            await self._session.strays.end_all()  # nobody is left who would see to them
 
-    def _spawn(self, start: _Start) -> PtyChild:
+    def _spawn(self, start: Start) -> PtyChild:
         if not start.argv:
             raise ValueError(no_command(self._parts.launch.kind))
         program = self._session.new_program()
         terminal = Terminal(*program.watch.screen.size, self._options.kind)
         child = self._child = PtyChild.spawn(
             start.argv,
-            env=self._env,
+            env=self._env | {MARK: self._session.strays.renew()},
             cwd=self._parts.place.cwd,
             terminal=terminal,
             on_output=program.output,
@@ -167,7 +173,7 @@ class TerminalKeeper:
         told = {BRIDGE_URL: self._parts.url} | ({} if token is None else {BRIDGE_TOKEN: token})
         return dict(self._parts.place.env) | told
 
-    def _not_started(self, start: _Start, error: Exception) -> str:
+    def _not_started(self, start: Start, error: Exception) -> str:
         if isinstance(error, AgentNotFound):
             told = not_found(start.argv[0], self._parts.place.env)
             return f"The program {start.argv[0]!r} cannot be started. {told}"
@@ -177,30 +183,18 @@ class TerminalKeeper:
 
     # its own session
 
-    def _start(self, *, can_resume: bool) -> _Start:
-        """The command, with the words that let it go on where it was. Source: N17."""
-        launch, saved = self._parts.launch, self._session.file.session
-        argv = launch.argvs[0] if launch.argvs else ()
-        kind = launch.kind
-        if not argv or not kind.pty or PurePath(argv[0]).name != PurePath(kind.pty[0]).name:
-            return _Start(argv, "new", None)
-        ours = (saved.agent, saved.cwd) == (kind.name, self._parts.place.cwd)
-        words = kind.resume_pty(saved.native_session_id)
-        if can_resume and ours and words and self._session.record.turn > 0:
-            return _Start((*argv, *words), "resumed", saved.native_session_id)
-        session_id = str(uuid.uuid4()) if kind.first else None
-        return _Start((*argv, *kind.first_pty(session_id or "")), "new", session_id)
-
-    async def _save(self, start: _Start) -> None:
-        file = self._session.file
+    async def _save(self, start: Start) -> None:
+        file, turn = self._session.file, self._session.record.turn
         fresh = msgspec.structs.replace(
             file.session,
             agent=self._parts.launch.kind.name,
             argv=list(start.argv),
             cwd=self._parts.place.cwd,
             transport="pty",
+            mark=self._session.strays.mark,
             native_session_id=start.session_id,
-            last_turn=self._session.record.turn,
+            last_turn=turn,
+            native_first_turn=turn + 1 if start.how == "new" else file.session.native_first_turn,
         )
         try:
             await file.save(fresh)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from taskyard_agent.bridge.record import SessionState
 from taskyard_agent.bridge.session import Refused
 from taskyard_agent.bridge.terminal_options import TerminalOptions
-from taskyard_agent.bridge.terminal_tidy import first_line
+from taskyard_agent.bridge.terminal_tidy import question
 from taskyard_agent.protocol import Waiting
 from taskyard_agent.terminal.child import PtyChild
 from taskyard_agent.terminal.ptylog import PtyLog
@@ -130,7 +130,7 @@ class Program:
         if not self.running:
             return SessionState.EXITED, None
         if self.watch.seen.dialog is not None:
-            title = first_line(self.watch.seen.dialog)
+            title = question(self.watch.seen.dialog)
             return SessionState.AWAITING_INPUT, Waiting("dialog", "", title)
         if in_turn:
             return SessionState.RUNNING, None

@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
+from taskyard_agent.bridge.hooks import BUSY, TURN_FAILED, turn_failed
+from taskyard_agent.bridge.life import CONTINUE
 from taskyard_agent.bridge.parts import Parts
 from taskyard_agent.bridge.record import SessionState
 from taskyard_agent.bridge.session import TRIM, OpenPermission, Refused, Report, Transport
@@ -18,6 +21,7 @@ from taskyard_agent.bridge.terminal_speech import Speech
 from taskyard_agent.bridge.terminal_tidy import tidy
 from taskyard_agent.process import Exit
 from taskyard_agent.protocol import ItemKind, Waiting
+from taskyard_agent.strays import CUT_OFF, Strays
 from taskyard_agent.terminal.child import PtyChild
 from taskyard_agent.terminal.ptylog import PtyLog
 from taskyard_agent.terminal.reply import Reply
@@ -29,12 +33,25 @@ _LOST = "The terminal could not draw some output of the coding agent, and was cl
 
 
 class _OpenTurn:
-    """A prompt from its taking to the turn's end. cancelled: somebody pressed the key for that."""
+    """A prompt from its taking to the turn's end.
 
-    def __init__(self, prompt_id: str | None) -> None:
+    began: when sending did. cancelled: somebody pressed the key for that. error: why it failed, as
+    the program told.
+    """
+
+    def __init__(self, prompt_id: str | None, began: datetime) -> None:
         self.prompt_id = prompt_id
+        self.began = began
         self.cancelled = False
+        self.error: str | None = None
         self.over = asyncio.Event()
+
+    @property
+    def ending(self) -> tuple[str, str | None]:
+        """How it ends when the program is free again: the reason, and the error if it is one."""
+        if self.cancelled:
+            return "cancelled", None
+        return ("end_turn", None) if self.error is None else ("error", self.error)
 
 
 class TerminalSession:
@@ -56,7 +73,8 @@ class TerminalSession:
         self._log = parts.log
         self._options = options
         self._tasks = parts.tasks
-        self._inline = Inline(folder, options.inline_max_bytes)
+        self.inline = Inline(folder, options.inline_max_bytes)
+        self.strays = Strays()
         self._lock = asyncio.Lock()
         self._program: Program | None = None
         self._reply: Reply | None = None
@@ -67,8 +85,8 @@ class TerminalSession:
         self._silence: asyncio.TimerHandle | None = None
         self._starting_prompt = False
         self._ending: tuple[str | None, bool] = (None, False)
-        prompt = parts.life.prompt.strip(TRIM)
-        self._initial = prompt if prompt != (self.file.session.initial_prompt or "") else ""
+        self._exit: str | None = None
+        self._initial = parts.first
         self._show_state()
 
     @property
@@ -131,24 +149,27 @@ class TerminalSession:
         """Types the prompt; what is stored of it says so only when it is certain. Source: A34, N18."""
         self._speech.flush()
         self._ending = (None, False)
-        turn = self._turn = _OpenTurn(prompt_id)
+        watch.hook(busy=None)
+        turn = self._turn = _OpenTurn(prompt_id, self.record.now())
         with self._only_sending(watch):
             try:
                 await self._note_taken(prompt_id)
-                typed = await self._inline.typed(text)
+                typed = await self.inline.typed(text, pasted=watch.screen.bracketed_paste)
                 sender = Sender(
                     child, watch, self._options, clear=self._kind.clear, check=self._check
                 )
                 await sender.empty_composer()
                 reply = Reply(self.rules, typed, watch.look())
                 watch.replies = [*watch.replies, reply]
+                self.strays.begin(child.pid)
                 await sender.send(typed, reply)
+                self.inline.context = None
                 self._begin(turn, text, reply)
             except BaseException as error:
                 await self._drop(turn, error)
                 raise
         if watch.closed:  # it took the prompt, and ended of it
-            self._finish(turn, "agent_exit", None if self.stopping else self._ending[0])
+            self._finish(turn, "agent_exit", None if self.stopping else self._exit)
 
     @contextmanager
     def _only_sending(self, watch: Watch) -> Iterator[None]:
@@ -184,7 +205,8 @@ class TerminalSession:
 
     def _begin(self, turn: _OpenTurn, text: str, reply: Reply) -> None:
         self.record.turn += 1
-        if not self.record.put(ItemKind.USER_MESSAGE, {"prompt_id": turn.prompt_id, "text": text}):
+        said = {"prompt_id": turn.prompt_id, "text": text}
+        if not self.record.put(ItemKind.USER_MESSAGE, said, turn.began):
             self.record.turn -= 1
             raise Refused("agent_exited", "The prompt cannot be stored. Is the disk full?")
         self._reply = reply
@@ -240,7 +262,7 @@ class TerminalSession:
             return
         self._speech.flush()
         if self._turn is not None:
-            self._finish(self._turn, "cancelled" if self._turn.cancelled else "end_turn", None)
+            self._finish(self._turn, *self._turn.ending)
         elif self._initial and not self._starting_prompt:
             self._starting_prompt = True
             self._tasks.create_task(self._send_initial(self._initial))
@@ -249,8 +271,9 @@ class TerminalSession:
         """Sends it once, whatever happens: it is noted as sent before. Source: A40, A41, N18."""
         try:
             async with self._lock:
-                saved = self.file.session
-                await self.file.save(msgspec.structs.replace(saved, initial_prompt=prompt))
+                if prompt != CONTINUE:
+                    saved = self.file.session
+                    await self.file.save(msgspec.structs.replace(saved, initial_prompt=prompt))
                 await self._deliver(prompt, None, *self._running())
         except (Refused, OSError) as error:
             self.record.fault(f"The first prompt could not be sent. {error}")
@@ -267,6 +290,8 @@ class TerminalSession:
         self.record.put(ItemKind.TURN_END, {"reason": reason, "error": error})
         if turn.prompt_id is not None:
             self._tasks.create_task(self._note_done(turn.prompt_id))
+        if reason in CUT_OFF:
+            self._tasks.create_task(self.strays.end())
         self._turn = None
         self._ending = (error or reason, error is not None)
         turn.over.set()
@@ -295,7 +320,23 @@ class TerminalSession:
             raise Refused("agent_exited", self._given_up or "The coding agent's program has ended.")
         if self._turn is not None and data == self._kind.interrupt:
             self._turn.cancelled = True
+        program.watch.hook(busy=None)  # no hook tells what keys end or begin
         await program.write(data)
+
+    def hook(self, event: str, error: str | None) -> None:
+        """The program told an event of its own. error: why its turn failed. Source: N29."""
+        program, turn, busy = self._program, self._turn, BUSY.get(event)
+        if program is None or not program.running or (busy and turn is not None and turn.cancelled):
+            return  # begun before the key was pressed, told after it
+        failed = turn_failed(error) if event == TURN_FAILED else None
+        if turn is not None:
+            turn.error = failed
+        elif busy is not None:
+            self._ending = (failed, failed is not None)
+        if failed is not None:
+            self.record.fault(failed)
+        program.watch.hook(busy=busy)
+        program.watch.tell()
 
     async def cancel(self) -> None:
         """The running turn was asked to end; nothing when there is none. Source: N13."""
@@ -305,6 +346,11 @@ class TerminalSession:
     def screen_text(self) -> str:
         """The screen as it is now, or was at the program's end. Source: A15."""
         return "" if self._program is None else self._program.text()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Columns and rows of the terminal."""
+        return self._size if self._program is None else self._program.watch.screen.size
 
     def resize(self, cols: int, rows: int) -> None:
         """The terminal has that size, also the next program's."""
@@ -375,7 +421,7 @@ class TerminalSession:
             self.record.put(ItemKind.AGENT_EXIT, data)
         if not self.stopping:
             self.record.fault(sentence)
-            self._ending = (sentence, True)
+            self._exit = sentence
         if self._turn is not None and not self._sending:  # else its sender sees to it
             self._finish(self._turn, "agent_exit", None if self.stopping else sentence)
         self._show_state()
@@ -389,8 +435,7 @@ class TerminalSession:
 
     def give_up(self, sentence: str) -> None:
         """There will be no agent any more: prompts are refused with this sentence."""
-        self._given_up = sentence
-        self._ending = (sentence, True)
+        self._given_up = self._exit = sentence
         self._show_state()
 
     async def stop(self, grace_s: float) -> None:
@@ -417,16 +462,17 @@ class TerminalSession:
         """Nothing is written any more."""
         self._close_program()
         self._speech.close()
-        self._inline.close()
+        self.inline.close()
         self.pty_log.close()
 
     # states
 
     def _show_state(self) -> None:
-        """Between turns, and when there is no program, the state tells how the last turn or program ended."""
+        """Between turns the state tells how the last one ended; without a program, how that did."""
         state, waiting = self._state()
-        resting = state in (SessionState.IDLE, SessionState.EXITED, SessionState.ERROR)
-        reason, failed = self._ending if resting else (None, False)
+        reason, failed = self._ending if state is SessionState.IDLE else (None, False)
+        if state in (SessionState.EXITED, SessionState.ERROR):
+            reason = self._exit
         self.record.set_state(state, waiting=waiting, reason=reason, failed=failed)
 
     def _state(self) -> tuple[SessionState, Waiting | None]:

@@ -80,13 +80,15 @@ class _Segment:
 class Updates:
     """The handlers of an AcpClient. Each call stores what it was told before it returns, or soon after."""
 
-    def __init__(self, record: Record, permissions: Permissions, log: Log) -> None:
+    def __init__(
+        self, record: Record, permissions: Permissions, log: Log, tools: ToolCalls
+    ) -> None:
         self.heard = asyncio.Event()
         self.babbling = asyncio.Event()
         self.permissions = permissions
         self._record = record
         self._log = log
-        self._tools = ToolCalls()
+        self._tools = tools
         self._segment: _Segment | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._said_at = 0.0

@@ -7,6 +7,7 @@ import asyncio
 import codecs
 import contextlib
 import os
+import re
 import shutil
 import sys
 import termios
@@ -29,6 +30,9 @@ DETACH = b"\x03"
 
 ENTER, LEAVE = "\x1b[?1049h\x1b[2J", "\x1b[?1049l"
 HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
+
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class _Status(msgspec.Struct):
@@ -88,7 +92,12 @@ class Console:
                 loop.remove_reader(self.stdin)
             pieces.put_nowait(piece)
 
-        loop.add_reader(self.stdin, take)
+        try:
+            loop.add_reader(self.stdin, take)
+        except PermissionError:  # a file or /dev/null, for which nobody can wait
+            while piece := os.read(self.stdin, TYPED_BYTES):
+                yield piece
+            return
         try:
             while piece := await pieces.get():
                 yield piece
@@ -160,21 +169,26 @@ async def _follow_conversation(bridge: BridgeClient, console: Console) -> None:
         if name == "message_update":
             _say(console, msgspec.json.decode(data, type=_Message), shown)
         elif name == "agent_error":
-            console.write(f"\n! {msgspec.json.decode(data, type=_Error).message}\n")
+            console.write(f"\n! {_plain(msgspec.json.decode(data, type=_Error).message)}\n")
     raise BridgeFailed("The bridge hung up.")
 
 
 def _say(console: Console, message: _Message, shown: dict[int, str]) -> None:
     """What is new of a message; all of it again when it is another one now."""
-    before = shown.get(message.id)
-    shown[message.id] = message.message
+    before, text = shown.get(message.id), _plain(message.message)
+    shown[message.id] = text
     if before is None:
         head = "> " if message.role == "user" else ""
-        console.write(f"\n{head}{message.message}")
-    elif message.message.startswith(before):
-        console.write(message.message[len(before) :])
+        console.write(f"\n{head}{text}")
+    elif text.startswith(before):
+        console.write(text[len(before) :])
     else:
-        console.write(f"\n{message.message}")
+        console.write(f"\n{text}")
+
+
+def _plain(text: str) -> str:
+    """The text without what a terminal would obey: a coding agent repeats what it reads anywhere."""
+    return _CONTROLS.sub("", text)
 
 
 async def _send_lines(bridge: BridgeClient, console: Console) -> None:

@@ -226,7 +226,7 @@ FLAGS: Sequence[Flag] = (
         "max-tool-data",
         _number(1, _BYTES),
         LIMITS.tool_bytes,
-        "bytes kept of a tool's input or output",
+        "bytes kept of all data of a tool call",
     ),
     Flag(
         "max-transcript",

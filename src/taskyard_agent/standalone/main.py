@@ -120,6 +120,9 @@ def _serve(command: BridgeCommand) -> int:
 
 
 def _attach(arguments: Sequence[str]) -> int:
+    if {"--help", "-h"} & set(arguments):
+        print(_help())  # noqa: T201 - for people
+        return 0
     values = {"--url": DEFAULT_URL, "--token": ""}
     rest = iter(arguments)
     for word in rest:

@@ -12,15 +12,19 @@ from pathlib import Path
 
 import msgspec
 
+from taskyard_agent.bridge.bridge import open_journal
 from taskyard_agent.bridge.messages import AGENT, USER
 from taskyard_agent.bridge.record import Record
-from taskyard_agent.journal import Journal, SessionFile
-from taskyard_agent.protocol import ItemKind
+from taskyard_agent.journal import TRANSCRIPT_BYTES, Journal, SessionFile
+from taskyard_agent.standalone.agreement import agrees, note, said
 from taskyard_agent.standalone.command_line import BridgeCommand
 from taskyard_agent.standalone.state_file import VERSION, State, StateMessage, save
 
 BESIDE = ".d"
 """Behind the state file's name: the folder of its transcript."""
+
+TRANSCRIPT = "transcript.jsonl"
+"""In the folder."""
 
 ASIDE = "before"
 """First part of the name of a folder whose conversation is not to be gone on with."""
@@ -41,11 +45,12 @@ def folder_of(command: BridgeCommand) -> Iterator[Path]:
         return
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if command.state_file is not None and not command.loads_state:
-        _put_aside(folder)
+        put_aside(folder)
     yield folder
 
 
-def _put_aside(folder: Path) -> None:
+def put_aside(folder: Path) -> None:
+    """Nothing is in the folder but folders, each with a conversation from before. Raises OSError."""
     files = [path for path in folder.iterdir() if path.is_file()]
     if not files:
         return
@@ -56,20 +61,29 @@ def _put_aside(folder: Path) -> None:
         path.rename(aside / path.name)
 
 
+async def part(folder: Path, file: Path, state: State | None, *, unreadable: bool) -> None:
+    """The folder's transcript, if it has one, is the conversation of the file; another one is put aside.
+
+    state null: there is no file, or an unreadable one. Raises JournalBusy, OSError. Source: A43.
+    """
+    transcript = folder / TRANSCRIPT
+    if transcript.exists():
+        journal = await open_journal(
+            transcript, TRANSCRIPT_BYTES
+        )  # nobody else writes it meanwhile
+        try:
+            if unreadable or not agrees(folder, journal, file, state):
+                put_aside(folder)
+        finally:
+            await journal.close()
+    if state is not None:
+        note(folder, file)
+
+
 def take_over(state: State, journal: Journal) -> None:
     """The conversation of a state file becomes the beginning of a new transcript. Source: A43."""
-    turn = 0
-    for place, message in enumerate(state.messages, 1):
-        if message.role == USER:
-            turn += 1
-            data: dict[str, object] = {"prompt_id": None, "text": message.message}
-            journal.append(ItemKind.USER_MESSAGE, turn, data, message.time)
-        else:
-            data = {"message_id": place, "text": message.message}
-            journal.append(ItemKind.AGENT_MESSAGE, turn, data, message.time)
-    if turn:
-        end = {"reason": "end_turn", "error": None}
-        journal.append(ItemKind.TURN_END, turn, end, state.messages[-1].time)
+    for item in said(state):
+        journal.append(*item)
 
 
 async def remember_prompt(state: State, file: SessionFile) -> None:
@@ -82,7 +96,9 @@ async def remember_prompt(state: State, file: SessionFile) -> None:
 class StateKeeper:
     """Writes the state file, when there is one and anything changed. Source: A42, A48."""
 
-    def __init__(self, path: Path | None, initial_prompt: str) -> None:
+    def __init__(self, folder: Path, path: Path | None, initial_prompt: str) -> None:
+        """folder: of the transcript. path: null for no file."""
+        self._folder = folder
         self._path = path
         self._initial_prompt = initial_prompt
         self._saved: State | None = None
@@ -94,6 +110,7 @@ class StateKeeper:
         state = self._state(record, file)
         if state != self._saved:
             save(self._path, state)
+            note(self._folder, self._path)
             self._saved = state
 
     def _state(self, record: Record, file: SessionFile) -> State:

@@ -55,4 +55,13 @@ def _lives(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _is_only_remembered(pid)
+
+
+def _is_only_remembered(pid: int) -> bool:
+    """Whether a process has ended and nobody has asked how: in a container that may stay so for ever."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat.rpartition(b")")[2].split()[:1] == [b"Z"]

@@ -20,7 +20,13 @@ from taskyard_agent.journal import JournalBusy, SessionFile
 from taskyard_agent.protocol import CodingAgent
 from taskyard_agent.standalone.command_line import BridgeCommand
 from taskyard_agent.standalone.flags import UsageError
-from taskyard_agent.standalone.memory import StateKeeper, folder_of, remember_prompt, take_over
+from taskyard_agent.standalone.memory import (
+    StateKeeper,
+    folder_of,
+    part,
+    remember_prompt,
+    take_over,
+)
 from taskyard_agent.standalone.state_file import State, StateUnreadable, load
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -74,11 +80,14 @@ class Run:
     async def run(self) -> int:
         """The exit code. Raises JournalBusy, OSError."""
         state = self._load()
+        await self._part(state)
         prompt = self._start.prompt
         if not prompt and state is not None and not state.initial_prompt_sent:
             prompt = state.initial_prompt
         self._keeper = StateKeeper(
-            self._command.state_file if self._command.saves_state else None, prompt
+            self._start.folder,
+            self._command.state_file if self._command.saves_state else None,
+            prompt,
         )
         bridge = Bridge(self._order(prompt))
         await self._open(bridge, state)
@@ -102,6 +111,12 @@ class Run:
             self._warning = f"The previous conversation could not be restored. {error}"
             log("warn", self._warning)
             return None
+
+    async def _part(self, state: State | None) -> None:
+        """What lies in the folder is the conversation that is to be loaded, or nothing is. Source: A43."""
+        file = self._command.state_file
+        if self._command.loads_state and file is not None:
+            await part(self._start.folder, file, state, unreadable=bool(self._warning))
 
     async def _open(self, bridge: Bridge, state: State | None) -> None:
         journal = await bridge.open()
@@ -194,6 +209,7 @@ def _options(command: BridgeCommand) -> Options:
         token=command.token,
         queue=True,
         chat_base=command.text("chat-base-path").rstrip("/"),
+        inline_tools=command.text("acp-inline-tools") == "on",
         limits=Limits(
             body_bytes=command.number("max-body"),
             v2_body_bytes=command.number("max-v2-body"),

@@ -17,8 +17,8 @@ from taskyard_agent.process import AgentNotFound, Leader
 PIECE_BYTES = 4 * 1024
 """Bytes written at once: what a terminal's line of input holds. Source: N32."""
 
-READ_BYTES = 64 * 1024
-"""Bytes read before others get their turn; the kernel hands out about 4 KiB at a time."""
+READ_BYTES = 32 * 1024
+"""Bytes read before others get their turn, which take 1 ms to draw; the kernel hands out 4 KiB at a time."""
 
 UNWRITTEN_BYTES = 64 * 1024
 """Bytes that may wait for a program that does not read; answers to its questions are dropped then."""

@@ -115,7 +115,7 @@ class Reply:
     def typed(self, look: Look) -> None:
         """The screen just before the CR: rows that it has and `before` has not are the echo. Source: N35."""
         rows = [*self._gone, *self.rules.rows(look.rows)]
-        self._typed = trimmed(rows[first_new(self._old, rows) :])
+        self._typed = trimmed(rows[self._first_new(rows) :])
 
     def text(self, look: Look) -> str:
         """The whole reply as of this look; empty while there is none.
@@ -127,7 +127,8 @@ class Reply:
         drawn = look.alternate and bool(self._known) and not (self._gone or self._folded)
         if drawn and self._echo_seen and not echo:
             start = self._top(rows, look)
-        kept = self._unboxed(rows, start, look)
+        inside = start in self.rules.composer_rows(rows)
+        kept = [] if inside else self._unboxed(rows, start, look)
         boxed = len(kept) < len(_end_trimmed(rows[start:]))
         height = len(self._folded) + len(kept)
         if self._erased and self._is_partial(echo, height, boxed=boxed):
@@ -176,12 +177,15 @@ class Reply:
 
     def _start(self, rows: list[str], redraw: int) -> int:
         """Where the turn begins: behind the last redraw of the old screen, at the first new row."""
-        whole = redraw + first_new(self._old, rows[redraw:])
+        whole = redraw + self._first_new(rows[redraw:])
         if self._gone or self.before is None or not self.rules.header:
             return whole
         if self.rules.echo_end(rows[whole:], self.user_message):
             return whole  # this release has no header: the prompt itself is new
-        return first_new(self._old, rows, header=self.rules.header)
+        return self._first_new(rows, self.rules.header)
+
+    def _first_new(self, rows: list[str], header: int = 0) -> int:
+        return first_new(self._old, rows, header=header, moving=self.rules.moving)
 
     def _printed_again(self, rows: list[str]) -> int:
         """Where the last message of the user stands in rows that begin with the first of all; 0 for nowhere."""
@@ -199,9 +203,10 @@ class Reply:
         old = self.rules.unboxed(_end_trimmed(self._old), None)
         if not self._gone or sum(bool(row) for row in old) < REDRAWN_ROWS:
             return 0
+        keys = [None if self.rules.moving(row) else row for row in old]
         for at in range(len(rows) - len(old), 0, -1):
             behind = at + len(old)
-            same = rows[at] == old[0] and rows[at:behind] == old
+            same = keys[0] in (None, rows[at]) and _same(keys, rows[at:behind])
             if same and self.rules.echo_end(rows[behind : behind + ECHO_WITHIN], self.user_message):
                 return at
         return 0
@@ -266,6 +271,11 @@ class Reply:
         said, hidden = self.rules.finished(lines)
         self._said = [*_blanks(lines, self._folded), *said] if said else []
         self.hidden = [*hidden, *self._folded_hidden]
+
+
+def _same(keys: Sequence[str | None], rows: Sequence[str]) -> bool:
+    """Whether these are the rows; null stands for one that may be another whenever it is drawn."""
+    return all(key is None or key == row for key, row in zip(keys, rows, strict=True))
 
 
 def _joined(span: _Span, kept: list[str], wrapped: Mapping[int, int]) -> list[str]:

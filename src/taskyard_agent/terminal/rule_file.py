@@ -36,6 +36,7 @@ class EchoKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     more: int = 0
     closing: str = ""
+    elided: str = ""
 
 
 class ComposerKeys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -162,6 +163,7 @@ def patterns_of(found: RuleFile) -> list[tuple[str, str]]:
     """Every pattern of a file with its key, the empty ones left out."""
     single = {
         "composer.pattern": found.composer.pattern,
+        "echo.elided": found.echo.elided,
         "ready.pattern": found.ready.pattern,
         "screen.edge": found.screen.edge,
         "hide.start": found.hide.start,

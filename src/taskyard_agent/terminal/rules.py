@@ -51,6 +51,7 @@ class Rules:
     volatile: Patterns
     left_out: Patterns
     tools: tuple[ToolBlock, ...]
+    echo: EchoRule
 
     @property
     def ready_when_still(self) -> bool:
@@ -107,8 +108,7 @@ class Rules:
 
     def echo_end(self, lines: Sequence[str], user_message: str) -> int:
         """How many of the lines belong to the echo of the message. Source: A37, A38."""
-        rule = EchoRule(self.file.echo.more, self.file.echo.closing)
-        return echo_end(lines, user_message, rule)
+        return echo_end(lines, user_message, self.echo)
 
     def said(self, lines: Sequence[str], cursor: Anchor | None) -> list[str]:
         """The lines without the input box. Source: agentapi 4.6, N35."""
@@ -133,6 +133,10 @@ class Rules:
         """
         kept, hidden = hide_tools(lines, self.tools)
         return self._without(kept, (*self.volatile, *self.left_out)), hidden
+
+    def moving(self, row: str) -> bool:
+        """Whether a row may read otherwise whenever it is drawn, and says nothing."""
+        return any(pattern.fullmatch(row) for pattern in (*self.volatile, *self.left_out))
 
     def busy_marker(self, screen: str) -> bool | None:
         """Whether a sign of work is seen; False with a composer and no sign, None without evidence.
@@ -204,6 +208,15 @@ class Rules:
         Source: agentapi 11.
         """
         return "\n".join(self._without(self.rows(screen), self.volatile))
+
+    def composer_rows(self, lines: Sequence[str]) -> range:
+        """The rows of the composer with its frame; none when it is not seen, or a question is."""
+        found = None if self._question(lines) is not None else self._composer(lines)
+        if found is None:
+            return range(0)
+        skipped = max(len(trimmed_end(lines)) - TAIL_ROWS, 0)
+        first, last = (found.string.count("\n", 0, at) for at in (found.start(), found.end()))
+        return range(skipped + first, skipped + last + 1)
 
     def _composer_row(self, lines: Sequence[str]) -> int | None:
         found = self._composer(lines)
@@ -290,8 +303,14 @@ def rules_of(kind: str, extra: Path | None = None, hide: tuple[str, ...] = ()) -
         edge=_compiled(file.screen.edge),
         volatile=_whole_rows(file.screen.volatile),
         left_out=_whole_rows(file.screen.left_out),
+        echo=_echo(file),
         tools=(*_tools(file), *(_hidden(file, name) for name in hide if file.hide.start)),
     )
+
+
+def _echo(file: RuleFile) -> EchoRule:
+    elided = re.compile(file.echo.elided) if file.echo.elided else None
+    return EchoRule(file.echo.more, file.echo.closing, elided)
 
 
 def _tools(file: RuleFile) -> tuple[ToolBlock, ...]:

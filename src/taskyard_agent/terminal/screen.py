@@ -4,6 +4,7 @@ import codecs
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from avt._avt import Line, Vt
 from avt._avt.util import TextUnwrapper
@@ -24,22 +25,35 @@ REPLY_BYTES = 4 * 1024
 """Bytes of answers to one feed: a program that asks more at once is not listening."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fed:
     """What some output did. changed: anything that could be seen, maybe.
 
-    scrolled: rows that left the top, oldest first, without blanks at their end, but for those that go
-    on in the next one, whose indices are `wrapped`. replies: to be written to the program. lost: characters
-    that broke the emulator and were thrown away with the screen. erased: all that scrolled off before
-    `scrolled` was forgotten on the way, as programs do that print everything again.
+    gone: rows that left the top, oldest first; they are read when somebody wants them, because most of a
+    flood interests nobody. replies: to be written to the program. lost: characters that broke the emulator
+    and were thrown away with the screen. erased: all that scrolled off before `gone` was forgotten on
+    the way, as programs do that print everything again.
     """
 
     changed: bool
-    scrolled: list[str]
-    wrapped: frozenset[int]
+    gone: Sequence[Line]
     replies: bytes
     lost: int
     erased: bool = False
+
+    @cached_property
+    def _rows(self) -> tuple[list[str], frozenset[int]]:
+        return _read(self.gone)
+
+    @property
+    def scrolled(self) -> list[str]:
+        """The rows that left the top, without blanks at their end but for those that go on in the next one."""
+        return self._rows[0]
+
+    @property
+    def wrapped(self) -> frozenset[int]:
+        """The indices of those that go on in the next one."""
+        return self._rows[1]
 
 
 class Screen:
@@ -73,7 +87,7 @@ class Screen:
                 scrolled.clear()
             elif asked is not None and len(replies) < REPLY_BYTES:
                 replies += answer(asked, *self.cursor()[:2])
-        return Fed(changed, *_read(scrolled), bytes(replies), lost, erased)
+        return Fed(changed, scrolled, bytes(replies), lost, erased)
 
     def _draw(self, text: str) -> tuple[list[int], list[Line]] | None:
         try:

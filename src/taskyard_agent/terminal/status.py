@@ -4,11 +4,17 @@ Nothing here has a clock: whoever owns the terminal says what happened and when,
 means, and learns when to ask again. Times are seconds of one clock that never goes back.
 """
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 STABLE_AFTER_S = 2.0
 """Seconds without a visible change that count as standing still. Source: A20, N28."""
+
+
+HOOK_ALONE_S = 60.0
+"""Seconds for which a hook that tells of work is believed while the screen shows a free composer and stands
+still: no hook tells when a prompt is refused by a rule of its user's."""
 
 
 class Phase(StrEnum):
@@ -86,7 +92,13 @@ class StatusMachine:
         self._dialog = is_open
 
     def said(self, evidence: Evidence, *, busy: bool | None) -> None:
-        """What one source says now; None when it says nothing (any more)."""
+        """What one source says now; None when it says nothing (any more).
+
+        Work that begins to show after a hook told of rest is work that no hook tells of.
+        """
+        begins = evidence is not Evidence.HOOK and busy and not self._said.get(evidence)
+        if begins and self._said.get(Evidence.HOOK) is False:
+            del self._said[Evidence.HOOK]
         if busy is None:
             self._said.pop(evidence, None)
         else:
@@ -118,7 +130,7 @@ class StatusMachine:
             return Phase.CHANGING
         if now < self.started + self.stable_after_s:
             return Phase.INITIALIZING
-        held = self._sending or self.busy or not self.seen_ready(now)
+        held = self._sending or now < self._works_until or not self.seen_ready(now)
         return Phase.CHANGING if held or now < self._still_at else Phase.STABLE
 
     def due(self, now: float) -> float | None:
@@ -127,8 +139,18 @@ class StatusMachine:
             return None
         if now < self.started + self.stable_after_s:
             return self.started + self.stable_after_s
-        held = self._sending or self.busy or not self.seen_ready(self._still_at)
-        return None if held or now >= self._still_at else self._still_at
+        at = max(self._still_at, self._works_until)
+        held = self._sending or not self.seen_ready(self._still_at)
+        return None if held or now >= at or at == math.inf else at
+
+    @property
+    def _works_until(self) -> float:
+        """When what it says of itself stops to count; a hook's word alone does, on a screen that stands still."""
+        if not self.busy:
+            return -math.inf
+        seen = {said for evidence, said in self._said.items() if evidence is not Evidence.HOOK}
+        alone = True not in seen and self._said.get(Evidence.MARKER) is False
+        return self._changed + HOOK_ALONE_S if alone else math.inf
 
     @property
     def _still_at(self) -> float:

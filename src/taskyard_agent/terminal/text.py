@@ -5,7 +5,7 @@ Pure text, rows as lists of lines. What differs between types arrives as argumen
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -32,12 +32,14 @@ PROMPT_MARKS = ">\u276f\u203a»$#%┃│|"
 class EchoRule:
     """What belongs to an echo beyond its last line.
 
-    more: lines. closing: characters that one further line holds when it is the echo's frame.
+    more: lines. closing: characters that one further line holds when it is the echo's frame. elided: a
+    line that stands for the middle of a long prompt.
     Source: A38.
     """
 
     more: int = 0
     closing: str = ""
+    elided: re.Pattern[str] | None = None
 
 
 def trimmed(lines: Sequence[str]) -> list[str]:
@@ -59,10 +61,16 @@ def diff(old: str, new: str, *, header: int = 0) -> str:
     return ""
 
 
-def first_new(old: Sequence[str], new: Sequence[str], *, header: int = 0) -> int:
+def first_new(
+    old: Sequence[str],
+    new: Sequence[str],
+    *,
+    header: int = 0,
+    moving: Callable[[str], bool] = lambda _: False,
+) -> int:
     """Where the new rows begin: the first that `old` does not have, or not that often.
 
-    The length of `new` when it has nothing new. Counting the rows is what keeps a reply whose top
+    moving: whether a row may be another one whenever it is drawn; such rows are never the first. The length of `new` when it has nothing new. Counting the rows is what keeps a reply whose top
     reads like an earlier one. Source: A26, D6, D7, N34.
     """
     left = Counter(line.rstrip() for line in old)
@@ -71,6 +79,8 @@ def first_new(old: Sequence[str], new: Sequence[str], *, header: int = 0) -> int
         if at < header or not line:
             continue
         if not left[line]:
+            if moving(line):
+                continue
             return at
         left[line] -= 1
     return len(new)
@@ -89,8 +99,8 @@ def echo_end(lines: Sequence[str], prompt: str, rule: EchoRule) -> int:
     start = _find(said, prefix)
     if start is None or _is_reply(lines, said, (start, end := _walk(said, wanted, start, prefix))):
         return 0
-    last = said[end][0]
-    return _with_frame(lines, last + 1, rule)
+    after = _past_elided(lines, "".join(wanted), said[end][0] + 1, rule)
+    return _with_frame(lines, after, rule)
 
 
 def echo_rows(rows: Sequence[str], prompt: str) -> list[int]:
@@ -164,6 +174,20 @@ def _is_reply(
         return False
     head = [char for at, char in said[:start] if at == said[start][0]]
     return not (head and head[-1] in PROMPT_MARKS and lines)
+
+
+def _past_elided(lines: Sequence[str], wanted: str, after: int, rule: EchoRule) -> int:
+    """Where the echo ends when its middle is left out: behind as much of the prompt's end as follows."""
+    if rule.elided is None or after >= len(lines) or not rule.elided.search(lines[after]):
+        return after
+    seen, end = "", after + 1
+    for at in range(after + 1, len(lines)):
+        seen += "".join(lines[at].split())
+        if seen not in wanted:
+            break
+        if seen and wanted.endswith(seen):
+            end = at + 1
+    return end
 
 
 def _with_frame(lines: Sequence[str], end: int, rule: EchoRule) -> int:

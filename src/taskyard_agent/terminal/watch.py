@@ -74,7 +74,7 @@ class Watch:
         if fed.erased:
             for reply in self.replies:
                 reply.erased()
-        if fed.scrolled:
+        if fed.gone:
             for reply in self.replies:
                 reply.scrolled(fed.scrolled, fed.wrapped)
         self._settle.output()
@@ -84,6 +84,13 @@ class Watch:
         """The screen has that size."""
         self.screen.resize(cols, rows)
         self._settle.output()
+
+    def hook(self, *, busy: bool | None) -> None:
+        """The program told by itself whether it works; null: not any more. Source: N29."""
+        was_busy = self.machine.busy
+        self.machine.said(Evidence.HOOK, busy=busy)
+        if was_busy and not self.machine.busy:
+            self.machine.changed(_now())  # what it shows of that may still be to come
 
     def look(self) -> Look:
         """What the screen shows right now, half drawn or not."""

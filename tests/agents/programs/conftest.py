@@ -7,7 +7,7 @@ import pytest
 
 from tests.agents.model.server import Model, serving_model
 from tests.agents.programs.product_kit import Product, open_product
-from tests.agents.programs.program import ALL, Program
+from tests.agents.programs.program import ACP, ALL, Program
 from tests.agents.programs.program_kit import open_home
 
 
@@ -33,7 +33,15 @@ def home() -> Iterator[Path]:
 
 @pytest.fixture(params=ALL, ids=lambda program: program.name)
 def program(request: pytest.FixtureRequest) -> Program:
-    """Each coding agent in turn."""
+    """Each coding agent in turn, the one with a screen too."""
+    found = request.param
+    assert isinstance(found, Program)
+    return found
+
+
+@pytest.fixture(params=ACP, ids=lambda program: program.name)
+def speaker(request: pytest.FixtureRequest) -> Program:
+    """Each that speaks ACP."""
     found = request.param
     assert isinstance(found, Program)
     return found

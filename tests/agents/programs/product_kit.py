@@ -21,6 +21,7 @@ from taskyard.wire.tasks import (
     Task,
     TaskPermission,
     TaskSendRequest,
+    WaitingFor,
 )
 from tests.agents.model.server import Model
 from tests.agents.programs.installed import programs
@@ -29,6 +30,9 @@ from tests.system.kit import LASTING, World, open_folder, processes_of, pushed, 
 from tests.waiting import until
 
 T = TypeVar("T")
+
+ENTER, ESCAPE = "\r", "\x1b"
+"""Keys that answer a question on a screen: the choice that is marked, and no."""
 
 SECRETS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
 """What the programs' templates ask for; the model takes any key."""
@@ -72,7 +76,8 @@ class Product:
         request = CreateTaskRequest(
             template_version_id=self.version(program, permissions), input="\n".join(script)
         )
-        return Work(self, self.world.owner.create_task("me", request).id)
+        created = self.world.owner.create_task("me", request)
+        return Work(self, created.id, has_screen=program.has_screen)
 
 
 def _replaced(text: str, old: str, new: str) -> str:
@@ -90,9 +95,10 @@ def _with_default(text: str, parameter: str, value: str) -> str:
 class Work:
     """A task, as people see it."""
 
-    def __init__(self, product: Product, task_id: UUID) -> None:
+    def __init__(self, product: Product, task_id: UUID, *, has_screen: bool) -> None:
         self.product = product
         self.id = task_id
+        self.has_screen = has_screen
 
     @property
     def task(self) -> Task:
@@ -167,10 +173,34 @@ class Work:
 
     def interrupt(self) -> None:
         """The turn is asked to end."""
+        self._attached(attached.AttachInterrupt())
+
+    def press(self, keys: str) -> None:
+        """Somebody who is attached presses these keys."""
+        self._attached(attached.AttachKeys(data=keys))
+
+    def _attached(self, message: attached.FromClient) -> None:
         with self.product.world.owner.attach_task("me", self.id) as socket:
             socket.recv()
-            socket.send(msgspec.json.encode(attached.AttachInterrupt()).decode())
+            socket.send(msgspec.json.encode(message).decode())
             socket.ping().wait(10)
+
+    def agree(self, *asked: str) -> None:
+        """Enter is pressed at the questions on its screen with these words, in their order; nothing without a screen."""
+        for words in asked if self.has_screen else ():
+            self.asks(words)
+            self.press(ENTER)
+
+    def asks(self, words: str) -> None:
+        """Returns once there is a question with these words on its screen, which shows as what it waits for."""
+
+        def look() -> bool | None:
+            found = self.task.waiting_for
+            if not isinstance(found, WaitingFor) or found.kind != "dialog":
+                return None
+            return True if words in found.title else None
+
+        self._found(f"a question on {words!r}", look)
 
     def pause(self) -> None:
         """The workspace is stopped."""

@@ -73,6 +73,11 @@ class Program:
     setup: tuple[str, str] = ("set -eu", "set -eu")
     transport: str = "acp"
 
+    @property
+    def has_screen(self) -> bool:
+        """Whether it is talked to through its screen, where people answer what it asks by keys."""
+        return self.transport == "pty"
+
     def command(self) -> list[str]:
         """How it is started."""
         return self.argv(programs() / MODULES)
@@ -172,7 +177,8 @@ CLAUDE_SCREEN = replace(
     command_line=f'transport = "pty"\ncommand = ["/opt/programs/1/{MODULES}/{SCREEN}"]',
     transport="pty",
 )
-ALL = (CLAUDE, CODEX, CODEX_RUST)
+ACP = (CLAUDE, CODEX, CODEX_RUST)
+ALL = (*ACP, CLAUDE_SCREEN)
 
 
 def environment(program: Program, home: Path, model: Model, *, confined: bool) -> Mapping[str, str]:

@@ -19,6 +19,7 @@ def test_the_life_of_a_task(product: Product, program: Program, model: Model) ->
         "shell: python3 hello.py",
         "say: It says hello.",
     )
+    work.agree("hello.py?", "proceed?")
     said = work.until(TaskState.IDLE, "It says hello.")
     assert "I will write it" in said
     assert "hello world" in model.results(f"I will write it, {program.name}.")[-1]

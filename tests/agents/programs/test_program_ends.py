@@ -28,9 +28,9 @@ def opened(bridge: Running) -> list[str]:
     return [info["opened"] for info in bridge.data(ItemKind.SESSION_INFO) if "opened" in info]
 
 
-async def test_a_cancel_in_a_tool(home: Path, program: Program, model: Model) -> None:
+async def test_a_cancel_in_a_tool(home: Path, speaker: Program, model: Model) -> None:
     """The turn ends as cancelled, the command is gone, and the session takes the next prompt."""
-    async with running(home, program, model) as bridge:
+    async with running(home, speaker, model) as bridge:
         await bridge.say(LONG)
         await at_work(bridge)
         await bridge.cancel()
@@ -39,9 +39,9 @@ async def test_a_cancel_in_a_tool(home: Path, program: Program, model: Model) ->
         assert (await bridge.turn("say: next"))["reason"] == "end_turn"
 
 
-async def test_a_kill_in_a_tool(home: Path, program: Program, model: Model) -> None:
+async def test_a_kill_in_a_tool(home: Path, speaker: Program, model: Model) -> None:
     """The turn ends with its call and its command, and a new process goes on with the conversation."""
-    async with running(home, program, model) as bridge:
+    async with running(home, speaker, model) as bridge:
         assert (await bridge.turn("say: the word is heron"))["reason"] == "end_turn"
         await bridge.say(LONG)
         await at_work(bridge)
@@ -51,18 +51,18 @@ async def test_a_kill_in_a_tool(home: Path, program: Program, model: Model) -> N
         assert [call["status"] for call in bridge.tools()] == ["failed"]
         await bridge.until("a second session", lambda: len(opened(bridge)) == 2)
         assert opened(bridge)[1] in {"resumed", "loaded"}
-        assert (await bridge.turn(f"say: again in the bridge, {program.name}"))[
+        assert (await bridge.turn(f"say: again in the bridge, {speaker.name}"))[
             "reason"
         ] == "end_turn"
-        assert "heron" in model.conversation(f"again in the bridge, {program.name}")
+        assert "heron" in model.conversation(f"again in the bridge, {speaker.name}")
         await bridge.until("no command", lambda: not bridge.pids("sleep 77.5"))
 
 
-async def test_a_bridge_that_starts_again(home: Path, program: Program, model: Model) -> None:
+async def test_a_bridge_that_starts_again(home: Path, speaker: Program, model: Model) -> None:
     """After an orderly end the program goes on with the conversation."""
-    async with running(home, program, model) as bridge:
+    async with running(home, speaker, model) as bridge:
         assert (await bridge.turn("say: the word is plover"))["reason"] == "end_turn"
-    async with running(home, program, model) as bridge:
+    async with running(home, speaker, model) as bridge:
         assert opened(bridge)[1] in {"resumed", "loaded"}
-        assert (await bridge.turn(f"say: once more, {program.name}"))["reason"] == "end_turn"
-        assert "plover" in model.conversation(f"once more, {program.name}")
+        assert (await bridge.turn(f"say: once more, {speaker.name}"))["reason"] == "end_turn"
+        assert "plover" in model.conversation(f"once more, {speaker.name}")

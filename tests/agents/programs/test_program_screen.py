@@ -1,15 +1,11 @@
-"""Claude Code's own screen, behind the bridge and through the whole product."""
+"""Claude Code's own screen, behind the bridge."""
 
-import os
-import signal
 from pathlib import Path
 
 import pytest
 
-from taskyard.wire.enums import TaskState
 from taskyard_agent.protocol import ItemKind
 from tests.agents.model.server import Model
-from tests.agents.programs.product_kit import Product
 from tests.agents.programs.program import CLAUDE_SCREEN
 from tests.agents.programs.program_kit import running
 
@@ -30,34 +26,19 @@ async def test_a_dialog_on_the_screen(home: Path, model: Model) -> None:
         await bridge.keys("\r")
         assert (await bridge.ended(0))["reason"] == "end_turn"
         assert (home / "hello.py").exists()
-        assert "Written down." in (await bridge.messages())[-1]
+        assert (await bridge.messages())[-1].endswith("\n● Written down.")
         assert bridge.states(seen) == ["working", "waiting", "working", "idle"]
 
 
 @pytest.mark.anyio
-async def test_a_screen_that_is_killed(home: Path, model: Model) -> None:
-    """A new process goes on with the conversation."""
+async def test_N29_a_model_that_refuses(home: Path, model: Model) -> None:
+    """An error of the model fails the turn, as Claude's own hook tells; the next prompt is answered, and no more."""
     async with running(home, CLAUDE_SCREEN, model) as bridge:
-        await bridge.turn("say: the word is dunlin")
-        (group,) = bridge.groups()
-        os.killpg(group, signal.SIGKILL)
-        await bridge.until("its end", lambda: bridge.data(ItemKind.AGENT_EXIT))
-        await bridge.until("a second one", lambda: bridge.session() == "idle")
-        await bridge.turn("say: again on the screen")
-        assert "dunlin" in model.conversation("again on the screen")
-
-
-def test_the_life_of_a_task_on_a_screen(product: Product, model: Model) -> None:
-    """Answers, is sent to, paused, resumed, goes on with what it knows, and is deleted."""
-    work = product.create(CLAUDE_SCREEN, "shell: echo $((70 + 7))", "say: the word is godwit")
-    work.until(TaskState.IDLE, "the word is godwit")
-    work.send("say: and another is ruff")
-    work.until(TaskState.IDLE, "and another is ruff")
-    work.pause()
-    assert "the word is godwit" in work.said
-    work.resume()
-    work.until(TaskState.IDLE)
-    work.send("say: back on the screen")
-    work.until(TaskState.IDLE, "back on the screen")
-    assert "godwit" in model.conversation("back on the screen")
-    work.delete()
+        end = await bridge.turn("error: 400", "say: refused on the screen")
+        assert end["reason"] == "error", (end, await bridge.messages())
+        await bridge.until(
+            "a failed state", lambda: bridge.data(ItemKind.STATE)[-1]["state"] == "failed"
+        )
+        assert bridge.session() == "idle"
+        assert (await bridge.turn("say: better now"))["reason"] == "end_turn"
+        assert (await bridge.messages())[-1] == "● better now"

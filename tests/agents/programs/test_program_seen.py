@@ -17,9 +17,9 @@ WRITE = "TASKYARD_WRITE_SEEN"
 """Set by whoever wants the page to say what is seen now; then `./yard docs`."""
 
 
-async def test_what_the_page_says(home: Path, program: Program, model: Model) -> None:
+async def test_what_the_page_says(home: Path, speaker: Program, model: Model) -> None:
     """Each row is as the program behaves, but for its memory, which is only shown."""
-    held(await look(home, program, model))
+    held(await look(home, speaker, model))
 
 
 async def test_what_the_page_says_of_a_screen(home: Path, model: Model) -> None:

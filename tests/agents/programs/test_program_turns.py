@@ -12,32 +12,32 @@ from tests.agents.programs.program_kit import running
 pytestmark = [pytest.mark.anyio, pytest.mark.all_tier, pytest.mark.xdist_group("programs")]
 
 
-async def test_a_turn_with_two_tool_calls(home: Path, program: Program, model: Model) -> None:
+async def test_a_turn_with_two_tool_calls(home: Path, speaker: Program, model: Model) -> None:
     """A file is written and run; both calls, the words and the end of the turn are in the transcript."""
-    async with running(home, program, model) as bridge:
+    async with running(home, speaker, model) as bridge:
         seen = len(bridge.states())
         end = await bridge.turn(
-            f"say: I will write it in the bridge, {program.name}.",
+            f"say: I will write it in the bridge, {speaker.name}.",
             "write: hello.py print('hello ' + 'world')\\n",
             "shell: python3 hello.py",
             "say: It says hello.",
         )
         assert end == {"reason": "end_turn", "error": None}
         assert (home / "hello.py").exists()
-        assert "hello world" in model.results(f"in the bridge, {program.name}.")[-1]
+        assert "hello world" in model.results(f"in the bridge, {speaker.name}.")[-1]
         assert [call["status"] for call in bridge.tools()] == ["completed"] * 2
         assert "It says hello." in (await bridge.messages())[-1]
         assert bridge.states(seen) == ["working", "idle"]
         assert bridge.data(ItemKind.ERROR) == []
 
 
-async def test_a_permission_that_is_allowed(home: Path, program: Program, model: Model) -> None:
+async def test_a_permission_that_is_allowed(home: Path, speaker: Program, model: Model) -> None:
     """The policy allows: the request and its answer are in the transcript, and the command has run.
 
     Codex asks only where nobody else confines it.
     """
-    async with running(home, program, model, permissions="allow", confined=False) as bridge:
-        await bridge.turn(program.asking("touch made.txt"))
+    async with running(home, speaker, model, permissions="allow", confined=False) as bridge:
+        await bridge.turn(speaker.asking("touch made.txt"))
         (asked,) = bridge.data(ItemKind.PERMISSION_REQUEST)
         (answered,) = bridge.data(ItemKind.PERMISSION_RESPONSE)
         chosen = next(o for o in asked["options"] if o["option_id"] == answered["option_id"])
@@ -45,11 +45,11 @@ async def test_a_permission_that_is_allowed(home: Path, program: Program, model:
         assert (home / "made.txt").exists()
 
 
-async def test_a_permission_that_is_refused(home: Path, program: Program, model: Model) -> None:
+async def test_a_permission_that_is_refused(home: Path, speaker: Program, model: Model) -> None:
     """The policy denies: the command has not run, and the session takes the next prompt."""
-    async with running(home, program, model, permissions="deny") as bridge:
-        end = await bridge.turn(program.asking("touch made.txt"), "say: so it is")
-        assert end["reason"] == ("end_turn" if program.goes_on else "cancelled")
+    async with running(home, speaker, model, permissions="deny") as bridge:
+        end = await bridge.turn(speaker.asking("touch made.txt"), "say: so it is")
+        assert end["reason"] == ("end_turn" if speaker.goes_on else "cancelled")
         (asked,) = bridge.data(ItemKind.PERMISSION_REQUEST)
         (answered,) = bridge.data(ItemKind.PERMISSION_RESPONSE)
         chosen = next(o for o in asked["options"] if o["option_id"] == answered["option_id"])
@@ -60,11 +60,11 @@ async def test_a_permission_that_is_refused(home: Path, program: Program, model:
 
 
 async def test_an_error_of_the_model_fails_the_turn(
-    home: Path, program: Program, model: Model
+    home: Path, speaker: Program, model: Model
 ) -> None:
     """Status 400 is no success, whatever the program calls it; the next prompt is taken."""
-    async with running(home, program, model) as bridge:
-        end = await bridge.turn("error: 400", f"say: {program.name}")
+    async with running(home, speaker, model) as bridge:
+        end = await bridge.turn("error: 400", f"say: {speaker.name}")
         assert end["reason"] == "error"
         assert bridge.states()[-1] == "failed"
         assert (await bridge.turn("say: better"))["reason"] == "end_turn"

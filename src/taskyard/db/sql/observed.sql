@@ -61,10 +61,18 @@ insert into task_permissions (task_id, number, id, generation, title, options, a
 values (:task_id, :number, :id, :generation, :title, :options, :now, :expires_at);
 
 -- name: answer_permission_as_system
--- How the newest request of that id was answered; nothing when that was known already.
+-- How the newest request of that id was answered; nothing when that was known already, but for who it was.
 update task_permissions
-set answered_at = :now, outcome = :outcome, option_id = :option_id, answered_by = :answered_by, answerer = :answerer
-where task_id = :task_id and answered_at is null
+set answered_at = coalesce(answered_at, :now), outcome = :outcome, option_id = :option_id,
+    answered_by = :answered_by, answerer = :answerer
+where task_id = :task_id
+    and (
+        answered_at is null
+        or (
+            :answerer::text is not null and answerer is null and answered_by = 'person'
+            and option_id is not distinct from :option_id
+        )
+    )
     and number = (select max(p.number) from task_permissions p where p.task_id = :task_id and p.id = :id);
 
 -- name: close_permissions_as_system

@@ -18,6 +18,7 @@ from taskyard_agent.bridge.v2.keys import typed
 from taskyard_agent.bridge.v2.reading import invalid, json, number, read
 from taskyard_agent.bridge.v2.shapes import (
     Done,
+    HookRequest,
     InputRequest,
     PermissionAnswer,
     PermissionsResponse,
@@ -90,6 +91,7 @@ class Acting:
 
     async def answer(self, request: Request) -> Response:
         """Answers a request for permission."""
+        self._check_answerer(request)
         asked = await read(request, PermissionAnswer, self._body_bytes)
         if (asked.option_id is None) != (asked.outcome == "cancelled"):
             raise invalid("Send an option_id, or the outcome cancelled.", "body")
@@ -97,6 +99,13 @@ class Acting:
         with _refusals():
             self._session.answer_permission(request.path_params["id"], asked.option_id, name)
         return json(Done())
+
+    def _check_answerer(self, request: Request) -> None:
+        """Nothing when the caller may answer: under a server a coding agent must not permit itself anything."""
+        known, client = self._served.options.answerers, request.client
+        if known is not None and (client is None or client.port not in known):
+            told = "A person answers this through the server; programs beside the coding agent may not."
+            raise Problem(403, "not_through_server", told)
 
     async def report(self, request: Request) -> Response:
         """Stores what the coding agent says of its work."""
@@ -106,6 +115,13 @@ class Acting:
         return json(Done())
 
     # the terminal
+
+    async def hook(self, request: Request) -> Response:
+        """Hears an event of the coding agent's own."""
+        terminal = self._terminal()
+        asked = await read(request, HookRequest, self._body_bytes)
+        terminal.hook(asked.event, asked.error)
+        return json(Done())
 
     def _terminal(self) -> TerminalLike:
         if self._session.transport != "pty":

@@ -52,6 +52,7 @@ def _routes(served: Served) -> list[tuple[str, str, Handler]]:
         ("GET", "/v2/snapshot", view.snapshot),
         ("POST", "/v2/checkpoint", view.checkpoint),
         ("POST", "/v2/report", acting.report),
+        ("POST", "/v2/hook", acting.hook),
         ("GET", "/v2/openapi.json", _document),
         ("GET", "/docs", _docs),
         ("GET", "/healthz", probes.health),

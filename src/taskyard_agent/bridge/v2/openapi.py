@@ -134,6 +134,10 @@ OPERATIONS: Final = (
         "POST", "/v2/report", "report", "What the coding agent says of its own work", v2.Done,
         body=v2.ReportRequest, codes=("not_stored",),
     ),
+    Operation(
+        "POST", "/v2/hook", "hook", "What the coding agent with a terminal has just begun or ended",
+        v2.Done, body=v2.HookRequest, codes=("no_terminal",),
+    ),
     Operation("GET", "/healthz", "healthz", "Whether the bridge answers", TEXT),
     Operation("GET", "/readyz", "readyz", "Whether the coding agent is up; 503 when not", TEXT),
     Operation("GET", "/metrics", "metrics", "Figures, as Prometheus reads them", TEXT),

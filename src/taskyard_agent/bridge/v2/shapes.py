@@ -21,6 +21,10 @@ SUMMARY_CHARS = 160
 LINK_CHARS = 2_000
 """Characters of the longest link of a report: what browsers and proxies take."""
 
+EVENT_CHARS = 64
+ERROR_CHARS = 2_000
+"""Characters of the longest name of an event, and of what is told of a failure."""
+
 NAMED_KEYS = 1_000
 """Names of keys in one request: nobody types more at once."""
 
@@ -55,6 +59,13 @@ class AcpShape(Shape, frozen=True):
     mode: str | None
 
 
+class TerminalShape(Shape, frozen=True):
+    """The size of a terminal in characters."""
+
+    cols: int
+    rows: int
+
+
 class TurnShape(Shape, frozen=True):
     """The turn that runs."""
 
@@ -82,13 +93,14 @@ class LimitsShape(Shape, frozen=True):
 
 
 class SessionResponse(Shape, frozen=True):
-    """The session as it is. acp is null with a terminal, turn between turns, plan before there is one."""
+    """The session as it is. acp is null with a terminal, terminal over ACP, turn between turns, plan before there is one."""
 
     state: SessionState
     since: Time
     transport: Transport
     agent: AgentShape
     acp: AcpShape | None
+    terminal: TerminalShape | None
     turn: TurnShape | None
     plan: object
     usage: object
@@ -191,6 +203,13 @@ class ReportRequest(Shape, frozen=True):
     summary: Annotated[str, Meta(min_length=1, max_length=SUMMARY_CHARS)]
     outcome: Outcome
     link: Annotated[str, Meta(max_length=LINK_CHARS)] | None = None
+
+
+class HookRequest(Shape, frozen=True):
+    """An event of the coding agent's own. error: why its turn failed, null when it did not."""
+
+    event: Annotated[str, Meta(min_length=1, max_length=EVENT_CHARS)]
+    error: Annotated[str, Meta(max_length=ERROR_CHARS)] | None = None
 
 
 class CheckpointResponse(Shape, frozen=True):

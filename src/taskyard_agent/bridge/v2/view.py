@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import msgspec
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from taskyard_agent.acp_messages import NONE, present
 from taskyard_agent.bridge.events import screen_of
 from taskyard_agent.bridge.record import SessionState
 from taskyard_agent.bridge.served import Served
+from taskyard_agent.bridge.session import TerminalLike
 from taskyard_agent.bridge.v2.reading import invalid, json, number
 from taskyard_agent.bridge.v2.shapes import (
     AcpShape,
@@ -19,6 +20,7 @@ from taskyard_agent.bridge.v2.shapes import (
     CheckpointResponse,
     LimitsShape,
     SessionResponse,
+    TerminalShape,
     TurnShape,
 )
 from taskyard_agent.journal import READ_BYTES
@@ -64,6 +66,7 @@ class View:
             transport=self._served.session.transport,
             agent=self._agent(),
             acp=self._acp() if self._served.session.transport == "acp" else None,
+            terminal=self._terminal(),
             turn=None if turn is None else TurnShape(turn.id, turn.started, turn.prompt_id),
             plan=self._plan(),
             usage=known.usage or None,
@@ -88,6 +91,12 @@ class View:
             modes=self._record.overview.info.get("modes"),
             mode=mode or self._text("mode"),
         )
+
+    def _terminal(self) -> TerminalShape | None:
+        session = self._served.session
+        if session.transport != "pty":
+            return None
+        return TerminalShape(*cast(TerminalLike, session).size)  # told by the transport
 
     def _plan(self) -> msgspec.Raw | None:
         raw = self._record.overview.plan
