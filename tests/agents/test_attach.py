@@ -110,7 +110,7 @@ async def test_A13_a_terminal_is_watched_and_typed_to(tmp_path: Path) -> None:
         async with asyncio.timeout(DEADLINE_S):
             assert await attached == 0
         assert termios.tcgetattr(made.console.stdin) == before
-        assert bytes(made.seen).endswith(b"\x1b[?1049l")
+        await until(lambda: made.seen.endswith(b"\x1b[?1049l"))
         assert b"".join(bytes.fromhex(line) for line in log.read_text().split()) == b"hello\r"
         assert not there.data(ItemKind.USER_MESSAGE)
 

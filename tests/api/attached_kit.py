@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import aiohttp
 import msgspec
@@ -138,7 +139,9 @@ async def bridged(
     api: Api, home: Path, transport: str = "acp", command: Sequence[str] = PUPPET
 ) -> AsyncIterator[Bridged]:
     """A task at rest, whose coding agent does as it is told and asks before."""
-    seat = await started(api)
+    template = await api.template(f"shell-{uuid4().hex[:8]}")
+    # Nothing is brought to it by the server, which would come between what a test says.
+    seat = await started(api, task=await api.task(template, input=" "))
     async with (
         bridge(home, transport, command) as port,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as client,

@@ -56,6 +56,10 @@ FILES = {
 """All of it: its start says something, its stop takes a second longer while a file `wait` is there."""
 
 
+BARE = FILES | {"taskyard.toml": SIZED.partition("[[preset]]")[0]}
+"""The same without presets."""
+
+
 class Served:
     """The server, and what was sent to make its first user."""
 
@@ -67,6 +71,7 @@ class Served:
         self.first_login = cli.script
         self.token = cli.token_create("all tests", 10**9 * 3600)
         self.sized = cli.template_push("sized", tar_of(FILES))
+        self.bare = cli.template_push("bare", tar_of(BARE))
         until("the starter templates", lambda: self._has_starters(cli) or None)
 
     @staticmethod

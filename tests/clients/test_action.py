@@ -56,7 +56,7 @@ def test_a_preset_is_chosen_by_name(action: Action, served: Served) -> None:
 
 def test_a_template_without_presets(action: Action) -> None:
     """An empty list of presets is a list, and the key of the preset stays away."""
-    assert action.run(inputs(template="shell")).how == "created"
+    assert action.run(inputs(template="bare")).how == "created"
 
 
 def test_a_known_issue_is_sent_to(action: Action, served: Served) -> None:

@@ -45,7 +45,7 @@ def test_C2_nullable_ids_and_states_are_always_there(caller: Caller, served: Ser
 def test_C3_lists_are_never_null(caller: Caller, served: Served, cli: CLI) -> None:
     """No tasks, no log, no resources, no presets: each an empty list."""
     assert caller.call("GET", "/api/v2/tasks").json() == {"tasks": [], "count": 0}
-    version = cli.template("default", "shell")["active_version_id"]
+    version = cli.template("default", "bare")["active_version_id"]
     assert caller.call("GET", f"/api/v2/templateversions/{version}/presets").json() == []
     task = served.task("echo later")
     build = caller.call("GET", f"/api/v2/workspaces/{task['workspace_id']}").json()["latest_build"]

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +101,25 @@ class Running:
 
     async def say(self, *script: str) -> None:
         """A prompt is taken."""
+        refusal = await self._refusal(*script)
+        assert refusal is None, refusal
+
+    async def _refusal(self, *script: str) -> str | None:
+        """Why a prompt is refused, null when it is not."""
         body = {"type": "user", "content": "\n".join(script)}
         answer = await self.client.post("/message", json=body)
-        assert answer.status == 200, await answer.text()
+        return None if answer.status == HTTPStatus.OK else await answer.text()
 
     async def turn(self, *script: str) -> Any:
-        """How the turn of a prompt ended."""
+        """How the turn of a prompt ended.
+
+        An error that comes at once is the answer to the prompt too: which it is depends on the machine. Source: N8.
+        """
         before = len(self.items(ItemKind.TURN_END))
-        await self.say(*script)
-        return await self.ended(before)
+        refusal = await self._refusal(*script)
+        end = await self.ended(before)
+        assert refusal is None or end["reason"] == "error", (end, refusal)
+        return end
 
     async def ended(self, before: int) -> Any:
         """How the turn ended that came after so many."""

@@ -73,7 +73,7 @@ async def look_at_screen(home: Path, program: Program, model: Model) -> Seen:
         permission=permission,
         cancel=cancel,
         resume=resume,
-        state=f"its screen; a turn in which the model failed ends as `{failed['reason']}`",
+        state=f"its screen and its hooks; a turn in which the model failed ends as `{failed['reason']}`",
         memory_mb=[idle_mb, used_mb],
     )
 

@@ -71,20 +71,20 @@ async def test_an_error_of_the_model_fails_the_turn(
         assert bridge.states()[-1] == "idle"
 
 
-async def test_a_model_that_is_busy_for_a_while(home: Path, program: Program, model: Model) -> None:
+async def test_a_model_that_is_busy_for_a_while(home: Path, speaker: Program, model: Model) -> None:
     """Status 529 twice is got over by the program itself."""
-    async with running(home, program, model) as bridge:
-        words = f"at last in the bridge, {program.name}."
+    async with running(home, speaker, model) as bridge:
+        words = f"at last in the bridge, {speaker.name}."
         end = await bridge.turn("error: 529 2", f"say: {words}")
         assert end["reason"] == "end_turn"
         assert [request.status for request in model.asked(words)] == [529, 529, 200]
         assert words in (await bridge.messages())[-1]
 
 
-async def test_a_turn_that_is_held(home: Path, program: Program, model: Model) -> None:
+async def test_a_turn_that_is_held(home: Path, speaker: Program, model: Model) -> None:
     """While the model thinks the session works, and nothing else is said of it; then it is idle."""
-    gate = f"held by {program.name}"
-    async with running(home, program, model) as bridge:
+    gate = f"held by {speaker.name}"
+    async with running(home, speaker, model) as bridge:
         seen = len(bridge.states())
         await bridge.say("shell: true", f"gate: {gate}", "say: released")
         await bridge.until("the model at the gate", lambda: model.holds(gate))
