@@ -82,6 +82,8 @@ _FAILURES: Final[Mapping[str, tuple[int, ...]]] = MappingProxyType(
         "create_workspace_build": (406, 409, 410, 500),
         "extend_workspace": (409, 410),
         "set_workspace_ttl": (410,),
+        "favorite_workspace": (410,),
+        "unfavorite_workspace": (410,),
         "cancel_workspace_build": (412,),
     }
 )
