@@ -22,6 +22,9 @@ SESSION: Final = "{session}"
 
 CUSTOM: Final = "custom"
 
+SAFE_PATH: Final = "-P"
+"""Keeps Python from taking modules of the folder it is started in: those are the workspace's, not ours."""
+
 
 @dataclass(frozen=True, slots=True)
 class AgentType:
@@ -113,7 +116,7 @@ _ALL = (
     AgentType(
         name="shell",
         words=("shell",),
-        acp=("python", "-m", "taskyard_agent.shell"),
+        acp=("python", SAFE_PATH, "-m", "taskyard_agent.shell"),
         pty=("bash",),
         install="It is part of Taskyard; `bash` must be on the PATH.",
         interrupt=CTRL_C,

@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import termios
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -163,7 +164,7 @@ class _Output(asyncio.StreamReaderProtocol):
         self._stream.feed_eof()
 
 
-class Leader:
+class Leader(ABC):
     """A running program that leads a session of its own, and the end of all that it started there.
 
     The process stays a zombie until end(), so that its number, and with it its group's, cannot
@@ -177,13 +178,13 @@ class Leader:
         self._ended = asyncio.Event()
         self._pidfd = os.pidfd_open(popen.pid)
 
+    @abstractmethod
     def _take_last_words(self) -> None:
         """Hands on what the program wrote before it ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _close(self) -> None:
         """Lets go of what it read from and wrote to."""
-        raise NotImplementedError
 
     def _watch(self) -> None:
         asyncio.get_running_loop().add_reader(self._pidfd, self._on_exit)

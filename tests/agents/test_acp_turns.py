@@ -158,7 +158,7 @@ def test_N1_auto_prefers_acp(tmp_path: Path) -> None:
 def test_N1_without_a_command() -> None:
     """The type's own commands are run, with our interpreter for its word."""
     shell = launch(CodingAgent("shell", "auto", [], "allow"), {})
-    assert shell.argvs[0][1:] == ("-m", "taskyard_agent.shell")
+    assert shell.argvs[0][1:] == ("-P", "-m", "taskyard_agent.shell")
     assert Path(shell.argvs[0][0]).is_absolute()
     assert launch(CodingAgent("custom", "acp", [], "allow"), {}).argvs == ()
     claude = launch(CodingAgent("claude", "pty", [], "allow"), {})

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from taskyard_agent.bridge.launch import launch
 from taskyard_agent.bridge.mcp import (
     McpConfigInvalid,
     McpServers,
@@ -22,7 +23,7 @@ from taskyard_agent.bridge.mcp import (
     screen_words,
 )
 from taskyard_agent.bridge.session import Report
-from taskyard_agent.protocol import ItemKind
+from taskyard_agent.protocol import CodingAgent, ItemKind
 from taskyard_agent.report import SUMMARY_CHARS, TOOL, VERSIONS
 from tests.agents.acp_kit import FAST_PUPPET, Wanted, acp
 from tests.agents.fake_server import DEADLINE_S, Kit, kit, manifest, until
@@ -230,7 +231,7 @@ def test_N14_servers_of_a_file(tmp_path: Path) -> None:
     raw, problems = servers.offered(msgspec.Raw(b'{"mcpCapabilities":{"http":true,"sse":false}}'))
     ours, *others = (json.loads(bytes(one)) for one in raw)
     assert ours["name"] == "taskyard"
-    assert [ours["command"], *ours["args"]] == [sys.executable, "-m", "taskyard_agent.report"]
+    assert [ours["command"], *ours["args"]] == [sys.executable, "-P", "-m", "taskyard_agent.report"]
     assert {one["name"]: one["value"] for one in ours["env"]} == {
         "TASKYARD_BRIDGE_URL": "http://127.0.0.1:5",
         "PYTHONPATH": "/p",
@@ -371,3 +372,17 @@ def test_the_start_of_the_tool_is_quick(figure: Callable[[str], None]) -> None:
         capture_output=True,
     )
     figure(f"report tool: {(time.monotonic() - began) * 1000:.0f} ms from start to end")
+
+
+@pytest.mark.parametrize(
+    "argv", [launch(CodingAgent("shell", "acp", [], "allow"), {}).argvs[0], report_command()]
+)
+async def test_files_of_the_workspace_are_no_modules_of_ours(
+    tmp_path: Path, argv: Sequence[str]
+) -> None:
+    """A `json.py` where the coding agent works is not run by the programs that we start there."""
+    (tmp_path / "json.py").write_text("import os; os._exit(9)\n")
+    process = await asyncio.create_subprocess_exec(
+        *argv, cwd=tmp_path, stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+    )
+    assert await process.wait() != 9

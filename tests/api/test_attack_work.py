@@ -27,12 +27,9 @@ class Hostile(Workspace):
         return Pushed("taskyard/w", "https://h/x", LONG, True, False, "\0")
 
 
-async def test_the_audit_takes_no_more_than_a_line(
-    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_audit_takes_no_more_than_a_line(api: Api, tmp_path: Path) -> None:
     """Whatever the workspace says that it pushed, what is kept for ever is short, and nothing fails."""
-    monkeypatch.setattr("tests.api.test_task_work.Workspace", Hostile)
-    async with answering(api, tmp_path) as kit:
+    async with answering(api, tmp_path, kind=Hostile) as kit:
         assert (await api.get(f"{kit.path}/diff")).status_code == 200
         assert (await api.post(f"{kit.path}/push", {})).status_code == 200
         size = await api.value(

@@ -71,10 +71,12 @@ Make = Callable[[str], Awaitable[Kit]]
 
 
 @asynccontextmanager
-async def answering(api: Api, folder: Path, toml: str = TOML) -> AsyncIterator[Kit]:
+async def answering(
+    api: Api, folder: Path, toml: str = TOML, *, kind: "type[Workspace] | None" = None
+) -> AsyncIterator[Kit]:
     """A started task of this template."""
     task: Json = await api.task(await api.template("work", toml))
-    seat, workspace = await started(api, task=task), Workspace()
+    seat, workspace = await started(api, task=task), (kind or Workspace)()
     links = api.services.links
     async with linked(folder, agent=workspace.handlers()) as pair:
         await links.put(seat.agent_id, pair.server)

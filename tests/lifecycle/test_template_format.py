@@ -200,7 +200,7 @@ def test_a_task_needs_two_sections_only() -> None:
     assert template.has_ai_task
     assert template.bridge_slug == template.task_app == "agent"
     assert template.agent is not None
-    assert template.agent.command == ["python", "-m", "taskyard_agent.shell"]
+    assert template.agent.command == ["python", "-P", "-m", "taskyard_agent.shell"]
     assert template.agent.permissions is Permissions.ALLOW
     assert [app.slug for app in template.apps] == ["agent"]
     assert template.workspace.driver is DriverName.SANDBOX

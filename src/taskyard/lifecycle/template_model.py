@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from taskyard.errors import TaskyardError
 from taskyard.wire.enums import ParameterType
+from taskyard_agent.agent_types import TYPES
 
 TOML_NAME = "taskyard.toml"
 """The file that makes a directory a template."""
@@ -19,7 +20,7 @@ TOML_NAME = "taskyard.toml"
 ECHO_NAME = "echo.json"
 """The script that the echo driver plays."""
 
-SHELL_COMMAND = ("python", "-m", "taskyard_agent.shell")
+SHELL_COMMAND = TYPES["shell"].acp or ()
 """Argv of the coding agent that is ours; `python` is the interpreter the workspace agent runs on."""
 
 BRIDGE_URL = "http://127.0.0.1:3284"

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from taskyard_agent.acp_messages import NONE, peek
+from taskyard_agent.agent_types import SAFE_PATH
 from taskyard_agent.bridge.own_tool import CLAUDE_NAME, SERVER
 from taskyard_agent.report import BRIDGE_TOKEN, BRIDGE_URL
 
@@ -78,7 +79,7 @@ def report_env(url: str, token: str | None, env: Mapping[str, str]) -> dict[str,
 
 def report_command() -> list[str]:
     """The command of our report tool."""
-    return [sys.executable, "-m", "taskyard_agent.report"]
+    return [sys.executable, SAFE_PATH, "-m", "taskyard_agent.report"]
 
 
 class McpServers:
