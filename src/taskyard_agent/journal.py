@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from taskyard_agent.bell import Bell
 from taskyard_agent.journal_file import Lines, decode
 from taskyard_agent.journal_pages import Pages
 from taskyard_agent.protocol import Item, ItemKind
@@ -81,7 +82,7 @@ class Journal:
         fd = _open_locked(path)
         self._window: deque[tuple[Item, int]] = deque()
         self._window_bytes = 0
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._bell = Bell()
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0  # kept here: a timer that is due at once need not know its time
         self._syncing: asyncio.Future[None] | None = None
@@ -117,9 +118,7 @@ class Journal:
 
     def wake(self) -> None:
         """All who wait for news look again."""
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._bell.ring()
 
     def _add(self, kind: ItemKind, turn: int, data: Data, now: datetime) -> Item:
         raw = msgspec.json.encode(data)
@@ -208,12 +207,7 @@ class Journal:
         """Returns once last_seq is above seq, or somebody wants all to look again."""
         if self.last_seq > seq:
             return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
-        try:
-            await waiter
-        finally:
-            self._waiters.discard(waiter)
+        await self._bell.rung()
 
     # stable storage
 

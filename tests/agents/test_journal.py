@@ -250,7 +250,7 @@ async def test_waiting_for_news(tmp_path: Path) -> None:
     with opened(tmp_path / "t.jsonl") as journal:
         async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as tasks:
             waiting = [tasks.create_task(journal.wait_beyond(seq)) for seq in (0, 0, 1)]
-            while len(journal._waiters) < 3:
+            while len(journal._bell._waiters) < 3:
                 await asyncio.sleep(0)
             log(journal, "a")
             assert [await waiting[0], await waiting[1]] == [1, 1]
@@ -258,7 +258,7 @@ async def test_waiting_for_news(tmp_path: Path) -> None:
             log(journal, "b")
             assert await waiting[2] == 2
             assert await journal.wait_beyond(1) == 2
-        assert not journal._waiters
+        assert not journal._bell._waiters
 
 
 async def test_one_writer(tmp_path: Path) -> None:

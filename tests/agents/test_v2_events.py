@@ -266,14 +266,14 @@ async def test_N4_an_idle_stream_waits(record: Record) -> None:
     sent = Sent()
     async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as tasks:
         tasks.create_task(ItemFeed(record, 0).feed(sent))
-        while not record.journal._waiters:
+        while not record.journal._bell._waiters:
             await asyncio.sleep(0)
         assert sent == [follow.COMMENT]
         record.put(ItemKind.LOG, {"text": "x"})
         for _ in range(50):
             await asyncio.sleep(0)
         assert len(sent) == 2
-        assert record.journal._waiters
+        assert record.journal._bell._waiters
         record.close()
 
 

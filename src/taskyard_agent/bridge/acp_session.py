@@ -21,6 +21,7 @@ from taskyard_agent.bridge.blocks import shown_text, stored_blocks
 from taskyard_agent.bridge.context import summary
 from taskyard_agent.bridge.life import CONTINUE
 from taskyard_agent.bridge.record import Record, SessionState
+from taskyard_agent.bridge.recover import note_done
 from taskyard_agent.bridge.session import TRIM, OpenPermission, Refused, Report, Transport
 from taskyard_agent.bridge.updates import Updates
 from taskyard_agent.journal import SessionFile
@@ -267,16 +268,10 @@ class AcpSession:
         self.updates.end_turn()
         self.record.put(ItemKind.TURN_END, {"reason": reason, "error": error})
         if turn.prompt_id is not None:
-            self._tasks.create_task(self._note_done(turn.prompt_id))
+            self._tasks.create_task(note_done(self.record, self.file, turn.prompt_id))
         if reason in CUT_OFF:
             self._tasks.create_task(self.strays.end())
         self._drop(turn, reason=error or reason, failed=error is not None)
-
-    async def _note_done(self, prompt_id: str) -> None:
-        try:
-            await self.file.prompt_done(prompt_id)
-        except OSError as error:
-            self.record.fault(f"The end of a prompt cannot be stored: {error}", level="warning")
 
     async def raw(self, keys: str) -> None:
         """The turn is asked to end by Escape or Ctrl-C. Raises Refused for other keys. Source: N10."""

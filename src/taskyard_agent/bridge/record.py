@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from taskyard_agent.bell import Bell
 from taskyard_agent.bridge.messages import Conversation
 from taskyard_agent.bridge.overview import Overview
 from taskyard_agent.journal import Data, Journal
@@ -97,7 +98,7 @@ class Record:
         self._clock = clock
         self._lost_bytes = 0
         self._warned = False
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._bell = Bell()
         self._flip = asyncio.Event()
         journal.preface = self.conversation.preface
 
@@ -171,12 +172,7 @@ class Record:
         """Returns once `changes` is not what it was, at once when that is so already."""
         if self.changes != since:
             return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
-        try:
-            await waiter
-        finally:
-            self._waiters.discard(waiter)
+        await self._bell.rung()
 
     async def flipped(self, since: int, within_s: float) -> None:
         """Returns once `flips_seen` is not what it was, or there will be no more, or after so long."""
@@ -192,9 +188,7 @@ class Record:
 
     def _ring(self) -> None:
         self.changes += 1
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._bell.ring()
 
     def _store(self, kind: ItemKind, data: Data, at: datetime | None = None) -> Item | None:
         try:

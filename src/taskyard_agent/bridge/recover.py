@@ -140,3 +140,11 @@ async def settle_prompts(record: Record, file: SessionFile, on_disk: set[str]) -
                 level="warning",
             )
         await file.prompt_done(prompt_id)
+
+
+async def note_done(record: Record, file: SessionFile, prompt_id: str) -> None:
+    """The prompt's turn has ended, and a restart will know; where it cannot be stored, that is told."""
+    try:
+        await file.prompt_done(prompt_id)
+    except OSError as error:
+        record.fault(f"The end of a prompt cannot be stored: {error}", level="warning")

@@ -12,6 +12,7 @@ from taskyard_agent.bridge.hooks import BUSY, TURN_FAILED, turn_failed
 from taskyard_agent.bridge.life import CONTINUE
 from taskyard_agent.bridge.parts import Parts
 from taskyard_agent.bridge.record import SessionState
+from taskyard_agent.bridge.recover import note_done
 from taskyard_agent.bridge.session import TRIM, OpenPermission, Refused, Report, Transport
 from taskyard_agent.bridge.terminal_inline import Inline
 from taskyard_agent.bridge.terminal_options import TerminalOptions
@@ -289,19 +290,13 @@ class TerminalSession:
         reason = "interrupted" if self.stopping and error is None else reason
         self.record.put(ItemKind.TURN_END, {"reason": reason, "error": error})
         if turn.prompt_id is not None:
-            self._tasks.create_task(self._note_done(turn.prompt_id))
+            self._tasks.create_task(note_done(self.record, self.file, turn.prompt_id))
         if reason in CUT_OFF:
             self._tasks.create_task(self.strays.end())
         self._turn = None
         self._ending = (error or reason, error is not None)
         turn.over.set()
         self._show_state()
-
-    async def _note_done(self, prompt_id: str) -> None:
-        try:
-            await self.file.prompt_done(prompt_id)
-        except OSError as error:
-            self.record.fault(f"The end of a prompt cannot be stored: {error}", level="warning")
 
     # keys
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
+from taskyard_agent.bell import Bell
 from taskyard_agent.process import AgentNotFound, Leader
 
 PIECE_BYTES = 4 * 1024
@@ -49,7 +50,7 @@ class PtyChild(Leader):
         self._master = master
         self._on_output = on_output
         self._unwritten = bytearray()
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._bell = Bell()
         self._writing = asyncio.Lock()
         self._reading = False
         self._wants_to_write = False
@@ -177,17 +178,10 @@ class PtyChild(Leader):
             self._wants_to_write = False
 
     async def _progress(self) -> None:
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
-        try:
-            await waiter
-        finally:
-            self._waiters.discard(waiter)
+        await self._bell.rung()
 
     def _wake(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._bell.ring()
 
     def forget_unwritten(self) -> None:
         """What the program did not read yet it will never read."""

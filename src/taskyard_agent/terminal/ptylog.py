@@ -1,8 +1,9 @@
 """All bytes that a program wrote to its terminal, the newest ones of them on disk. Source: N27."""
 
-import asyncio
 import os
 from pathlib import Path
+
+from taskyard_agent.bell import Bell
 
 CAP_BYTES = 64 * 1024 * 1024
 """Bytes that are kept. Source: N27."""
@@ -26,7 +27,7 @@ class PtyLog:
         self.lost = 0
         self._folder = folder
         self._segment_bytes = max(1, cap_bytes // 2)
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._bell = Bell()
         self._starts = sorted(_start(path) for path in folder.glob(f"{PREFIX}*{SUFFIX}"))[-2:]
         if not self._starts:
             self._starts = [0]
@@ -52,9 +53,7 @@ class PtyLog:
                 rest = rest[size:]
         except OSError:
             self.lost += len(rest)
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._bell.ring()
 
     def _rotate(self) -> None:
         fresh = self._open(self.end)
@@ -77,12 +76,7 @@ class PtyLog:
     async def wait_beyond(self, offset: int) -> None:
         """Returns as soon as there are bytes behind the offset."""
         while self.end <= offset:
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters.add(waiter)
-            try:
-                await waiter
-            finally:
-                self._waiters.discard(waiter)
+            await self._bell.rung()
 
     def close(self) -> None:
         """Nothing is added any more; reading goes on."""

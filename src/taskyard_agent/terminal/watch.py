@@ -1,10 +1,12 @@
 """What happens on the screen of one program: told by its output, asked by whoever talks with it."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from re import Pattern
 
+from taskyard_agent.bell import Bell
 from taskyard_agent.terminal.reply import Look, Reply
 from taskyard_agent.terminal.rules import Rules
 from taskyard_agent.terminal.screen import Fed, Screen
@@ -62,7 +64,7 @@ class Watch:
         self._ready_pattern = ready_pattern
         self._changed_at = _now()
         self._blank_until = _now() + BLANK_FACTOR * stable_after_s
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._bell = Bell()
         self.closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._settle = Settle(self._settled, lambda: self.screen.synchronized)
@@ -125,21 +127,13 @@ class Watch:
         """Returns after the next look, or when that long has passed, or at the end."""
         if self.closed:
             return
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                await waiter
-        except TimeoutError:
-            return
-        finally:
-            self._waiters.discard(waiter)
+                await self._bell.rung()
 
     def wake(self) -> None:
         """Whoever waits for a look looks around."""
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._bell.ring()
 
     def close(self) -> None:
         """Nothing is called any more."""
