@@ -2,13 +2,12 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from urllib.parse import urlsplit, urlunsplit
-from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from taskyard.db.migrate import load_migrations, migrate
+from tests.db.older import database_at
 
 pytestmark = pytest.mark.anyio
 
@@ -69,29 +68,8 @@ WRITES = (
 @pytest.fixture
 async def old(postgres_url: str) -> AsyncIterator[str]:
     """The address of a database that only the first migration has seen, with a task in it."""
-    name = f"old_{uuid4().hex}"
-    admin = await asyncpg.connect(postgres_url)
-    url = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
-    await admin.execute(f'create database "{name}"')
-    try:
-        conn = await asyncpg.connect(url)
-        first = load_migrations()[0]
-        await conn.execute(
-            "create table schema_migrations (number integer primary key, name text not null,"
-            " checksum text not null, applied_at timestamptz not null default now())"
-        )
-        await conn.execute(first.sql)
-        await conn.execute(
-            "insert into schema_migrations (number, name, checksum) values (1, $1, $2)",
-            first.name,
-            first.checksum,
-        )
-        await conn.execute(SEED)
-        await conn.close()
+    async with database_at(postgres_url, 1, SEED) as url:
         yield url
-    finally:
-        await admin.execute(f'drop database "{name}" with (force)')
-        await admin.close()
 
 
 async def test_nothing_is_lost_and_nothing_is_invented(old: str) -> None:

@@ -1,13 +1,13 @@
 """The migration to secrets, on a database with rows in it, beside the release before it."""
 
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit, urlunsplit
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 import pytest
 
 from taskyard.db.migrate import load_migrations, migrate
+from tests.db.older import database_at
 
 pytestmark = pytest.mark.anyio
 
@@ -35,30 +35,8 @@ AUDIT = (
 @pytest.fixture
 async def old(postgres_url: str) -> AsyncIterator[str]:
     """The address of a database that the two migrations before it have seen, with rows in it."""
-    name = f"old_{uuid4().hex}"
-    admin = await asyncpg.connect(postgres_url)
-    url = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
-    await admin.execute(f'create database "{name}"')
-    try:
-        conn = await asyncpg.connect(url)
-        await conn.execute(
-            "create table schema_migrations (number integer primary key, name text not null,"
-            " checksum text not null, applied_at timestamptz not null default now())"
-        )
-        for migration in load_migrations()[:2]:
-            await conn.execute(migration.sql)
-            await conn.execute(
-                "insert into schema_migrations (number, name, checksum) values ($1, $2, $3)",
-                migration.number,
-                migration.name,
-                migration.checksum,
-            )
-        await conn.execute(SEED)
-        await conn.close()
+    async with database_at(postgres_url, 2, SEED) as url:
         yield url
-    finally:
-        await admin.execute(f'drop database "{name}" with (force)')
-        await admin.close()
 
 
 async def test_the_audit_goes_on_and_knows_secrets(old: str) -> None:
