@@ -41,6 +41,10 @@ def kinds(session: Seen) -> list[str]:
     return [str(item.kind) for item in session.items]
 
 
+TYPED = "abcdefghijklmnop"
+"""One key a message."""
+
+
 async def test_a_conversation_is_followed_and_steered(api: Api, tmp_path: Path) -> None:
     """What was said before and what comes arrives as items; a prompt, an answer and an interrupt are taken."""
     async with bridged(api, tmp_path) as place, attached_to(api, place.path) as session:
@@ -101,6 +105,21 @@ async def test_a_terminal_is_seen_and_typed_to(api: Api, tmp_path: Path) -> None
             hello = await first(session, attached.Attached)
             assert (hello.cols, hello.rows) == (100, 30)
             await seen(session, lambda: b"All of it is done" in session.bytes)
+
+
+async def test_what_was_typed_before_leaving_arrives(api: Api, tmp_path: Path) -> None:
+    """Keys that were sent are passed on, also when the caller hangs up right behind them."""
+    async with typed_to(api, tmp_path) as place:
+        async with attached_to(api, place.path) as session:
+            await first(session, attached.Attached)
+            for key in TYPED:
+                await session.send(attached.AttachKeys(data=key))
+
+        async def shown() -> bool:
+            async with place.bridge.get("/v2/screen") as screen:
+                return f"> {TYPED}" in await screen.text()
+
+        await until(shown)
 
 
 async def test_a_caller_who_leaves_costs_nothing(api: Api, tmp_path: Path) -> None:

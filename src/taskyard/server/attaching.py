@@ -25,6 +25,9 @@ from taskyard.wire.base import encode
 MAX_MESSAGE_BYTES = 1024 * 1024
 """Largest message of a client; a prompt of that size is a book."""
 
+LAST_WORDS_S = 5.0
+"""Seconds that what a caller sent before leaving has to be passed on: a bridge answers keys in milliseconds."""
+
 AWAY = "The workspace is away: it was stopped, or it is coming up again."
 """What is told of a link that is gone."""
 
@@ -68,6 +71,7 @@ class _Session:
             doing = group.create_task(self._do())
             await asyncio.wait({showing, doing}, return_when=asyncio.FIRST_COMPLETED)
             showing.cancel()
+            await asyncio.wait({doing}, timeout=LAST_WORDS_S)
             doing.cancel()
 
     async def _show(self) -> None:
