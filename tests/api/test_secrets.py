@@ -112,6 +112,10 @@ async def test_who_may_set_whose(api: Api) -> None:
             listed = await names(api, path, by=found[who])
             seen = status == 200 or (kind, who) == ("user", "owner")
             assert listed == (["KEY"] if seen else status), (kind, who)
+        deleted = await api.call(
+            "DELETE", f"{path}/KEY", by=found["member" if kind == "user" else "admin"]
+        )
+        assert deleted.status_code == 204, kind
 
 
 @pytest.mark.parametrize(
