@@ -44,12 +44,18 @@ build:
 bench *args:
     @exec "{{ python }}" -m bench "$@"
 
+# Breaks everything on purpose for half an hour beside a steady load, and notes the figures: ./yard soak --help.
+[no-exit-message]
+soak *args:
+    @exec "{{ python }}" -m scripts.soak "$@"
+
 # Writes the reference pages that are made from code, and checks the links of all pages.
 [no-exit-message]
 docs:
     @"{{ python }}" scripts/write_reference.py
     @"{{ python }}" scripts/write_compatibility.py
     @"{{ python }}" scripts/write_agents.py
+    @"{{ python }}" -m scripts.write_reliability
     @"{{ python }}" scripts/write_schema.py
     @"{{ python }}" -m pytest -q tests/house/test_docs.py
 

@@ -96,7 +96,7 @@ def _messages(plan: Plan) -> list[Figure]:
         pipe = stack.enter_context(piped())
 
         def bare() -> None:
-            came_s, took_s = _bare_turn(*pipe)
+            came_s, took_s = bare_turn(*pipe)
             row.add(to_agent, [came_s])
             row.add(and_back, [took_s])
 
@@ -142,7 +142,8 @@ class _Talk:
         return (came_ns - began_ns) / 1e9, (ended_ns - began_ns) / 1e9
 
 
-def _bare_turn(to_fd: int, from_fd: int) -> tuple[float, float]:
+def bare_turn(to_fd: int, from_fd: int) -> tuple[float, float]:
+    """Seconds until the coding agent had a message, and until its answer was here, by a bare pipe."""
     began_ns = time.monotonic_ns()
     answer = b"".join(_bare_answer("stamp", to_fd, from_fd))
     ended_ns = time.monotonic_ns()
@@ -182,7 +183,7 @@ def _updates(rounds: int, count: int) -> list[Figure]:
 
 def _bare_updates(count: int) -> float:
     with piped() as (to_fd, from_fd), tempfile.TemporaryFile(buffering=0) as file:
-        _bare_turn(to_fd, from_fd)  # it has started
+        bare_turn(to_fd, from_fd)  # it has started
         began = time.perf_counter()
         for piece in _bare_answer(f"tools {count}", to_fd, from_fd):
             file.write(piece)

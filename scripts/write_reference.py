@@ -33,6 +33,12 @@ it takes and gives are the names of its Structs in `src/taskyard/wire/`. Every p
 gives it at `/api/openapi.json`, and shows it to people at `/api/docs`.
 
 A request carries the token of a session or of an agent; *none* means that anybody may ask.
+
+Every `POST` takes a header `Idempotency-Key`, 1 to 255 visible ASCII characters of the client's choice. The same
+user's same request with the same key is done once: it is answered as the first time, with `Idempotency-Replayed:
+true`, for as long as `keep_idempotency` says. Another request with that key is 409 (`idempotency_mismatch`). A key can
+be used again at once after 400, 401, 403, 408, 413, 429, and after 5xx where nothing was done. Where it was done but its
+answer is gone, it is made again from what is there, or 409 (`idempotency_unknown`) says to what it was done.
 """
 
 ROLES_HEAD = """\
@@ -88,6 +94,7 @@ AUTH = {Auth.NONE: "none", Auth.SESSION: "session", Auth.AGENT: "agent"}
 
 EXAMPLES = {
     "APIKey": "api_key",
+    "AuditLogsResponse": "audit_page",
     "AuthMethods": "auth_methods",
     "BuildInfo": "build_info",
     "CreateFirstUserResponse": "first_user_made",
@@ -100,6 +107,7 @@ EXAMPLES = {
     "PauseTaskResponse": "pause_response",
     "Response": "response",
     "ResumeTaskResponse": "resume_response",
+    "RetryTaskResponse": "retry_response",
     "Task": "task_active",
     "TaskLogsResponse": "task_logs_live",
     "TasksListResponse": "task_list",

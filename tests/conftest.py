@@ -24,6 +24,7 @@ from taskyard.daemon.postgres import EmbeddedPostgres
 from taskyard.db.migrate import load_migrations, migrate
 from taskyard.db.pool import Database, Doorbell
 from tests.compatibility import Evidence
+from tests.faults.report import summarize
 
 ZONE = "Asia/Kolkata"
 """A zone with a half-hour offset: code that forgets UTC is off by what no test overlooks."""
@@ -69,6 +70,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("figures")
         for line in figures:
             terminalreporter.line(line)
+    summarize(terminalreporter)
 
 
 @pytest.fixture

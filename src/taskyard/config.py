@@ -5,9 +5,11 @@ setting is described in docs/reference/settings.md; a test holds that.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +25,12 @@ DEFAULT_PORT = 7080
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 """What log_level takes, the most talkative first."""
+
+
+FOREVER = "forever"
+"""What a setting says that keeps things for ever."""
+
+_KEEP = re.compile(r"(?:([0-9]{1,5})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,9})s)?")
 
 
 class Role(StrEnum):
@@ -69,15 +77,30 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     metrics_listen: str | None = None
     postgres_url: str | None = None
     secrets_key_file: str | None = None
+    join: bool = False
+    peer_listen: str | None = None
+    peer_url: str | None = None
     roles: frozenset[Role] = frozenset({Role.API, Role.WORKER})
     starter_templates: bool = True
     allow_unconfined: bool = False
     programs: tuple[str, ...] = ()
     max_running: int | None = None
+    max_running_per_organization: int | None = None
+    max_running_per_user: int | None = None
     stop_grace_s: float = 5.0
+    start_script_s: float = 1800.0
     job_lease_s: float = 30.0
     agent_lease_s: float = 120.0
     reconcile_s: float = 5.0
+    keep_deleted_tasks: str = "30d"
+    keep_logs: str = "90d"
+    keep_events: str = "7d"
+    keep_files: str = "30d"
+    keep_expired_keys: str = "30d"
+    keep_idempotency: str = "24h"
+    keep_audit: str = "365d"
+    max_files_bytes_per_user: int = 1024**3
+    max_tokens_per_user: int = 100
     log_level: str = "info"
     log_format: LogFormat = LogFormat.TEXT
 
@@ -190,8 +213,8 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _access_url(text: str) -> str:
-    """The address that people use, without a slash at its end. Raises StartupError."""
+def _access_url(text: str, name: str = "access_url") -> str:
+    """The address that people use, or other servers, without a slash at its end. Raises StartupError."""
     try:
         parts = urlsplit(text)
         good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -199,14 +222,24 @@ def _access_url(text: str) -> str:
         good = False
     if not good:
         raise StartupError(
-            f"access_url is {text!r}, but must be an address like https://yard.example.com"
+            f"{name} is {text!r}, but must be an address like https://yard.example.com"
         )
     if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
         raise StartupError(
-            f"access_url is {text!r}, but takes only a scheme, a host and perhaps a port: the server "
+            f"{name} is {text!r}, but takes only a scheme, a host and perhaps a port: the server "
             "answers at the root of a host name"
         )
     return f"{parts.scheme}://{parts.netloc.lower()}"
+
+
+def _check_peers(settings: Settings) -> None:
+    if settings.join and settings.postgres_url is None:
+        raise StartupError(
+            "join needs postgres_url: a Postgres that a server runs itself is for its own data directory. Give all "
+            "servers one of yours (--postgres-url or TASKYARD_POSTGRES_URL)"
+        )
+    if settings.peer_url is not None:
+        _access_url(settings.peer_url, "peer_url")
 
 
 def _checked(settings: Settings) -> Settings:
@@ -222,11 +255,55 @@ def _checked(settings: Settings) -> Settings:
         )
     if not settings.roles:
         raise StartupError("no role is left to run: give api, worker or both")
-    if settings.max_running is not None and settings.max_running < 1:
-        raise StartupError(f"max_running is {settings.max_running}, but must be at least 1")
-    for name in ("stop_grace_s", "job_lease_s", "agent_lease_s", "reconcile_s"):
+    for name in ("max_running", "max_running_per_organization", "max_running_per_user"):
+        most = getattr(settings, name)
+        if most is not None and most < 1:
+            raise StartupError(f"{name} is {most}, but must be at least 1")
+    for name in ("stop_grace_s", "start_script_s", "job_lease_s", "agent_lease_s", "reconcile_s"):
         if getattr(settings, name) <= 0:
             raise StartupError(f"{name} must be more than 0 seconds")
+    _check_keeping(settings)
+    _check_peers(settings)
     if settings.access_url is None:
         return settings
     return msgspec.structs.replace(settings, access_url=_access_url(settings.access_url))
+
+
+def keep_for(text: str) -> timedelta | None:
+    """How long a setting such as "30d" or "1d12h" keeps things; null for ever. Raises ValueError for what is no time."""
+    if text == FOREVER:
+        return None
+    found = _KEEP.fullmatch(text)
+    parts = found.groups() if found is not None else ()
+    days, hours, minutes, seconds = (int(part or 0) for part in parts or ("",) * 4)
+    span = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+    if not span:
+        raise ValueError(text)
+    return span
+
+
+def _check_keeping(settings: Settings) -> None:
+    """Nothing when what is kept of things has sound limits; else raises StartupError."""
+    for name in ("max_files_bytes_per_user", "max_tokens_per_user"):
+        if getattr(settings, name) < 1:
+            raise StartupError(f"{name} is {getattr(settings, name)}, but must be at least 1")
+    for name in Settings.__struct_fields__:
+        if name.startswith("keep_"):
+            _check_keep(name, getattr(settings, name))
+
+
+def _check_keep(name: str, text: str) -> None:
+    """Nothing for a setting that says how long something is kept; else raises StartupError."""
+    try:
+        span = keep_for(text)
+    except ValueError as error:
+        raise StartupError(
+            f'{name} is {text!r}, but takes a time like "30d" or "12h", or "{FOREVER}"'
+        ) from error
+    if name == "keep_idempotency" and span is None:
+        raise StartupError(
+            f'{name} is {text!r}, but keys are not kept for ever: give a time like "24h"'
+        )
+    # Else a deed could be hidden by a setting before anybody has looked.
+    if name == "keep_audit" and span is not None and span < timedelta(days=1):
+        raise StartupError(f'{name} is {text!r}, but must be at least "1d"')

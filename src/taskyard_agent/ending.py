@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 
+from taskyard_agent import points
 from taskyard_agent.fetch import FetchFailed
 from taskyard_agent.push import Pusher
 from taskyard_agent.reports import Reports
@@ -36,12 +37,14 @@ class Ending:
     async def run(self, workspace: Workspace) -> None:
         """Everything but the transcript is closed; the server knows what it is to know."""
         self._reports.lifecycle("shutting_down")
+        await points.reached("stop.asked")
         await workspace.stop_turn(self._left_s(TURN_BY))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(workspace.end_agent(self._left_s(SCRIPT_BY)))
             script = tasks.create_task(workspace.run_stop_script(self._left_s(SCRIPT_BY)))
         if self._told:
             await self._upload_snapshot(workspace)
+        await points.reached("stop.uploaded")
         await workspace.end_programs(self._left_s(PROGRAMS_BY))
         self._reports.lifecycle(script.result())
         if self._told:
@@ -50,6 +53,7 @@ class Ending:
                     if self._pusher is not None:
                         await self._pusher.done()
                     await self._reports.told()
+        await points.reached("stop.told")
 
     def _left_s(self, share: float) -> float:
         due = self._began + self._settings.stop_grace_s * share

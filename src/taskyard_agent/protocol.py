@@ -109,7 +109,9 @@ class ItemKind(StrEnum):
     session_info {...} · usage {...} · state (StateNews: what the coding agent does, as the bridge sees it) ·
     report {summary, link, outcome: working|complete|failure} (what the coding agent says of itself) ·
     turn_end {reason: str, error: str|null} · agent_exit {exit_code: int|null, signal: int|null, screen: str|absent (the last one)} ·
-    error {level: "warning"|"error", message} · log {text} (nothing writes it) · raw {update} · gap {reason, bytes}.
+    error {level: "warning"|"error", message} · log {text} (nothing writes it) · raw {update} · gap {reason, bytes} ·
+    phase {build_number, round, phase, state: began|done|failed|skipped, ms: int|null, reason: str|null} (of a start;
+    only the server writes it).
     """
 
     USER_MESSAGE = "user_message"
@@ -130,6 +132,7 @@ class ItemKind(StrEnum):
     LOG = "log"
     RAW = "raw"
     GAP = "gap"
+    PHASE = "phase"
 
 
 class AgentState(StrEnum):

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from taskyard_agent import __version__
+from taskyard_agent import __version__, points
 from taskyard_agent.hidden import hide
 from taskyard_agent.link import LeaseLapsed, Link, LinkTarget, ProtocolMismatch, TokenRefused
 from taskyard_agent.mux import Handlers
@@ -99,6 +99,8 @@ class Agent:
 
     async def _on_connected(self, welcome: Welcome) -> None:
         """Tells the server all that it has not heard, as long as the connection lasts."""
+        points.about(str(welcome.manifest.workspace_id))
+        await points.reached("agent.connected")
         if self._welcome is None:
             self._welcome = welcome
             self._welcomed.set()
@@ -164,6 +166,8 @@ def run(env: Mapping[str, str] | None = None) -> int:
 
 
 async def _main(settings: AgentSettings, env: Mapping[str, str]) -> int:
+    points.listen_beside(settings.url)
+    await points.reached("agent.started")
     return await Agent(settings, env).run()
 
 

@@ -7,15 +7,19 @@ from pathlib import Path
 
 import msgspec
 
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""Another text after each start of the machine."""
+
 MAX_PROMPTS = 1_000
 """Prompt ids kept, newest last: a sender repeats one within seconds, not a thousand prompts later."""
 
 
 class PromptState(StrEnum):
-    """TAKEN: may or may not have reached the agent. DONE: its turn has ended."""
+    """TAKEN: may or may not have reached the agent. DONE: its turn has ended. LOST: nobody can tell any more."""
 
     TAKEN = "taken"
     DONE = "done"
+    LOST = "lost"
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -43,12 +47,14 @@ class Session(msgspec.Struct, frozen=True):
 class _Stored(msgspec.Struct):
     session: Session = Session()
     prompts: dict[str, PromptState] = {}  # in the order in which they were taken
+    boot: str = ""  # of the machine, when this was written
 
 
 class SessionFile:
     """session.json: replaced as a whole, and on stable storage before a call returns.
 
     damaged: an unreadable file was set aside under the same name plus `.damaged`; this is a new one.
+    same_boot: the machine has been up ever since the last run, so that the kernel has lost nothing of what it wrote.
     """
 
     def __init__(self, path: Path) -> None:
@@ -58,6 +64,8 @@ class SessionFile:
         self._lock = asyncio.Lock()
         self._writing: asyncio.Future[None] | None = None
         self._stored = self._load()
+        self._boot = _boot_id()
+        self.same_boot = self._boot != "" and self._stored.boot == self._boot
 
     def _load(self) -> _Stored:
         try:
@@ -77,7 +85,7 @@ class SessionFile:
     async def save(self, session: Session) -> None:
         """Stores the session. Raises OSError, and then the old one is still there."""
         async with self._lock:
-            await self._store(_Stored(session, self._stored.prompts))
+            await self._store(_Stored(session, self._stored.prompts, self._boot))
 
     async def prompt_taken(self, prompt_id: str) -> bool:
         """Whether this prompt is new, and now stored as taken. Call it before the agent gets it.
@@ -90,7 +98,7 @@ class SessionFile:
             prompts = self._stored.prompts | {prompt_id: PromptState.TAKEN}
             for old in list(prompts)[:-MAX_PROMPTS]:
                 del prompts[old]
-            await self._store(_Stored(self._stored.session, prompts))
+            await self._store(_Stored(self._stored.session, prompts, self._boot))
             return True
 
     async def prompt_done(self, prompt_id: str) -> None:
@@ -98,14 +106,31 @@ class SessionFile:
         async with self._lock:
             if self._stored.prompts.get(prompt_id) is PromptState.TAKEN:
                 prompts = self._stored.prompts | {prompt_id: PromptState.DONE}
-                await self._store(_Stored(self._stored.session, prompts))
+                await self._store(_Stored(self._stored.session, prompts, self._boot))
+
+    async def prompt_lost(self, prompt_id: str) -> None:
+        """Stores that nobody can tell whether the agent got a prompt; it is not to be sent again."""
+        async with self._lock:
+            if prompt_id in self._stored.prompts:
+                prompts = self._stored.prompts | {prompt_id: PromptState.LOST}
+                await self._store(_Stored(self._stored.session, prompts, self._boot))
 
     async def prompt_dropped(self, prompt_id: str) -> None:
-        """Forgets a prompt that the agent has certainly not got: it may be sent again."""
+        """Forgets a prompt that the agent has certainly not got: it may be sent again.
+
+        Raises OSError where the file cannot be written; until the next start it is forgotten even then.
+        """
         async with self._lock:
             if prompt_id in self._stored.prompts:
                 prompts = {k: v for k, v in self._stored.prompts.items() if k != prompt_id}
-                await self._store(_Stored(self._stored.session, prompts))
+                stored = _Stored(self._stored.session, prompts, self._boot)
+                try:
+                    await self._store(stored)
+                except OSError:
+                    self._stored = (
+                        stored  # else the same prompt, sent again, would count as held already
+                    )
+                    raise
 
     def prompt_state(self, prompt_id: str) -> PromptState | None:
         """What is known of a prompt; None: never taken, or not among the newest MAX_PROMPTS."""
@@ -131,6 +156,14 @@ class SessionFile:
         writing.add_done_callback(keep)
         await asyncio.wait([writing])
         writing.result()
+
+
+def _boot_id() -> str:
+    """Which start of the machine this is; empty where nobody tells."""
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
 
 
 def replace_file(path: Path, content: bytes) -> None:

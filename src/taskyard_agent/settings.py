@@ -11,11 +11,16 @@ URL = "TASKYARD_AGENT_URL"
 TOKEN = "TASKYARD_AGENT_TOKEN"  # noqa: S105 - the name, not the token
 TEMPLATE_DIR = "TASKYARD_TEMPLATE_DIR"
 STOP_GRACE = "TASKYARD_STOP_GRACE_S"
+START_SCRIPT = "TASKYARD_START_SCRIPT_S"
 CONFINED = "TASKYARD_CONFINED"
 """Set to 1 by a driver whose walls stand: no network but the server's sockets, no files but the workspace's."""
 
 STOP_GRACE_S = 5.0
 """Seconds from SIGTERM until the workspace is killed, unless the environment says otherwise."""
+
+START_SCRIPT_S = 1800.0
+"""Seconds that the start script may take, unless the environment says otherwise: half an hour builds most things, and
+one that never ends is noticed within a morning."""
 
 
 class SettingsInvalid(Exception):
@@ -32,22 +37,19 @@ class AgentSettings:
     template_dir: Path
     stop_grace_s: float
     confined: bool = False
+    start_script_s: float = START_SCRIPT_S
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "AgentSettings":
         """The settings in an environment. Raises SettingsInvalid."""
-        grace = env.get(STOP_GRACE) or str(STOP_GRACE_S)
-        try:
-            stop_grace_s = float(grace)
-        except ValueError:
-            raise SettingsInvalid(f"{STOP_GRACE} must be seconds, not {grace!r}.") from None
         return cls(
             url=_needed(env, URL),
             token=_needed(env, TOKEN),
             home=Path(_needed(env, "HOME")),
             template_dir=Path(_needed(env, TEMPLATE_DIR)),
-            stop_grace_s=stop_grace_s,
+            stop_grace_s=_seconds(env, STOP_GRACE, STOP_GRACE_S),
             confined=env.get(CONFINED) == "1",
+            start_script_s=_seconds(env, START_SCRIPT, START_SCRIPT_S),
         )
 
 
@@ -73,6 +75,14 @@ def child_env(
         who["TASKYARD_REPOSITORY"] = str(settings.home / manifest.repository.folder)
     # A driver may know the workspace's processes by this name's value: it stays as it came.
     return {"TASKYARD_WORKSPACE_ID": str(manifest.workspace_id)} | own | manifest.env | who
+
+
+def _seconds(env: Mapping[str, str], name: str, usual_s: float) -> float:
+    given = env.get(name) or str(usual_s)
+    try:
+        return float(given)
+    except ValueError:
+        raise SettingsInvalid(f"{name} must be seconds, not {given!r}.") from None
 
 
 def _needed(env: Mapping[str, str], name: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
+from taskyard_agent import points
 from taskyard_agent.bridge.bridge import Bridge, BridgeOrder
 from taskyard_agent.bridge.mcp import CONFIG_FILE
 from taskyard_agent.bridge.options import Options
@@ -104,13 +105,27 @@ class Workspace:
         """The start script first: it may install what everything else needs."""
         self._reports.lifecycle("starting")
         cloned = await self._clone()
-        script = self.manifest.start_script
-        fine = script is None or await self._run_script(script, "start")
+        ended = await self._run_start_script()
+        await points.reached("agent.scripts")
         for app in self.manifest.apps:
             self._start_app(work, app)
         if self.bridge is not None:
             work.create_task(self._run_bridge(self.bridge))
-        self._reports.lifecycle("ready" if fine and cloned else "start_error")
+        self._reports.lifecycle(ended if cloned else "start_error")
+
+    async def _run_start_script(self) -> str:
+        """The lifecycle word for how that went: ready, start_error or start_timeout."""
+        script, most_s = self.manifest.start_script, self._settings.start_script_s
+        if script is None:
+            return "ready"
+        try:
+            async with asyncio.timeout(most_s):
+                fine = await self._run_script(script, "start")
+        except TimeoutError:
+            told = f"The start script {script} was killed after {most_s:g} s."
+            self._reports.log("start", "error", told)
+            return "start_timeout"
+        return "ready" if fine else "start_error"
 
     async def _clone(self) -> bool:
         """Whether everything is there that the coding agent is to work on; the log says what is not."""

@@ -349,6 +349,7 @@ class Kit:
     home: Path
     template: Path
     grace_s: float = 5.0
+    start_script_s: float = 600.0
 
     @asynccontextmanager
     async def agent(self, *, file_limit_kb: int | None = None) -> AsyncIterator[Process]:
@@ -360,6 +361,7 @@ class Kit:
             "TASKYARD_AGENT_TOKEN": "secret-token",
             "TASKYARD_TEMPLATE_DIR": str(self.template),
             "TASKYARD_STOP_GRACE_S": str(self.grace_s),
+            "TASKYARD_START_SCRIPT_S": str(self.start_script_s),
         }
         limit = "unlimited" if file_limit_kb is None else str(file_limit_kb)
         process = await asyncio.create_subprocess_exec(

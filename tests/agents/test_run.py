@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -114,6 +115,19 @@ async def test_failed_start_script(tmp_path: Path) -> None:
                     ("start", "The start script up.sh ended with exit code 7.") in made.server.logs
                 )
             )
+
+
+async def test_start_script_over_time(tmp_path: Path) -> None:
+    """A start script that hangs is killed with what it started, and the coding agent is started all the same."""
+    async with kit(tmp_path, manifest(start_script="up.sh")) as made:
+        (made.template / "up.sh").write_text("sleep 1000 & echo $!; wait")
+        async with replace(made, start_script_s=0.5).agent():
+            await healthy(made)
+            await until(lambda: made.server.lifecycles == ["starting", "start_timeout"])
+            told = ("start", "The start script up.sh was killed after 0.5 s.")
+            await until(lambda: told in made.server.logs)
+            left = int(next(text for source, text in made.server.logs if source == "start"))
+            await until(lambda: not is_alive(left))
 
 
 async def test_stop_script_over_time(tmp_path: Path) -> None:

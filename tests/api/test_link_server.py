@@ -32,7 +32,7 @@ from taskyard_agent.protocol import (
     Nothing,
     Welcome,
 )
-from tests.api.agent_seat import started
+from tests.api.agent_seat import AgentSeat, started
 from tests.api.link_kit import Agent, dialed, gone, item, row, running, until
 from tests.api.seed import Api
 
@@ -349,11 +349,17 @@ async def test_a_message_goes_all_the_way(api: Api) -> None:
         await until(partial(_count, asked, 1))
         path = f"/api/v2/tasks/me/{seat.task['id']}/send"
         assert (await api.post(path, {"input": "more"})).status_code == 204
+        await until(
+            partial(_delivered, seat)
+        )  # the app's answer may be noted after the next message
     assert asked == [b'{"content":"do it","type":"user"}', b'{"content":"more","type":"user"}']
-    states = await api.value(
+
+
+async def _delivered(seat: AgentSeat) -> bool:
+    state = await seat.api.value(
         "select state from task_prompts where task_id = $1", UUID(seat.task["id"])
     )
-    assert states == "delivered"
+    return bool(state == "delivered")
 
 
 async def _count(found: list[bytes], wanted: int) -> bool:

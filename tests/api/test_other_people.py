@@ -34,6 +34,7 @@ BODIES: Mapping[str, Json] = {
     "set_template_secret": {"value": "stolen"},
     "send_task_input": {"input": "x"},
     "answer_task_permission": {"option_id": "once"},
+    "update_task_prompt": {"position": 1},
     "create_token": {"token_name": "stolen"},
     "update_user": {"name": "stolen"},
     "update_user_profile": {"username": "stolen"},
@@ -72,6 +73,9 @@ class World:
         template = await api.template("private", organization=organization)
         task = await api.task(template, by=world.victim)
         seat = await started(api, task=task)
+        queued = await api.post(
+            f"/api/v2/tasks/me/{task['id']}/send", {"input": "x", "when": "queue"}, by=world.victim
+        )
         build = await api.value("select id from workspace_builds limit 1")
         file_id = await api.value(
             "select file_id from provisioner_jobs where file_id is not null limit 1"
@@ -85,6 +89,7 @@ class World:
             "task": task["id"],
             "workspace": task["workspace_id"],
             "permission": "p-1",
+            "prompt": queued.json()["id"],
             "agent": str(seat.agent_id),
             "build": str(build),
             "template": str(template.id),

@@ -57,7 +57,7 @@ async def test_an_answer_goes_to_the_coding_agent_with_a_name(api: Api, tmp_path
         assert "waiting_for" not in task
         changes = json.loads(
             await api.value(
-                "select changes from audit_logs where resource_type = 'task' and action = 'write'"
+                "select changes from audit_logs where resource_type = 'task' and action = 'answer'"
             )
         )
         assert changes["permission"]["new"]["id"] == asked["id"]

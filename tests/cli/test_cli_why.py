@@ -35,7 +35,11 @@ def broken(tmp_path: Path, owner: Program) -> str:
     folder.mkdir()
     (folder / "taskyard.toml").write_text(NO_SUCH_PROGRAM)
     owner.good("templates", "push", "-y", str(folder))
-    owner.good("task", "create", "--template", "broken", "--name", "broken", "hello")
+    made = owner("task", "create", "--template", "broken", "--name", "broken", "hello")
+    assert made.status == 1
+    assert "failed at coding agent" in made.err
+    assert "`no-such-program` not found" in made.err
+    assert "taskyard task resume" in made.err
     return "broken"
 
 

@@ -162,12 +162,15 @@ async def test_apps_that_cannot_be_called(api: Api, url: str, status: int, word:
     assert reason(await api.get(path(task, "logs"))) == (status, word)
 
 
-async def test_queued_messages_are_refused_for_now(api: Api, tmp_path: Path) -> None:
-    """A message that is to wait is refused in words, not sent at once."""
+async def test_queued_messages_wait(api: Api, tmp_path: Path) -> None:
+    """A message that is to wait gets a place, and nothing is asked of the app because of it."""
     async with active(api, tmp_path) as (task, app):
-        response = await api.post(path(task, "send"), {"input": "x", "when": "queue"})
-        assert reason(response) == (400, "queue_unavailable")
+        for position in (1, 2):
+            response = await api.post(path(task, "send"), {"input": "x", "when": "queue"})
+            assert (response.status_code, response.json()["position"]) == (202, position)
         assert app.asked == []
+        response = await api.post(path(task, "send"), {"input": "x", "when": "later"})
+        assert reason(response) == (400, "invalid_json")
 
 
 NEXT_MICROSECOND = "2026-01-31T12:00:00.123457Z"

@@ -33,7 +33,8 @@ class ScriptedApp:
     """An AgentAPI server that answers a message by the next of its answers: a status and a code.
 
     The last answer stays. got are the messages that it was given, with the prompt's id, whatever it
-    answered; statuses are what it says of itself, the last one stays too.
+    answered; statuses are what it says of itself, the last one stays too. after is what each message said of an
+    earlier try; fate is what the bridge's record says of any prompt.
     """
 
     answers: list[tuple[int, str]] = field(default_factory=lambda: [(200, "")])
@@ -42,6 +43,8 @@ class ScriptedApp:
     asked: int = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     hold: asyncio.Event | None = None
+    after: list[str] = field(default_factory=list)
+    fate: tuple[int, str, bytes] = (404, "unknown", b"{}")
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answers one request."""
@@ -60,9 +63,13 @@ class ScriptedApp:
             self.asked += 1
             word = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
             return 200, "", b'{"status":"%s"}' % word.encode()
+        if request.target.startswith(b"/v2/prompts/"):
+            return self.fate
         message = msgspec.json.decode(body, type=_Message)
         assert message.type == "user"
-        prompt_id = dict(request.headers).get(b"x-taskyard-prompt-id", b"").decode()
+        headers = dict(request.headers)
+        prompt_id = headers.get(b"x-taskyard-prompt-id", b"").decode()
+        self.after.append(headers.get(b"x-taskyard-prompt-after", b"").decode())
         self.got.append((message.content, prompt_id))
         self.arrived.set()
         if self.hold is not None:

@@ -34,14 +34,14 @@ class DyingDriver(EchoDriver):
         await super().ensure(spec, log)
         self._die("ensure", "after")
 
-    async def stop(self, workspace_id: UUID, *, grace_s: float) -> None:
+    async def stop(self, workspace_id: UUID, *, grace_s: float, up_to: int | None = None) -> None:
         self._die("stop", "before")
-        await super().stop(workspace_id, grace_s=grace_s)
+        await super().stop(workspace_id, grace_s=grace_s, up_to=up_to)
         self._die("stop", "after")
 
-    async def destroy(self, workspace_id: UUID) -> None:
+    async def destroy(self, workspace_id: UUID, *, up_to: int | None = None) -> None:
         self._die("destroy", "before")
-        await super().destroy(workspace_id)
+        await super().destroy(workspace_id, up_to=up_to)
         self._die("destroy", "after")
 
     def _die(self, verb: str, when: str) -> None:

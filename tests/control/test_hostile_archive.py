@@ -5,7 +5,7 @@ import tarfile
 import pytest
 
 from taskyard.control.archives import read_archive, tar_to_zip
-from taskyard.errors import ArchiveInvalid
+from taskyard.errors.templates import ArchiveInvalid
 from tests.effort import costs_at_most
 
 MOST_TIMES = 50

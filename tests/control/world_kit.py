@@ -236,7 +236,7 @@ class World:
             )
         return place
 
-    async def build(self, place: Place, transition: Transition) -> BuildRow:
+    async def build(self, place: Place, transition: Transition, *, force: bool = False) -> BuildRow:
         """One more build of a workspace."""
         newest = await self.newest(place)
         async with self.services.db.transaction() as conn:
@@ -249,6 +249,7 @@ class World:
                 template_version_id=newest.template_version_id,
                 preset_id=None,
                 parameters=None,
+                force=force,
                 now=self.now,
             )
 
@@ -270,8 +271,9 @@ class World:
     async def say(self, place: Place, text: str) -> None:
         """An item of the task's transcript: the coding agent said this."""
         await self.execute(
-            "insert into task_items (task_id, number, seq, generation, kind, turn, data, time, stored_at)"
-            " values ($1, 1, 1, 1, 'agent_message', 1, $2, $3, $3)",
+            "with t as (update tasks set last_number = last_number + 1 where id = $1 returning last_number)"
+            " insert into task_items (task_id, number, seq, generation, kind, turn, data, time, stored_at)"
+            " select $1, t.last_number, 1, 1, 'agent_message', 1, $2, $3, $3 from t",
             place.task_id,
             msgspec.json.encode({"message_id": 1, "text": text}),
             self.now,
@@ -302,14 +304,7 @@ class World:
 
     async def hurry(self) -> None:
         """Lets every job that waits for its next try be tried at once, again and again."""
-        while True:
-            await self.execute(
-                "update provisioner_jobs set run_at = created_at, lease_expires_at = created_at"
-                " where completed_at is null and lease_expires_at <= run_at"
-            )
-            async with self.services.db.connection() as conn:
-                await ring(conn, jobs.JOBS)
-            await asyncio.sleep(0.02)
+        await hurried(self.services)
 
     async def logs(self, build: BuildRow) -> list[JobLogRow]:
         async with self.services.db.connection() as conn:
@@ -330,6 +325,18 @@ class World:
         chosen = workers or (self.worker(),)
         async with background(self.services.doorbell.run(), *(w.run() for w in chosen)):
             yield
+
+
+async def hurried(services: Services) -> None:
+    """Lets every job that waits for its next try be tried at once, again and again."""
+    while True:
+        async with services.db.connection() as conn:
+            await conn.execute(
+                "update provisioner_jobs set run_at = created_at, lease_expires_at = created_at"
+                " where completed_at is null and lease_expires_at <= run_at"
+            )
+            await ring(conn, jobs.JOBS)
+        await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

@@ -66,7 +66,7 @@ def test_it_is_found_again_with_the_same_id(path: Path) -> None:
         (first.workspaces / "kept").write_text("x")
     before = contents(path)
     with DataDir(path) as second:
-        assert second.deployment_id == first.deployment_id
+        assert second.host_id == first.host_id
     assert contents(path) == before
 
 
@@ -167,7 +167,7 @@ def test_a_folder_that_the_user_made_is_opened_for_passing(path: Path) -> None:
 def test_a_worker_attaches_beside_the_server(path: Path) -> None:
     """Attaching needs no lock and takes none, and sees the same installation."""
     with DataDir(path) as server, DataDir(path, attach=True) as worker:
-        assert worker.deployment_id == server.deployment_id
+        assert worker.host_id == server.host_id
     with DataDir(path, attach=True):
         DataDir(path).close()
 

@@ -204,3 +204,18 @@ async def test_a_database_that_goes_away_and_comes_back(
             assert await conn.fetchval("select 1") == 1
     finally:
         await admin.close()
+
+
+async def test_a_connection_whose_end_is_not_noticed_yet(single: Database) -> None:
+    """Postgres says that it ends before it hangs up; in between asyncpg knows no way on: that is a database away."""
+    pids: list[int] = []
+
+    async def cut_off() -> None:
+        async with single.connection() as conn:
+            pids.append(conn.get_server_pid())
+            raise asyncpg.InternalClientError("cannot switch to state 15")
+
+    with pytest.raises(DatabaseAway):
+        await cut_off()
+    async with single.connection() as conn:
+        assert [conn.get_server_pid()] != pids

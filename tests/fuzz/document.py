@@ -15,6 +15,9 @@ Json = Any
 EVERYWHERE = {"404", "405", "415", "421", "431"}
 """Statuses of the edge, which no operation is asked for: unknown paths, methods and hosts, heads that are too long."""
 
+EMPTY = {"application/octet-stream", "application/x-ndjson"}
+"""Media types whose bodies may be empty."""
+
 
 def hold(route: Route, status: int, media_type: str, body: bytes) -> None:
     """Fails unless the route may answer so."""
@@ -27,7 +30,7 @@ def hold(route: Route, status: int, media_type: str, body: bytes) -> None:
     )
     content = _resolved(answers.get(code) or answers["5XX"]).get("content", {})
     kind = media_type.partition(";")[0]
-    may_be_empty = "application/octet-stream" in content
+    may_be_empty = not EMPTY.isdisjoint(content)
     assert may_be_empty or bool(content) == bool(body), (
         f"{route.operation} answered {status} with {body[:80]!r}"
     )

@@ -11,7 +11,19 @@ import pytest
 
 from tests.house.tree import ROOT
 
-VERBS = ("demo", "server", "setup", "test", "check", "fmt", "build", "bench", "docs", "lock")
+VERBS = (
+    "demo",
+    "server",
+    "setup",
+    "test",
+    "check",
+    "fmt",
+    "build",
+    "bench",
+    "soak",
+    "docs",
+    "lock",
+)
 
 PROGRAMS = (
     "bash",

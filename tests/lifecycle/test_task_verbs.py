@@ -155,3 +155,90 @@ def test_every_state_has_a_way_out() -> None:
     for facts in every_fact():
         refusal = allowed(TaskVerb.DELETE, facts)
         assert refusal is None or refusal.code is RefusalCode.BUILD_ACTIVE
+
+
+RETRIED = {
+    "failed or canceled": (
+        [built(t, j) for t in Transition for j in (JobStatus.FAILED, JobStatus.CANCELED)],
+        OK,
+    ),
+    "well": (
+        [
+            started(READY, HEALTHY),
+            started(READY, AppHealth.UNHEALTHY),
+            built(STOP, JobStatus.SUCCEEDED),
+        ],
+        C.NOTHING_TO_RETRY,
+    ),
+    "at work": (
+        [
+            built(t, j)
+            for t in Transition
+            for j in (JobStatus.PENDING, JobStatus.RUNNING, JobStatus.CANCELING)
+        ],
+        C.BUILD_ACTIVE,
+    ),
+    "gone": ([built(DELETE, JobStatus.SUCCEEDED)], C.WORKSPACE_DELETED),
+    "none": ([TaskFacts(False, None, None, None, None)], C.NO_WORKSPACE),
+}
+
+
+@pytest.mark.parametrize("situation", RETRIED)
+def test_what_failed_can_be_tried_again(situation: str) -> None:
+    """Whatever failed or was canceled, and nothing else."""
+    examples, code = RETRIED[situation]
+    for facts in examples:
+        refusal = allowed(TaskVerb.RETRY, facts)
+        assert (None if refusal is None else refusal.code) == code, facts
+
+
+WAYS = {
+    TaskVerb.PAUSE: STOP,
+    TaskVerb.RESUME: START,
+    TaskVerb.DELETE: DELETE,
+}
+"""What verbs build."""
+
+
+def ends(transition: Transition) -> list[TaskFacts]:
+    """How a build that was just made may end: well, failed, or canceled, which a person can always ask for."""
+    well = (
+        started(READY, HEALTHY) if transition is START else built(transition, JobStatus.SUCCEEDED)
+    )
+    return [well, built(transition, JobStatus.FAILED), built(transition, JobStatus.CANCELED)]
+
+
+def steps(facts: TaskFacts) -> list[TaskFacts]:
+    """Where a person can get from these facts: by a verb, or by waiting for, or canceling, what is at work."""
+    if facts.transition is not None and facts.job in (
+        JobStatus.PENDING,
+        JobStatus.RUNNING,
+        JobStatus.CANCELING,
+    ):
+        return ends(facts.transition)
+    found = [ends(WAYS[verb]) for verb in WAYS if allowed(verb, facts) is None]
+    if allowed(TaskVerb.RETRY, facts) is None and facts.transition is not None:
+        found.append(ends(facts.transition))
+    return [end for some in found for end in some]
+
+
+def test_from_every_state_there_is_a_way_to_active_and_to_deleted() -> None:
+    """Whatever a build ended in, the next verb is legal: no state is a dead end, but for a workspace that is gone."""
+    active, deleted = started(READY, HEALTHY), built(DELETE, JobStatus.SUCCEEDED)
+    for facts in every_fact():
+        if (
+            facts.job is JobStatus.UNKNOWN
+            or not facts.has_workspace
+            or facts.transition is None
+            or facts.job is None
+        ):
+            continue  # no build of ours is in this state; it can be deleted, as shown above
+        seen, open_ = set[TaskFacts](), [facts]
+        while open_:
+            here = open_.pop()
+            if here not in seen:
+                seen.add(here)
+                open_ += steps(here)
+        assert deleted in seen, facts
+        gone = facts.transition is DELETE and facts.job is JobStatus.SUCCEEDED
+        assert gone or active in seen, facts

@@ -1,5 +1,6 @@
 """Both clients over connections that break, hang, lie or are fine."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from uuid import uuid4
@@ -34,11 +35,25 @@ def test_a_read_is_not_tried_for_ever(ask: Ask) -> None:
     assert server.url in str(caught.value)
 
 
-def test_a_write_is_sent_once(ask: Ask) -> None:
-    """What changes something is never sent again by itself: it may have been done."""
+def test_a_post_is_sent_once_more_with_its_key(ask: Ask) -> None:
+    """A POST whose connection broke is sent again, once, as it was: by its key the server knows what was done."""
+    with peer([HANG_UP, SESSION]) as server:
+        assert ask(lambda c: c.login(LOGIN), server.url).session_token == "t"
+    first, second = (request for _, request in server.asked)
+    assert first == second
+    assert re.search(rb"(?i)\r\nidempotency-key: [0-9a-f]{32}\r\n", first)
     with peer([HANG_UP] * 9) as server, pytest.raises(Unreachable):
         ask(lambda c: c.login(LOGIN), server.url)
-    assert len(server.asked) == 1
+    assert len(server.asked) == 2
+
+
+def test_each_post_has_a_key_of_its_own(ask: Ask) -> None:
+    """Two calls of the same are two requests."""
+    with peer([SESSION, SESSION]) as server:
+        for _ in range(2):
+            ask(lambda c: c.login(LOGIN), server.url)
+    first, second = (request for _, request in server.asked)
+    assert first != second
 
 
 def test_a_deletion_is_sent_once(ask: Ask) -> None:

@@ -44,6 +44,11 @@ class World:
         self.owner = owner = self._keep(Client(server.url, self._token))
         self.version_id = until("the shell template", lambda: shell_version(owner))
 
+    @property
+    def token(self) -> str:
+        """The owner's, good at every server of the database."""
+        return self._token
+
     def create(self, text: str, *, client: Client | None = None, name: str = "") -> Task:
         """A new task of the shell template."""
         request = CreateTaskRequest(template_version_id=self.version_id, input=text, name=name)

@@ -9,7 +9,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from taskyard.wire import base, identity, repository, secrets, tasks, templates, workspaces
+from taskyard.wire import (
+    audit,
+    base,
+    identity,
+    phases,
+    repository,
+    secrets,
+    tasks,
+    templates,
+    transcript,
+    workspaces,
+)
 from taskyard.wire import workspace_details as details
 from tests.contract import shapes
 
@@ -32,13 +43,21 @@ ALL = [
     Golden("task_without_workspace", tasks.Task, "T10, T11, T12"),
     Golden("task_list", tasks.TasksListResponse, "T10, T13"),
     Golden("task_list_empty", tasks.TasksListResponse, "T13"),
+    Golden("task_list_queued", tasks.TasksListResponse, "ours"),
     Golden("task_logs_live", tasks.TaskLogsResponse, "T100"),
     Golden("task_logs_no_snapshot", tasks.TaskLogsResponse, "T101"),
     Golden("task_logs_snapshot", tasks.TaskLogsResponse, "T102"),
     Golden("queued_prompt", tasks.QueuedPrompt, "ours"),
+    Golden("queued_prompt_paused", tasks.QueuedPrompt, "ours"),
+    Golden("task_prompt", tasks.TaskPrompt, "ours"),
+    Golden("task_prompts", tasks.TaskPromptsResponse, "ours"),
+    Golden("task_in_error", tasks.Task, "ours"),
+    Golden("task_phases", phases.TaskPhasesResponse, "ours"),
+    Golden("task_transcript", transcript.TaskTranscript, "ours"),
     Golden("task_permissions", tasks.TaskPermissionsResponse, "N11"),
     Golden("pause_response", tasks.PauseTaskResponse, "T110, T119, S2"),
     Golden("resume_response", tasks.ResumeTaskResponse, "T113, T119, S2"),
+    Golden("retry_response", tasks.RetryTaskResponse, "ours"),
     Golden("build_pausing", workspaces.WorkspaceBuild, "S2, T110"),
     Golden("build_running", workspaces.WorkspaceBuild, "S2, S3, S5, S6, S7, C2"),
     Golden("build_plain", workspaces.WorkspaceBuild, "S2, C3"),
@@ -71,8 +90,10 @@ ALL = [
     Golden("external_auth", list[templates.TemplateVersionExternalAuth], "S11"),
     Golden("uploaded", templates.UploadResponse, "U9"),
     Golden("user", identity.User, "S14"),
+    Golden("audit_page", audit.AuditLogsResponse, "ours"),
     Golden("users_page", identity.UsersResponse, "S14, U7"),
     Golden("organization", identity.Organization, "S15"),
+    Golden("organization_limited", identity.Organization, "S15"),
     Golden("members", list[identity.MemberWithUserData], "S15"),
     Golden("member", identity.OrganizationMember, "S15"),
     Golden("members_page", identity.PaginatedMembersResponse, "supporting-api 5 row 30"),

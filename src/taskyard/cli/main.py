@@ -11,7 +11,11 @@ from taskyard.cli.lazy import LazyGroup
 from taskyard_agent import __version__
 
 COMMANDS: Final = {
+    "audit": ("taskyard.cli.audit:audit", "See who did what."),
+    "backup": ("taskyard.cli.moving:backup", "Keep a copy of all that a server has."),
     "delete": ("taskyard.cli.workspace_life:delete", "Delete a workspace."),
+    "export": ("taskyard.cli.moving:export_all", "Write all that a server has into a folder."),
+    "import": ("taskyard.cli.moving:import_all", "Make a server of such a folder."),
     "list": ("taskyard.cli.workspace_show:list_workspaces", "List workspaces."),
     "login": ("taskyard.cli.login:login", "Sign in to a server and remember it."),
     "logout": ("taskyard.cli.login:logout", "End the session and forget it."),

@@ -1,4 +1,4 @@
-"""`taskyard organizations list`, `show` and `create`."""
+"""`taskyard organizations list`, `show`, `create` and `edit`."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 from taskyard.cli.connection import Status, signed_in
+from taskyard.cli.failures import USAGE, Failure
 from taskyard.cli.find import organization_named
 from taskyard.cli.output import (
     Column,
@@ -19,7 +20,11 @@ from taskyard.cli.output import (
     print_list,
 )
 from taskyard.sdk import Client
-from taskyard.wire.identity import CreateOrganizationRequest, Organization
+from taskyard.wire.identity import (
+    CreateOrganizationRequest,
+    Organization,
+    UpdateOrganizationRequest,
+)
 
 COLUMNS: Final[Mapping[str, Column[Organization]]] = {
     "id": lambda o: str(o.id),
@@ -28,6 +33,7 @@ COLUMNS: Final[Mapping[str, Column[Organization]]] = {
     "default": lambda o: "yes" if o.is_default else "",
     "description": lambda o: o.description,
     "icon": lambda o: o.icon,
+    "max_running": lambda o: str(o.max_running or ""),
     "created_at": lambda o: at(o.created_at),
 }
 SHOWN: Final = ("name", "display_name", "default", "created_at", "description")
@@ -80,4 +86,40 @@ def show(client: Client, *, name: str, quiet: bool, output: str) -> Status:
         print_json(organization)
     else:
         print_facts({label: value(organization) for label, value in COLUMNS.items()})
+    return None
+
+
+@click.command()
+@click.argument("organization", metavar="ORGANIZATION")
+@click.option("--display-name", help="How it is shown.")
+@click.option("--description", help="What it is for, in a line.")
+@click.option("--icon", help="The address of a picture.")
+@click.option(
+    "--max-running",
+    type=int,
+    help="Workspaces of it that may run at once; 0 takes the limit away.",
+)
+@signed_in
+def edit(
+    client: Client,
+    *,
+    organization: str,
+    display_name: str | None,
+    description: str | None,
+    icon: str | None,
+    max_running: int | None,
+) -> Status:
+    """Change what is given of ORGANIZATION; the rest stays. Only owners of the server may."""
+    change = UpdateOrganizationRequest(
+        display_name=display_name, description=description, icon=icon, max_running=max_running
+    )
+    if change == UpdateOrganizationRequest():
+        raise Failure(
+            "there is nothing to change.",
+            hint="Say what, such as --max-running: taskyard organizations edit --help",
+            status=USAGE,
+        )
+    found = organization_named(client, organization)
+    changed = client.update_organization(found.id, change)
+    print(f"Organization {plain(changed.name)} was changed.")
     return None

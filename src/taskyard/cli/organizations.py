@@ -10,6 +10,7 @@ COMMANDS: Final = {
     "create": ("taskyard.cli.organization_show:create", "Make an organization."),
     "list": ("taskyard.cli.organization_show:list_organizations", "List organizations."),
     "show": ("taskyard.cli.organization_show:show", "Show one organization."),
+    "edit": ("taskyard.cli.organization_show:edit", "Change an organization."),
     "members": ("taskyard.cli.organizations:members", "See and change who is in an organization."),
 }
 """Every command of the group: where it is, and its line in the help."""

@@ -158,6 +158,11 @@ class Progress:
         self._began = time.monotonic()
         self._last = ""
 
+    @property
+    def is_live(self) -> bool:
+        """Whether there is a line that changes."""
+        return self._live
+
     def show(self, text: str) -> None:
         """What goes on now, with the seconds since the start."""
         elapsed = f" ({int(time.monotonic() - self._began)} s)"

@@ -84,6 +84,21 @@ def _split_roles(
     help="The key that secrets are sealed by; several servers of one Postgres share it. Default: in the data directory.",
 )
 @click.option(
+    "--join",
+    is_flag=True,
+    help="Be one more server of a Postgres that another data directory is on.",
+)
+@click.option(
+    "--peer-listen",
+    metavar="PLACE",
+    help="ADDRESS:PORT on which other servers of the same Postgres reach this one. Default: a socket of this machine.",
+)
+@click.option(
+    "--peer-url",
+    metavar="URL",
+    help="The address that other servers use for that. Default: made from --peer-listen.",
+)
+@click.option(
     "--roles",
     metavar="LIST",
     callback=_split_roles,
@@ -120,6 +135,7 @@ def server(
     *,
     no_starter_templates: bool,
     allow_unconfined: bool,
+    join: bool,
     config_file: Path | None,
     **flags: object,
 ) -> None:
@@ -134,6 +150,7 @@ def server(
 
     flags["starter_templates"] = False if no_starter_templates else None
     flags["allow_unconfined"] = True if allow_unconfined else None
+    flags["join"] = True if join else None
     ctx.exit(run_server(flags, config_file))
 
 

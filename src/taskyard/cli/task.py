@@ -8,10 +8,21 @@ from taskyard.cli.lazy import LazyGroup
 
 COMMANDS: Final = {
     "create": ("taskyard.cli.task_create:create", "Give a coding agent something to do."),
+    "phases": (
+        "taskyard.cli.task_phases:phases",
+        "Show what a start went through, and why it failed.",
+    ),
     "list": ("taskyard.cli.task_show:list_tasks", "List tasks."),
     "status": ("taskyard.cli.task_show:status", "Show one task, once or until it settles."),
     "send": ("taskyard.cli.task_talk:send", "Send a message to a task's coding agent."),
+    "queue": ("taskyard.cli.task_queue:queue", "List and change what waits for a coding agent."),
+    "interrupt": ("taskyard.cli.task_queue:interrupt", "End the turn of a coding agent."),
     "logs": ("taskyard.cli.task_talk:logs", "Print the conversation of a task."),
+    "transcript": (
+        "taskyard.cli.task_transcript:transcript",
+        "Print or save all that a task said and did.",
+    ),
+    "watch": ("taskyard.cli.task_watch:watch", "Print each change of tasks as it comes."),
     "attach": ("taskyard.cli.task_attach:attach", "See and steer a coding agent while it works."),
     "permissions": ("taskyard.cli.task_permissions:permissions", "List what a coding agent asks."),
     "answer": (
@@ -22,11 +33,12 @@ COMMANDS: Final = {
     "push": ("taskyard.cli.task_work:push", "Push the work branch of a task."),
     "pause": ("taskyard.cli.task_life:pause", "Stop a task's workspace and keep its files."),
     "resume": ("taskyard.cli.task_life:resume", "Start a paused task again."),
+    "retry": ("taskyard.cli.task_life:retry", "Do again what failed last."),
     "delete": ("taskyard.cli.task_life:delete", "Delete tasks with their workspaces."),
 }
 """Every command of the group: where it is, and its line in the help."""
 
-ALIASES: Final = {"ls": "list", "stat": "status", "rm": "delete"}
+ALIASES: Final = {"ls": "list", "stat": "status", "get": "status", "rm": "delete"}
 
 
 @click.command(cls=LazyGroup, table=COMMANDS, aliases=ALIASES)

@@ -49,6 +49,9 @@ CLEAR: Final = b"\x1b[2J\x1b[H"
 WAITING: Final = 64
 """Messages that wait for the terminal; behind them the server is held up, and the program with it."""
 
+RESTART_CLOSE: Final = 1012
+"""WebSocket close code of a server that stops."""
+
 _MESSAGES: Final[msgspec.json.Decoder[FromServer]] = msgspec.json.Decoder(FromServer)
 
 
@@ -91,7 +94,12 @@ class Line:
     def _next(self) -> FromServer | bytes:
         try:
             message = self._connection.recv()
-        except ConnectionClosed:
+        except ConnectionClosed as error:
+            if error.rcvd is not None and error.rcvd.code == RESTART_CLOSE:
+                return AttachEnded(
+                    reason="lost",
+                    message="The server restarts; the task goes on. Attach again in a moment.",
+                )
             return AttachEnded(reason="lost", message="The connection to the server is gone.")
         if isinstance(message, bytes):
             return message

@@ -11,6 +11,7 @@ from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure, as_failure
 from taskyard.cli.find import find_organization, finding, full_name, input_of
 from taskyard.cli.output import at, note, plain
+from taskyard.cli.task_phases import follow_start
 from taskyard.sdk import ApiError, Client
 from taskyard.wire.tasks import CreateTaskRequest
 from taskyard.wire.templates import Template
@@ -66,7 +67,8 @@ class Chosen:
     envvar=["TASKYARD_ORGANIZATION", "CODER_ORGANIZATION"],
     help="Name or id. Default: your default one.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Print only the id of the task.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only the id of the task, at once.")
+@click.option("--no-wait", is_flag=True, help="Return as soon as the task was made.")
 @signed_in
 def create(
     client: Client,
@@ -76,9 +78,14 @@ def create(
     name: str,
     owner: str,
     quiet: bool,
+    no_wait: bool,
     **rest: str | None,
 ) -> Status:
-    """Give a coding agent INPUT to work on, in a workspace of its own."""
+    """Give a coding agent INPUT to work on, in a workspace of its own.
+
+    Shows how its start goes until it is usable; Ctrl-C leaves it starting. A task that has to wait in the queue
+    is not waited for.
+    """
     given = input_of(text, stdin=stdin)
     chosen = choose(client, Wanted(**rest))
     request = CreateTaskRequest(
@@ -92,7 +99,11 @@ def create(
     if quiet:
         print(task.id)
         return None
-    print(f"Task {full_name(task)} was made at {at(task.created_at)}.")
+    print(f"Task {full_name(task)} was made at {at(task.created_at)}.", flush=True)
+    if not no_wait and not follow_start(client, task):
+        note(
+            f"It waits in the queue and starts by itself. To see how: taskyard task phases {full_name(task)}"
+        )
     note(f"\nTo see what it does: taskyard task logs -f {plain(task.name)}")
     return None
 

@@ -1,6 +1,9 @@
-"""`taskyard task pause`, `resume` and `delete`."""
+"""`taskyard task pause`, `resume`, `retry` and `delete`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Final
 
 import click
 
@@ -8,25 +11,28 @@ from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure
 from taskyard.cli.find import find_task, full_name
 from taskyard.cli.output import at, confirm, yes_option
+from taskyard.cli.task_phases import follow_start
 from taskyard.cli.watch import watch_build
-from taskyard.cli.why import AGAIN, state_of
+from taskyard.cli.why import AGAIN, TRY_AGAIN, state_of
 from taskyard.sdk import Client
-from taskyard.wire.enums import TaskStatus
+from taskyard.wire.enums import TaskStatus, Transition
 from taskyard.wire.tasks import Task
 
 
 @click.command()
 @click.argument("name", metavar="TASK")
+@click.option("--force", is_flag=True, help="Kill what runs at once, and cancel a build first.")
 @yes_option
 @signed_in
-def pause(client: Client, *, name: str, yes: bool) -> Status:
+def pause(client: Client, *, name: str, force: bool, yes: bool) -> Status:
     """Stop the workspace of TASK; its files and its conversation are kept."""
     task = find_task(client, name)
     if task.status is TaskStatus.PAUSED:
         raise Failure(f"the task {full_name(task)} is paused already.")
     confirm(f"Pause {full_name(task)}?", yes=yes)
-    build = client.pause_task(task.owner_name, task.id).workspace_build
-    watch_build(client, build, f"pausing {full_name(task)}")
+    build = client.pause_task(task.owner_name, task.id, force=force).workspace_build
+    with way_out(task):
+        watch_build(client, build, f"pausing {full_name(task)}")
     print(f"Task {full_name(task)} was paused at {at(datetime.now(UTC))}.")
     return None
 
@@ -46,9 +52,52 @@ def resume(client: Client, *, name: str, yes: bool, no_wait: bool) -> Status:
     if no_wait:
         print(f"Task {full_name(task)} is being resumed.")
         return None
-    watch_build(client, build, f"resuming {full_name(task)}")
+    with way_out(task):
+        watch_build(client, build, f"resuming {full_name(task)}")
+        follow_start(client, task, patient=True)
     print(f"Task {full_name(task)} was resumed at {at(datetime.now(UTC))}.")
     return None
+
+
+@click.command()
+@click.argument("name", metavar="TASK")
+@click.option("--no-wait", is_flag=True, help="Return as soon as it was asked for.")
+@signed_in
+def retry(client: Client, *, name: str, no_wait: bool) -> Status:
+    """Do again what the newest build of TASK failed at: its start, its stop, or its removal."""
+    task = find_task(client, name)
+    build = client.retry_task(task.owner_name, task.id).workspace_build
+    doing = f"{_DOING[build.transition]} {full_name(task)}"
+    if no_wait:
+        print(f"Another try began: {doing}.")
+        return None
+    with way_out(task):
+        watch_build(client, build, doing)
+    print(f"Another try succeeded at {at(datetime.now(UTC))}: {doing}.")
+    return None
+
+
+_DOING: Final = {
+    Transition.START: "starting",
+    Transition.STOP: "pausing",
+    Transition.DELETE: "removing",
+}
+"""What a build does, as one says it."""
+
+
+@contextmanager
+def way_out(task: Task) -> Iterator[None]:
+    """A block whose Failure, where it names no way out, ends with the ways out of a build that failed."""
+    try:
+        yield
+    except Failure as failure:
+        if failure.hint:
+            raise
+        name = full_name(task)
+        hint = TRY_AGAIN.format(name=name)
+        raise Failure(
+            failure.message, hint=hint, status=failure.status, lines=failure.lines
+        ) from failure
 
 
 def not_paused(task: Task) -> Failure:
@@ -60,14 +109,19 @@ def not_paused(task: Task) -> Failure:
 
 @click.command()
 @click.argument("names", metavar="TASK...", nargs=-1, required=True)
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Cancel a build first; what cannot be removed now is removed once it can be.",
+)
 @yes_option
 @signed_in
-def delete(client: Client, *, names: tuple[str, ...], yes: bool) -> Status:
+def delete(client: Client, *, names: tuple[str, ...], force: bool, yes: bool) -> Status:
     """Delete each TASK with its workspace and all files in it."""
     found = {task.id: task for task in (find_task(client, name) for name in names)}
     listed = ", ".join(full_name(task) for task in found.values())
     confirm(f"Delete {listed} with everything in the workspace?", yes=yes)
     for task in found.values():
-        client.delete_task(task.owner_name, task.id)
+        client.delete_task(task.owner_name, task.id, force=force)
         print(f"Task {full_name(task)} was deleted at {at(datetime.now(UTC))}.")
     return None

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, assert_never
 
 import click
 
@@ -21,10 +21,17 @@ from taskyard.cli.output import (
     print_table,
     with_owner,
 )
+from taskyard.cli.task_phases import note_timeline
 from taskyard.cli.why import note_waiting, note_why
 from taskyard.sdk import ApiError, Client
-from taskyard.wire.enums import AgentLifecycle, TaskState, TaskStatus, WorkspaceStatus
-from taskyard.wire.tasks import Task
+from taskyard.wire.enums import (
+    AgentLifecycle,
+    QueueReason,
+    TaskState,
+    TaskStatus,
+    WorkspaceStatus,
+)
+from taskyard.wire.tasks import Task, TaskQueue
 
 LOOK_S: Final = 1.0
 """Pause between looks of `status --watch`."""
@@ -32,9 +39,25 @@ LOOK_S: Final = 1.0
 
 def message_of(task: Task) -> str:
     """What a task says of itself; what it waits for a person to answer goes before everything else."""
+    if task.queue:
+        return queue_text(task.queue, task.owner_name)
     if task.waiting_for:
         return f"waiting for you: {task.waiting_for.title or 'an answer'}"
     return task.current_state.message if task.current_state else ""
+
+
+def queue_text(queue: TaskQueue, owner: str) -> str:
+    """Where a task of that owner stands whose start waits, and for what."""
+    match queue.reason:
+        case QueueReason.USER:
+            why = f"{owner}'s limit of {queue.limit} running"
+        case QueueReason.ORGANIZATION:
+            why = f"the organization's limit of {queue.limit} running"
+        case QueueReason.SERVER:
+            why = "for a place on the server"
+        case _:
+            assert_never(queue.reason)
+    return f"queued {queue.position} of {queue.size} ({why})"
 
 
 COLUMNS: Final[Mapping[str, Column[Task]]] = {
@@ -118,6 +141,7 @@ def status(client: Client, *, name: str, watch: bool, output: str, columns: list
     task = find_task(client, name)
     _show(task, output, columns)
     if output == "table":
+        note_timeline(client, task)
         note_why(client, task)
         note_waiting(task)
     while watch and not settled(task):
@@ -152,10 +176,11 @@ def _look(client: Client, task: Task) -> Task:
 
 
 def _differs(fresh: Task, task: Task) -> bool:
-    return (fresh.status, fresh.current_state, fresh.waiting_for) != (
+    return (fresh.status, fresh.current_state, fresh.waiting_for, fresh.queue) != (
         task.status,
         task.current_state,
         task.waiting_for,
+        task.queue,
     )
 
 

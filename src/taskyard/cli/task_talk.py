@@ -12,11 +12,12 @@ from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure
 from taskyard.cli.find import find_task, full_name, input_of
 from taskyard.cli.output import Progress, at, note, plain, print_json
+from taskyard.cli.task_queue import note_waits
 from taskyard.cli.watch import watch_build
 from taskyard.cli.why import AGAIN, is_wrong, note_waiting, note_why, state_of, why_wrong
 from taskyard.sdk import ApiError, Client
-from taskyard.wire.enums import LogEntryType, TaskState, TaskStatus, WorkspaceStatus
-from taskyard.wire.tasks import Task, TaskLogEntry, TaskLogsResponse, TaskSendRequest
+from taskyard.wire.enums import LogEntryType, QueueWait, TaskState, TaskStatus, WorkspaceStatus
+from taskyard.wire.tasks import SendWhen, Task, TaskLogEntry, TaskLogsResponse, TaskSendRequest
 
 LOOK_S: Final = 0.5
 """Pause between looks at a task that works, and at a log that is followed."""
@@ -26,6 +27,9 @@ SILENT_LIMIT_S: Final = 30.0
 
 ERROR_LIMIT_S: Final = 300.0
 """How long a task may be in error until sending gives up; a workspace that comes back takes a while."""
+
+QUEUE_IT: Final = "With --queue the server keeps a message and sends it when its turn comes."
+"""The way out for whoever does not want to wait."""
 
 READY: Final = frozenset({TaskState.IDLE, TaskState.COMPLETE, TaskState.FAILED})
 """What a coding agent does when it takes messages."""
@@ -49,14 +53,19 @@ IN_BETWEEN: Final = frozenset(
 @click.argument("name", metavar="TASK")
 @click.argument("text", metavar="[INPUT]", required=False)
 @click.option("--stdin", is_flag=True, help="Read the input from stdin.")
+@click.option(
+    "--queue", "waits", is_flag=True, help="Leave it with the server, which sends it in its turn."
+)
 @signed_in
-def send(client: Client, *, name: str, text: str | None, stdin: bool) -> Status:
+def send(client: Client, *, name: str, text: str | None, stdin: bool, waits: bool) -> Status:
     """Send INPUT to the coding agent of TASK, as soon as it waits for some.
 
-    A paused task is resumed first.
+    A paused task is resumed first. With --queue this returns at once, and a paused task stays paused.
     """
     given = input_of(text, stdin=stdin)
     task = find_task(client, name)
+    if waits:
+        return _queue(client, task, given)
     match task.status:
         case TaskStatus.ACTIVE:
             pass
@@ -67,10 +76,25 @@ def send(client: Client, *, name: str, text: str | None, stdin: bool) -> Status:
             build = client.get_workspace(task.workspace_id).latest_build
             watch_build(client, build, f"starting {full_name(task)}")
         case _:
+            note(QUEUE_IT)
             raise _not_now(client, task, "takes no input now")
     wait_until_ready(client, task)
-    client.send_task_input("me", task.id, TaskSendRequest(input=given))
+    try:
+        client.send_task_input("me", task.id, TaskSendRequest(input=given))
+    except ApiError as error:
+        if error.status == 409:
+            note(QUEUE_IT)
+        raise
     print(f"Sent to {full_name(task)}.")
+    return None
+
+
+def _queue(client: Client, task: Task, text: str) -> Status:
+    """Leaves a message with the server, and says when it goes out."""
+    place = client.send_task_input("me", task.id, TaskSendRequest(input=text, when=SendWhen.QUEUE))
+    assert place is not None  # what is to wait has a place
+    print(f"Queued for {full_name(task)} at place {place.position}: {place.id}")
+    note_waits(task, place.waits_for if isinstance(place.waits_for, QueueWait) else None)
     return None
 
 
@@ -109,7 +133,7 @@ def wait_until_ready(client: Client, task: Task) -> None:
             time.sleep(LOOK_S)
     except KeyboardInterrupt:
         progress.clear()
-        note("Nothing was sent.")
+        note(f"Nothing was sent. {QUEUE_IT}")
         raise click.Abort from None
     finally:
         progress.clear()
@@ -119,7 +143,7 @@ def _note_held(task: Task) -> None:
     """Says what a task asks before it takes a message, if it asks anything."""
     note_waiting(task)
     if task.waiting_for:
-        note("The message is sent once that is answered. Ctrl-C leaves it unsent.")
+        note(f"The message is sent once that is answered. Ctrl-C leaves it unsent. {QUEUE_IT}")
 
 
 def is_ready(task: Task, for_s: float) -> bool:
@@ -154,7 +178,10 @@ def logs(client: Client, *, name: str, follow: bool, output: str) -> Status:
     if follow:
         if output == "json":
             raise click.UsageError("JSON is one whole; leave out --follow or take -o text.")
-        _follow(client, task.id)
+        # Imported on use: what reads items takes longer to import than most logs take to be printed.
+        from taskyard.cli.task_follow import follow as follow_stream
+
+        follow_stream(client, task)
         return None
     if task.status is TaskStatus.ERROR:
         raise _not_now(client, task, "has no log to be read")
@@ -181,9 +208,8 @@ def _say_snapshot(found: TaskLogsResponse, status: TaskStatus) -> None:
         note("Nothing was said yet.")
 
 
-def _follow(client: Client, task_id: UUID) -> None:
-    """Prints a log as it grows until its task is over."""
-    printer = LogPrinter()
+def follow_by_looking(client: Client, task_id: UUID, printer: "LogPrinter") -> None:
+    """Prints the log of a task whose app is no bridge of ours as it grows, until the task is over."""
     try:
         while True:
             task = client.get_task("me", task_id)

@@ -87,6 +87,11 @@ def create(
     type=int,
     help="What the GitHub action finds the user by; 0 takes it away.",
 )
+@click.option(
+    "--max-running",
+    type=int,
+    help="Workspaces of the user that may run at once; 0 takes the limit away.",
+)
 @signed_in
 def edit(
     client: Client,
@@ -96,10 +101,15 @@ def edit(
     email: str | None,
     name: str | None,
     github_user_id: int | None,
+    max_running: int | None,
 ) -> Status:
-    """Change what is given of USER; the rest stays. Addresses and GitHub numbers are for administrators."""
+    """Change what is given of USER; the rest stays. Addresses, GitHub numbers and limits are for administrators."""
     change = UpdateUserRequest(
-        username=username, email=email, name=name, github_com_user_id=github_user_id
+        username=username,
+        email=email,
+        name=name,
+        github_com_user_id=github_user_id,
+        max_running=max_running,
     )
     if change == UpdateUserRequest():
         raise Failure(

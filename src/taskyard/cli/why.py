@@ -4,8 +4,15 @@ from typing import Final
 
 from taskyard.cli.find import full_name
 from taskyard.cli.output import note, plain
-from taskyard.sdk import Client
-from taskyard.wire.enums import AgentLifecycle, JobStatus, LogLevel, TaskStatus
+from taskyard.sdk import ApiError, Client
+from taskyard.wire.enums import (
+    AgentLifecycle,
+    JobStatus,
+    LogLevel,
+    TaskStatus,
+    WorkspaceStatus,
+)
+from taskyard.wire.phases import PhaseFailure
 from taskyard.wire.tasks import Task
 
 LINES: Final = 5
@@ -13,6 +20,9 @@ LINES: Final = 5
 
 AGAIN: Final = "To start it again: taskyard task pause {name}, then taskyard task resume {name}"
 """What to do about a task in error, once its cause is gone."""
+
+TRY_AGAIN: Final = "To try it again: taskyard task retry {name}; or get rid of it: taskyard task delete --force {name}"
+"""What to do about a task whose newest build failed."""
 
 
 def is_wrong(task: Task) -> bool:
@@ -27,7 +37,13 @@ def state_of(task: Task) -> str:
 
 
 def why_wrong(client: Client, task: Task) -> tuple[str, ...]:
-    """The last lines that say what went wrong; none where nobody said."""
+    """Why, and the last lines that say what went wrong; none where nobody said."""
+    if task.failure and task.failure.phase is None:
+        return (plain(task.failure.reason),)
+    failure = _failure_of_start(client, task)
+    if failure is not None:
+        said = [line for line in failure.lines if line != failure.reason]
+        return (plain(failure.reason), *(plain(line) for line in said[-LINES:]))
     if task.workspace_id is not None:
         job = client.get_workspace(task.workspace_id).latest_build.job
         if job.status is JobStatus.FAILED:
@@ -39,6 +55,16 @@ def why_wrong(client: Client, task: Task) -> tuple[str, ...]:
     return tuple(plain(line.output) for line in serious[-LINES:])
 
 
+def _failure_of_start(client: Client, task: Task) -> PhaseFailure | None:
+    """Why the newest start came to a bad end, where the server tells."""
+    try:
+        return client.get_task_phases(task.owner_name, task.id).failure
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return None  # a server of an earlier release, or one that never started it
+
+
 def note_why(client: Client, task: Task) -> None:
     """Says on stderr what went wrong with a task, if anything did."""
     if not is_wrong(task):
@@ -48,6 +74,10 @@ def note_why(client: Client, task: Task) -> None:
     note(f"\n{full_name(task)} is {state_of(task)}{but}{':' if lines else '.'}")
     for line in lines:
         note(f"  {line}")
+    if task.failure:
+        note(f"What to do: {plain(task.failure.advice)}")
+    elif task.workspace_status in (WorkspaceStatus.FAILED, WorkspaceStatus.CANCELED):
+        note(TRY_AGAIN.format(name=full_name(task)))
 
 
 def note_waiting(task: Task) -> None:

@@ -9,11 +9,15 @@ from taskyard.db.viewer import Viewer
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request came from; all null when the server acts by itself."""
+    """Where a request came from; all null when the server acts by itself.
+
+    claim: the right to do what a request with an Idempotency-Key asks for; null for requests without one.
+    """
 
     request_id: str | None = None
     ip: str | None = None
     user_agent: str | None = None
+    claim: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

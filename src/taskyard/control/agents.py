@@ -6,6 +6,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 
+from taskyard.control import phases
 from taskyard.control.actors import AgentActor
 from taskyard.control.handover import Handover, hand_over
 from taskyard.control.services import Services
@@ -54,16 +55,28 @@ async def welcome(
         if row is None or not connected:
             raise StaleGeneration
         given = await hand_over(conn, services, actor.agent_id, row)
+        manifest = _manifest(row, given)
+        has_scripts = bool(manifest.start_script or manifest.repository)
+        await phases.connected(conn, actor, now, has_scripts=has_scripts)
         await _ring(conn, actor)
     if given.complaints:
         lines = [link.LogLine(now, LogLevel.ERROR, sentence) for sentence in given.complaints]
         await append_logs(services, actor, link.LogLines("secrets", lines), now)
     return link.Welcome(
-        manifest=_manifest(row, given),
+        manifest=manifest,
         acked_seq=row.acked_seq,
         heartbeat_s=lease_s / HEARTBEATS_PER_LEASE,
         lease_s=lease_s,
     )
+
+
+async def refused(services: Services, actor: AgentActor, hello: link.Hello, now: datetime) -> str:
+    """The sentence for an agent of another release, which is kept as the reason why its start came to nothing."""
+    sentence = f"the server speaks protocol {link.PROTOCOL}, the agent {hello.protocol}: use one release for both"
+    async with services.db.transaction() as conn:
+        await phases.refused(conn, actor, f"The agent was sent away: {sentence}.", now)
+        await _ring(conn, actor)
+    return sentence
 
 
 async def heard(services: Services, actor: AgentActor, now: datetime) -> None:
@@ -106,6 +119,7 @@ async def report_lifecycle(
             now=now,
         ):
             raise StaleGeneration
+        await phases.lifecycle_told(conn, actor, lifecycle, now)
         await _ring(conn, actor)
 
 
@@ -121,6 +135,7 @@ async def report_app_health(
         if await db.set_app_health_as_system(
             conn, actor.agent_id, actor.generation, report.slug, health=health
         ):
+            await phases.health_told(conn, actor, report.slug, health, now=services.now())
             await _ring(conn, actor)
 
 

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from taskyard.errors import ArchiveInvalid, ArchiveTooLarge
+from taskyard.errors.templates import ArchiveInvalid, ArchiveTooLarge
 
 MAX_ARCHIVE_BYTES = 100 * 1024 * 1024
 """Largest upload, and the most that a zip may unpack to. Source: supporting-api 6."""

@@ -13,8 +13,9 @@ import msgspec
 
 from taskyard.control.actors import Actor
 from taskyard.control.appclient import AppAddress, AppResponse, AppStream, app_request, app_stream
+from taskyard.control.audit import deed_of, record
 from taskyard.control.services import Services
-from taskyard.control.task_app import APP_TIMEOUT_S, app_address
+from taskyard.control.task_app import APP_TIMEOUT_S, app_address, note_sent
 from taskyard.control.task_permissions import answer_permission
 from taskyard.control.tasks import refuse
 from taskyard.db.tasks import TaskRow
@@ -23,6 +24,7 @@ from taskyard.lifecycle.permissions import Verb, can
 from taskyard.lifecycle.task import TaskVerb
 from taskyard.wire import attached as wire
 from taskyard.wire.base import encode
+from taskyard.wire.enums import AuditAction, AuditResource
 from taskyard.wire.tasks import AnswerTaskPermissionRequest
 
 ITEMS_BEFORE = 300
@@ -125,13 +127,22 @@ class Attachment:
             case wire.AttachResize():
                 await self._resize(message)
             case wire.AttachPrompt():
+                services = self.services
+                await note_sent(services, actor, self.task, message.text, now=services.now())
                 await self._post("v2/prompts", {"text": message.text, "when": "reject"})
             case wire.AttachInterrupt():
                 await self._post("v2/cancel", {})
+                await self.note(actor, AuditAction.INTERRUPT)
             case wire.AttachAnswer():
                 await self._answer(actor, message)
             case _:
                 assert_never(message)
+
+    async def note(self, actor: Actor, action: AuditAction) -> None:
+        """Keeps that the caller did this: attached, or interrupted. Of keys is kept only that they may be typed."""
+        deed = deed_of(AuditResource.TASK, self.task, action)
+        async with self.services.db.transaction() as conn:
+            await record(conn, actor, deed, self.services.now())
 
     async def _keys(self, message: wire.AttachKeys) -> None:
         if len(message.data.encode(errors="replace")) > MAX_KEYS_BYTES:

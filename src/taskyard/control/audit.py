@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import msgspec
 
 from taskyard.control.actors import Actor, Origin
+from taskyard.control.idempotency import mark
 from taskyard.db.audit import AuditRow, insert_audit_log
 from taskyard.wire.enums import AuditAction, AuditResource
 
@@ -66,9 +67,15 @@ def deed_of(
 
 
 async def record(conn: "Connection", actor: Actor | None, deed: Deed, now: datetime) -> None:
-    """Keeps that somebody did this; actor None is the server itself."""
-    who = (None, "", Origin()) if actor is None else (actor.user_id, actor.username, actor.origin)
-    await _insert(conn, who, deed, now=now, succeeded=True)
+    """Keeps that somebody did this; actor None is the server itself.
+
+    Raises IdempotencyLost where another try of the same request took over: then the deed must not be done.
+    """
+    if actor is None:
+        await _insert(conn, (None, "", Origin()), deed, now=now)
+    else:
+        who = (actor.user_id, actor.username, actor.origin)
+        await _insert(conn, who, deed, now=now, key_id=actor.key_id or None)
 
 
 async def record_sign_in(
@@ -103,9 +110,13 @@ async def _insert(
     deed: Deed,
     *,
     now: datetime,
-    succeeded: bool,
+    succeeded: bool = True,
+    key_id: str | None = None,
 ) -> None:
     user_id, username, origin = who
+    if origin.claim is not None and succeeded:
+        told = (deed.action, deed.resource_type, str(deed.resource_id), deed.resource_name)
+        await mark(conn, origin.claim, origin.request_id, told, now=now)
     row = AuditRow(
         id=uuid4(),
         at=now,
@@ -121,5 +132,6 @@ async def _insert(
         request_id=origin.request_id,
         ip=origin.ip,
         user_agent=origin.user_agent,
+        key_id=key_id,
     )
     await insert_audit_log(conn, row)

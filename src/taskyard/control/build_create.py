@@ -19,7 +19,8 @@ from taskyard.control.template_use import (
 from taskyard.control.workspaces import visible_workspace
 from taskyard.db import builds
 from taskyard.db import workspaces as db
-from taskyard.errors import BuildActive, Forbidden, RefusedNow, RequestRefused, VersionArchived
+from taskyard.errors import BuildActive, Forbidden, RefusedNow, RequestRefused
+from taskyard.errors.templates import VersionArchived
 from taskyard.lifecycle.permissions import Verb, can
 from taskyard.lifecycle.template_model import Template
 from taskyard.wire import workspaces as wire

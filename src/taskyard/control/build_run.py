@@ -13,6 +13,8 @@ from uuid import UUID, uuid4
 
 import msgspec
 
+from taskyard.config import Settings
+from taskyard.control import phases
 from taskyard.control.build_record import Started, record_restart, record_start
 from taskyard.control.job_run import JobRun
 from taskyard.control.secrets import check_required
@@ -21,12 +23,13 @@ from taskyard.db import runs
 from taskyard.db.builds import list_build_parameters
 from taskyard.db.runs import RunRow
 from taskyard.drivers.base import Driver, Limits, WorkspaceSpec
-from taskyard.errors import DriverError, JobFailed
+from taskyard.errors import DriverError, JobFailed, JobStumbled
 from taskyard.lifecycle.repository import plan_repository
 from taskyard.lifecycle.template_model import Template
 from taskyard.wire.enums import JobStatus, LogLevel, LogSource, Transition
 from taskyard.wire.link import AgentState, StateNews
-from taskyard_agent.settings import STOP_GRACE
+from taskyard_agent import points
+from taskyard_agent.settings import START_SCRIPT, STOP_GRACE
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
@@ -44,6 +47,9 @@ ENSURE_TIMEOUT_S = 600.0
 
 DRIVER_TIMEOUT_S = 120.0
 """Seconds a driver has for anything else, beside the grace that a stop gives to the agent."""
+
+FORCED_TIMEOUT_S = 20.0
+"""Seconds a driver has where a person asked for force: they have waited for it already."""
 
 STOPPED = StateNews(AgentState.STOPPED, "stopped")
 """What a coding agent does whose workspace is stopped, told for a bridge that was killed before it could."""
@@ -76,7 +82,17 @@ async def run_build(run: JobRun) -> None:
 
 
 async def run_repair(run: JobRun) -> None:
-    """Does a `workspace_repair` job: makes the place of a workspace what its newest build says."""
+    """Does a `workspace_repair` job: makes the place of a workspace what its newest build says.
+
+    Tried once: the reconciler asks for another where it is still needed.
+    """
+    try:
+        await _repair(run)
+    except JobStumbled as error:
+        raise JobFailed(str(error)) from error
+
+
+async def _repair(run: JobRun) -> None:
     row = await _load(run)
     run.log_to = row.job_id
     if not row.newest:
@@ -109,7 +125,10 @@ async def _start(run: JobRun, row: RunRow) -> None:
         await runs.end_agents(conn, row.workspace_id, now, but_of_build=row.build_id)
         await runs.set_restarts(conn, row.workspace_id, 0)
         await record_start(conn, Started(row, plan.template, generation, token, now))
+        await phases.started(conn, row.build_id, plan.template, now)
         await run.finish(conn, now)
+        await points.reached("start.writing", str(row.workspace_id))
+    await points.reached("start.recorded", str(row.workspace_id))
 
 
 async def _check_needs(run: JobRun, plan: _Plan) -> None:
@@ -131,18 +150,23 @@ async def _restart(run: JobRun, row: RunRow) -> None:
     now = run.services.now()
     async with run.fenced() as conn:
         await record_restart(conn, Started(row, plan.template, generation, token, now))
+        await phases.started(conn, row.build_id, plan.template, now)
         await run.finish(conn, now)
 
 
 async def _stop(run: JobRun, row: RunRow) -> None:
     await _stop_place(run, row)
+    await points.reached("stop.done", str(row.workspace_id))
     now = run.services.now()
     async with run.fenced() as conn:
         await runs.end_agents(conn, row.workspace_id, now)
         await end_observation(conn, row.workspace_id, STOPPED, now)
+        await phases.stopped(conn, row.workspace_id, now)
         await _keep_conversation(conn, row, now)
         run.log(LogLevel.INFO, RECORDING, "The workspace is stopped; its files are kept.")
         await run.finish(conn, now)
+        await points.reached("stop.writing", str(row.workspace_id))
+    await points.reached("stop.recorded", str(row.workspace_id))
 
 
 async def _keep_conversation(conn: "Connection", row: RunRow, now: datetime) -> None:
@@ -161,14 +185,19 @@ async def _keep_conversation(conn: "Connection", row: RunRow, now: datetime) -> 
 async def _delete(run: JobRun, row: RunRow) -> None:
     if row.orphan:
         run.log(LogLevel.WARN, REMOVING, "As wished, the driver is not asked to remove anything.")
+    elif row.force:
+        await _destroy_or_give_up(run, row)
     else:
         await _destroy_place(run, row)
+    await points.reached("delete.done", str(row.workspace_id))
     now = run.services.now()
     async with run.fenced() as conn:
-        run.log(LogLevel.INFO, RECORDING, "Nothing of the workspace is left.")
+        run.log(LogLevel.INFO, RECORDING, "The workspace is no more.")
         await run.finish(conn, now)
         await runs.end_agents(conn, row.workspace_id, now)
         await runs.delete_workspace(conn, row.workspace_id, now)
+        await points.reached("delete.writing", str(row.workspace_id))
+    await points.reached("delete.recorded", str(row.workspace_id))
 
 
 async def _stop_place(run: JobRun, row: RunRow) -> None:
@@ -176,13 +205,25 @@ async def _stop_place(run: JobRun, row: RunRow) -> None:
     driver = _driver_of(run, row)
     if driver is None:
         return
-    grace_s = run.services.settings.stop_grace_s
+    grace_s = 0.0 if row.force else run.services.settings.stop_grace_s
+    timeout_s = FORCED_TIMEOUT_S if row.force else DRIVER_TIMEOUT_S
     run.log(LogLevel.INFO, STOPPING, f"The agent has {grace_s:g} s to end by itself.")
     try:
-        async with asyncio.timeout(grace_s + DRIVER_TIMEOUT_S):
-            await driver.stop(row.workspace_id, grace_s=grace_s)
+        async with asyncio.timeout(grace_s + timeout_s):
+            up_to = await _fenced_generation(run, driver, row)
+            await driver.stop(row.workspace_id, grace_s=grace_s, up_to=up_to)
     except (DriverError, TimeoutError) as error:
-        raise JobFailed(_sentence(driver, "stop", error)) from error
+        raise JobStumbled(_sentence(driver, "stop", error)) from error
+
+
+async def _fenced_generation(run: JobRun, driver: Driver, row: RunRow) -> int:
+    """The generation that may be ended: seen while this try held the job. Raises LeaseLost.
+
+    A worker that froze and lost its job in the meantime finds a later one, and leaves it alone.
+    """
+    seen = await driver.observe(row.workspace_id)
+    async with run.fenced(although_canceled=True):
+        return seen.generation
 
 
 async def _destroy_place(run: JobRun, row: RunRow) -> None:
@@ -192,10 +233,23 @@ async def _destroy_place(run: JobRun, row: RunRow) -> None:
         return
     run.log(LogLevel.INFO, REMOVING, "Processes and files of the workspace are removed.")
     try:
-        async with asyncio.timeout(DRIVER_TIMEOUT_S):
-            await driver.destroy(row.workspace_id)
+        async with asyncio.timeout(FORCED_TIMEOUT_S if row.force else DRIVER_TIMEOUT_S):
+            up_to = await _fenced_generation(run, driver, row)
+            await driver.destroy(row.workspace_id, up_to=up_to)
     except (DriverError, TimeoutError) as error:
-        raise JobFailed(_sentence(driver, "remove", error)) from error
+        raise JobStumbled(_sentence(driver, "remove", error)) from error
+
+
+async def _destroy_or_give_up(run: JobRun, row: RunRow) -> None:
+    """Removes the workspace if its driver can; else only its record goes, and the reconciler removes what is left."""
+    try:
+        await _destroy_place(run, row)
+    except JobStumbled as error:
+        text = (
+            f"{str(error).removesuffix('.')}. As force was asked for, the record goes without it; "
+            "what is left is removed as soon as it can be."
+        )
+        run.log(LogLevel.WARN, REMOVING, text)
 
 
 async def _clean_up(run: JobRun) -> None:
@@ -255,6 +309,7 @@ async def _ensure(run: JobRun, plan: _Plan, stage: str) -> tuple[int, UUID]:
     try:
         async with asyncio.timeout(ENSURE_TIMEOUT_S):
             generation = await _raise_generation(run, plan)
+            await points.reached("start.raised", str(row.workspace_id))
             run.log(LogLevel.INFO, stage, f"Generation {generation} in driver {plan.driver.name}.")
             await plan.driver.ensure(
                 _spec(
@@ -262,12 +317,13 @@ async def _ensure(run: JobRun, plan: _Plan, stage: str) -> tuple[int, UUID]:
                     generation,
                     token,
                     files,
-                    stop_grace_s=run.services.settings.stop_grace_s,
+                    env=_agent_env(run.services.settings),
                 ),
                 partial(_driver_line, run, stage),
             )
     except (DriverError, TimeoutError) as error:
         raise JobFailed(_sentence(plan.driver, "start", error)) from error
+    await points.reached("start.ensured", str(row.workspace_id))
     return generation, token
 
 
@@ -275,21 +331,32 @@ async def _raise_generation(run: JobRun, plan: _Plan) -> int:
     """A generation above all that were, which only this try uses."""
     row = plan.row
     seen = await plan.driver.observe(row.workspace_id)
+    now = run.services.now()
     async with run.fenced() as conn:
         generation = await runs.raise_generation(
             conn,
             row.workspace_id,
             seen=seen.generation,
             driver=plan.driver.name,
-            now=run.services.now(),
+            host_id=run.services.host_id,
+            now=now,
         )
+        await phases.prepared(conn, run.job, now)
     if generation is None:
         raise JobFailed("the workspace was deleted before it could be started")
     return generation
 
 
+def _agent_env(settings: Settings) -> dict[str, str]:
+    """What an agent is told of the server's settings by its environment."""
+    return {
+        STOP_GRACE: f"{settings.stop_grace_s:g}",
+        START_SCRIPT: f"{settings.start_script_s:g}",
+    }
+
+
 def _spec(
-    plan: _Plan, generation: int, token: UUID, files: bytes, *, stop_grace_s: float
+    plan: _Plan, generation: int, token: UUID, files: bytes, *, env: dict[str, str]
 ) -> WorkspaceSpec:
     """The workspace for its driver. The template's environment travels to scripts in the manifest."""
     wanted = plan.template.workspace
@@ -299,7 +366,7 @@ def _spec(
         hostname=plan.row.workspace_name.lower(),
         agent_token=str(token),
         template_tar=files,
-        env={STOP_GRACE: f"{stop_grace_s:g}"},
+        env=env,
         limits=Limits(
             cpu=wanted.cpu,
             memory_bytes=wanted.memory_bytes,

@@ -7,10 +7,12 @@ from uuid import UUID, uuid4
 
 import msgspec
 
+from taskyard.control import phases
 from taskyard.db import builds, jobs
 from taskyard.db.builds import BuildRow
 from taskyard.errors import BuildActive, NotFound
 from taskyard.wire.enums import BuildReason, Transition
+from taskyard_agent import points
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
@@ -36,20 +38,17 @@ async def insert_build(
     parameters: Mapping[str, str] | None,
     by_clock: bool = False,
     orphan: bool = False,
+    force: bool = False,
     now: datetime,
 ) -> BuildRow:
     """The new build of a workspace, its job pending at the end of the queue.
 
     parameters null: those of the build before. by_clock: nobody asked for it. orphan: a delete that leaves
-    the driver alone. The place in the queue is 0, as nobody has looked yet. Raises BuildActive when a build is not over, NotFound when the workspace or the version is
-    gone. Source: tasks-api 8.10.
+    the driver alone. force: no grace for what runs, and a delete that is done whatever the driver says. The place
+    in the queue is 0, as nobody has looked yet. Raises BuildActive when a build is not over, NotFound when the
+    workspace or the version is gone. Source: tasks-api 8.10.
     """
-    locked = await builds.lock_workspace(conn, workspace.id)
-    file_id = await builds.get_file_of_version_as_system(conn, template_version_id)
-    if locked is None or file_id is None:
-        raise NotFound(f"workspace {workspace.id} or template version {template_version_id}")
-    if await builds.has_active_build(conn, locked.id):
-        raise BuildActive(locked.id)
+    locked, file_id = await _free(conn, workspace.id, template_version_id)
     await jobs.drop_waiting_repairs(conn, locked.id, now)
     build_id, job_id = uuid4(), uuid4()
     await jobs.enqueue_job(
@@ -75,13 +74,30 @@ async def insert_build(
         template_version_id=template_version_id,
         preset_id=preset_id,
         orphan=orphan,
+        force=force,
         now=now,
     )
     by_person = transition is Transition.START and not by_clock
     await builds.touch_workspace(conn, locked.id, now, wanted=by_person)
     await _keep_parameters(conn, locked.id, build_id, parameters)
+    if transition is Transition.START:
+        await phases.begin(conn, locked.id, build_id, now)
     await jobs.ring_changed(conn, locked.id, build_id)
+    await points.reached("build.writing", str(locked.id))
     return await _read(conn, build_id)
+
+
+async def _free(
+    conn: "Connection", workspace_id: UUID, version_id: UUID
+) -> tuple[builds.LockedWorkspaceRow, UUID]:
+    """The workspace, locked and without a build, and the files of the version. Raises BuildActive, NotFound."""
+    locked = await builds.lock_workspace(conn, workspace_id)
+    file_id = await builds.get_file_of_version_as_system(conn, version_id)
+    if locked is None or file_id is None:
+        raise NotFound(f"workspace {workspace_id} or template version {version_id}")
+    if await builds.has_active_build(conn, locked.id):
+        raise BuildActive(locked.id)
+    return locked, file_id
 
 
 async def _keep_parameters(

@@ -12,6 +12,7 @@ import anyio.to_thread
 from taskyard.control import audit
 from taskyard.control.actors import Actor
 from taskyard.control.archives import tar_to_zip, zip_to_tar
+from taskyard.control.quotas import check_file_room
 from taskyard.control.services import Services
 from taskyard.control.viewers import viewer_for
 from taskyard.db import files as db
@@ -56,13 +57,14 @@ def check_upload(actor: Actor, content_type: str) -> None:
 async def upload_file(
     services: Services, actor: Actor, content_type: str, data: bytes, *, now: datetime
 ) -> Stored:
-    """The archive as a stored file. Raises ArchiveTooLarge, ArchiveInvalid for a zip. Source: U9."""
+    """The archive as a stored file. Raises QuotaReached, ArchiveTooLarge, ArchiveInvalid for a zip. Source: U9."""
     if content_type in ZIPS:
         data = await anyio.to_thread.run_sync(zip_to_tar, data)
     sha256 = await anyio.to_thread.run_sync(_sha256, data)
     async with services.db.transaction() as conn:
         stored = await store_file(conn, actor.user_id, data, sha256=sha256, now=now)
         if stored.is_new:
+            await check_file_room(conn, services.settings, actor.user_id)
             deed = audit.Deed(
                 action=AuditAction.CREATE,
                 resource_type=AuditResource.FILE,
@@ -79,7 +81,8 @@ async def store_file(
     """A tar as a file of this user; the one that they have already when its bytes are the same."""
     digest = sha256 or _sha256(data)
     known = await db.find_file(conn, user_id, digest)
-    if known is not None:
+    # One that the reaper takes away in this moment is stored anew.
+    if known is not None and await db.touch_file(conn, known, now):
         return Stored(known, is_new=False)
     file_id = uuid4()
     if await db.insert_file(

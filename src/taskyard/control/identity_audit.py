@@ -7,8 +7,11 @@ from taskyard.control.audit import Deed
 from taskyard.db.identity import ApiKeyRow, OrganizationRow, UserRow
 from taskyard.wire.enums import AuditAction, AuditResource
 
-USER_FIELDS = ("username", "email", "name", "github_user_id", "status", "roles")
+USER_FIELDS = ("username", "email", "name", "github_user_id", "max_running", "status", "roles")
 """What of a user is told when it changes; never the password."""
+
+ORGANIZATION_FIELDS = ("display_name", "description", "icon", "max_running")
+"""What of an organization is told when it changes: all that can."""
 
 
 def of_user(
@@ -34,7 +37,11 @@ def of_key(action: AuditAction, key: ApiKeyRow, owner: str) -> Deed:
     )
 
 
-def of_organization(action: AuditAction, organization: OrganizationRow) -> Deed:
+def of_organization(
+    action: AuditAction,
+    organization: OrganizationRow,
+    changes: Mapping[str, Mapping[str, object]] | None = None,
+) -> Deed:
     """Something done to an organization."""
     return Deed(
         action=action,
@@ -42,6 +49,7 @@ def of_organization(action: AuditAction, organization: OrganizationRow) -> Deed:
         resource_id=organization.id,
         resource_name=organization.name,
         organization_id=organization.id,
+        changes=changes or {},
     )
 
 

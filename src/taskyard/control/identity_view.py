@@ -39,6 +39,7 @@ def user_view(row: db.UserRow) -> wire.User:
         organization_ids=row.organization_ids,
         roles=[_role(name) for name in row.roles],
         has_ai_seat=False,
+        max_running=UNSET if row.max_running is None else row.max_running,
     )
 
 
@@ -53,6 +54,7 @@ def organization_view(row: db.OrganizationRow) -> wire.Organization:
         created_at=row.created_at,
         updated_at=row.updated_at,
         is_default=row.is_default,
+        max_running=UNSET if row.max_running is None else row.max_running,
     )
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from taskyard.control import phases
 from taskyard.control.services import Services
 from taskyard.db import jobs
 from taskyard.db.jobs import JobRow, Lease, LogLine
@@ -104,6 +105,9 @@ class JobRun:
         await self.write_lines(conn)
         self._finishing = True
         await jobs.finish_job(conn, self.lease, now, error=error, error_code=error_code)
+        canceled = self.canceled.is_set() or self.interruption is Interruption.CANCELED
+        if error is not None or canceled:
+            await phases.job_failed(conn, self.job, error, now)
 
     async def write_lines(self, conn: "Connection") -> None:
         """Writes the log lines so far in the fenced transaction of conn."""

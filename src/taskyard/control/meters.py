@@ -12,3 +12,6 @@ class Meters:
 
     def items(self, count: int) -> None:
         """So many items of conversations were stored."""
+
+    def reaped(self, kind: str, count: int) -> None:
+        """So many rows of a kind were removed, as they were old."""

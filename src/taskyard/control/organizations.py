@@ -4,10 +4,12 @@ from datetime import datetime
 from uuid import UUID, uuid4
 
 from asyncpg import UniqueViolationError
+from msgspec.structs import replace
 
 from taskyard.control import identity_audit as told
 from taskyard.control.actors import Actor
-from taskyard.control.audit import record
+from taskyard.control.admission import check_limit
+from taskyard.control.audit import changed, record
 from taskyard.control.roles import check_grants, read_roles
 from taskyard.control.services import Services
 from taskyard.control.user_fields import UNREADABLE
@@ -55,6 +57,41 @@ async def create_organization(
     except UniqueViolationError as error:
         raise OrganizationNameTaken(request.name) from error
     return row
+
+
+async def update_organization(
+    services: Services,
+    actor: Actor,
+    organization_id: UUID,
+    request: wire.UpdateOrganizationRequest,
+    *,
+    now: datetime,
+) -> OrganizationRow:
+    """The organization with what was given changed; the rest stays. Raises Forbidden, Invalid, NotFound."""
+    if not can(actor, Verb.ORGANIZATION_WRITE, None, None):
+        raise Forbidden("change organizations")
+    check_limit(request.max_running)
+    async with services.db.transaction() as conn:
+        before = await db.lock_organization_as_system(conn, organization_id)
+        if before is None:
+            raise NotFound(f"organization {organization_id}")
+        after = _changed(before, request)
+        _check_texts(after)
+        await db.update_organization(conn, after, now)
+        changes = changed(before, after, told.ORGANIZATION_FIELDS)
+        await record(conn, actor, told.of_organization(AuditAction.WRITE, after, changes), now)
+    return replace(after, updated_at=now)
+
+
+def _changed(row: OrganizationRow, request: wire.UpdateOrganizationRequest) -> OrganizationRow:
+    given = {
+        name: value
+        for name in ("display_name", "description", "icon")
+        if (value := getattr(request, name)) is not None
+    }
+    if request.max_running is not None:
+        given["max_running"] = request.max_running or None
+    return replace(row, **given)
 
 
 async def list_organizations(services: Services, actor: Actor) -> list[OrganizationRow]:
@@ -185,6 +222,18 @@ def _check_organization(request: wire.CreateOrganizationRequest) -> None:
         problem = f'"{request.name}" always means the default organization'
     if problem:
         violations.append(("name", problem))
+    _refuse(violations + _text_violations(request))
+
+
+def _check_texts(organization: OrganizationRow) -> None:
+    _refuse(_text_violations(organization))
+
+
+def _text_violations(
+    request: wire.CreateOrganizationRequest | OrganizationRow,
+) -> list[tuple[str, str]]:
+    """What is wrong with what people read of an organization."""
+    violations = []
     if names.display_name_violation(request.display_name) is not None:
         violations.append(("display_name", f"use at most {names.MAX_DISPLAY_NAME} bytes"))
     violations += [
@@ -197,5 +246,9 @@ def _check_organization(request: wire.CreateOrganizationRequest) -> None:
         for field in ("display_name", "description", "icon")
         if UNREADABLE.search(getattr(request, field))
     ]
+    return violations
+
+
+def _refuse(violations: list[tuple[str, str]]) -> None:
     if violations:
         raise Invalid("A field is not valid.", violations)

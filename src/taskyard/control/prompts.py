@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 import msgspec
 from asyncpg import UniqueViolationError
 
+from taskyard.control import phases
 from taskyard.control.actors import AgentActor
 from taskyard.control.appclient import AppAddress, AppResponse, app_request
 from taskyard.control.observe import Source, show_idle
@@ -21,22 +22,31 @@ from taskyard.control.services import Services
 from taskyard.control.transcript import append_server_item
 from taskyard.db import agents as agents_db
 from taskyard.db import transcript as db
+from taskyard.db.inbox import lock_task_as_system
 from taskyard.db.pool import ring
 from taskyard.errors import AppFailed, AppUnconnected, AppUrlEmpty, AppUrlScheme
 from taskyard.lifecycle.sanitize import STATUS_MESSAGE_BYTES, cut_to_bytes
 from taskyard.lifecycle.template_model import Template
 from taskyard.wire.enums import AgentLifecycle, AppHealth, AppStatusState
 from taskyard.wire.link import ItemKind
+from taskyard_agent import points
 
 PROMPT_HEADER = "X-Taskyard-Prompt-Id"
 """Names a prompt to our bridge, which takes each id once."""
+
+AFTER_HEADER = "X-Taskyard-Prompt-After"
+"""With a prompt that is sent again: how far the workspace's record was held when it was marked. Our bridge refuses it
+where its own record does not reach back so far."""
 
 FIRST_POLL_S = 0.05
 LAST_POLL_S = 1.0
 """How often an app is asked whether it takes input yet: soon at first, then each second."""
 
-BUSY_CODES = frozenset({"busy", "not_ready"})
-"""Refusals of the bridge that pass by themselves. Source: N37."""
+BUSY_CODES = frozenset({"busy", "not_ready", "dialog_open"})
+"""Refusals of the bridge that pass, by themselves or by a person's answer; nothing was taken. Source: N37."""
+
+LOST = "lost"
+"""Refusal of the bridge: it cannot tell any more whether it has taken the prompt."""
 
 CALLED_READY = (AgentLifecycle.READY, AgentLifecycle.START_ERROR, AgentLifecycle.START_TIMEOUT)
 
@@ -112,12 +122,13 @@ async def _begin(services: Services, delivery: _Delivery) -> None:
     try:
         delivery.address.target("message")
         if not delivery.is_ours:
-            await _until_stable(services, delivery.address)
+            await until_stable(services, delivery.address)
     except (AppFailed, AppUrlEmpty, AppUrlScheme) as error:
         if await _mark(services, delivery):
             await _refused(services, delivery, str(error))
         return
     if await _mark(services, delivery):
+        await points.reached("prompt.marked", str(row.workspace_id))
         await _send(services, delivery)
 
 
@@ -132,21 +143,26 @@ async def _repeat(services: Services, delivery: _Delivery) -> None:
 
 
 async def _give_up(services: Services, delivery: _Delivery) -> None:
+    cause = (
+        "the workspace has lost its own record of it"
+        if delivery.is_ours and delivery.row.prompt_content == delivery.row.input
+        else "the server was cut off while it sent"
+    )
     await _settle(
         services,
         delivery,
         "uncertain",
-        "The input may or may not have reached the coding agent: the server was cut off while it sent. "
+        f"The input may or may not have reached the coding agent: {cause}. "
         "See the conversation, and send it again if it is not there.",
     )
 
 
 async def _send(services: Services, delivery: _Delivery) -> None:
     """Sends until the app has taken the input or refused it for good."""
-    body = msgspec.json.encode(_Message(content=delivery.row.input, type="user"))
-    headers = {PROMPT_HEADER: str(delivery.prompt_id)}
-    pauses = _Pauses()
+    body = message_body(delivery.row.input)
+    after_seq, pauses = delivery.row.after_seq, Pauses()
     while True:
+        headers = {PROMPT_HEADER: str(delivery.prompt_id)} | after_header(after_seq)
         try:
             answer = await app_request(
                 services.links, delivery.address, "POST", "message", body=body, headers=headers
@@ -158,7 +174,9 @@ async def _send(services: Services, delivery: _Delivery) -> None:
                 return
         else:
             if answer.code not in BUSY_CODES:
+                await points.reached("prompt.answered", str(delivery.row.workspace_id))
                 await _conclude(services, delivery, answer)
+                await points.reached("prompt.settled", str(delivery.row.workspace_id))
                 return
         await pauses.wait()
 
@@ -167,13 +185,26 @@ async def _conclude(services: Services, delivery: _Delivery, answer: AppResponse
     if answer.status == 200:
         await _settle(services, delivery, "delivered", None)
         return
+    if delivery.is_ours and answer.code == LOST:
+        await _give_up(services, delivery)
+        return
     word = f" ({answer.code})" if answer.code else ""
     await _refused(services, delivery, f"the app answered with status {answer.status}{word}")
 
 
-async def _until_stable(services: Services, address: AppAddress) -> None:
+def message_body(text: str) -> bytes:
+    """What an app is sent to take a prompt."""
+    return msgspec.json.encode(_Message(content=text, type="user"))
+
+
+def after_header(after_seq: int | None) -> dict[str, str]:
+    """What tells our bridge that a prompt may have been sent before; nothing for one that is new."""
+    return {} if after_seq is None else {AFTER_HEADER: str(after_seq)}
+
+
+async def until_stable(services: Services, address: AppAddress) -> None:
     """Returns once the app says that it takes input."""
-    pauses = _Pauses()
+    pauses = Pauses()
     while True:
         # It is healthy by its check, so one failed look is no news.
         with contextlib.suppress(AppFailed):
@@ -183,7 +214,7 @@ async def _until_stable(services: Services, address: AppAddress) -> None:
         await pauses.wait()
 
 
-class _Pauses:
+class Pauses:
     """Short at first, then a second each."""
 
     def __init__(self) -> None:
@@ -224,8 +255,12 @@ async def _settle(services: Services, delivery: _Delivery, state: str, error: st
     """Notes how the delivery ended; False when that was known already."""
     row, now = delivery.row, services.now()
     async with services.db.transaction() as conn:
+        await lock_task_as_system(conn, row.task_id)  # first: items lock task and prompt so too
+        if state == "delivered":  # first: items lock task and prompt in this order too
+            await phases.prompt_settled(conn, row.build_id, state, None, now=now)
         settled = await db.settle_prompt_as_system(conn, delivery.prompt_id, state, error, now=now)
         if settled and error is not None:
+            await phases.prompt_settled(conn, row.build_id, state, error, now=now)
             level = "warning" if state == "uncertain" else "error"
             await append_server_item(
                 conn, row.workspace_id, ItemKind.ERROR, _Error(level, error), now=now

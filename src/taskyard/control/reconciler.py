@@ -1,27 +1,30 @@
 """The reconciler: compares what should be with what drivers see, and enqueues what is missing.
 
-It keeps nothing between passes but the time it began, so any number of them may run anywhere: each
-write looks again under the workspace's lock, and a workspace has one open repair at most.
+It keeps nothing between passes but the time it began and what it has told of already, so any number of them may
+run anywhere: each write looks again under the workspace's lock, and a workspace has one open repair at most.
 """
 
 import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, assert_never
 from uuid import UUID, uuid4
 
 import structlog
 
+from taskyard.control import phases
 from taskyard.control.audit import Deed, record
 from taskyard.control.builds import insert_build
+from taskyard.control.records import Records
+from taskyard.control.servers import report_stranded
 from taskyard.control.services import Services
 from taskyard.control.transcript import end_observation
-from taskyard.db import jobs, runs
+from taskyard.db import jobs, records, runs
 from taskyard.db.jobs import JobKind
 from taskyard.db.pool import ring
 from taskyard.db.runs import PlaceRow, WorldRow
-from taskyard.drivers.base import Driver, Observation
+from taskyard.drivers.base import Driver, Observation, PlaceState
 from taskyard.errors import DatabaseAway, DatabaseBusy, DriverError
 from taskyard.lifecycle.job import is_active
 from taskyard.lifecycle.plan import (
@@ -33,6 +36,7 @@ from taskyard.lifecycle.plan import (
     Halt,
     Observed,
     Place,
+    Remove,
     Repair,
     Rest,
     plan,
@@ -59,6 +63,12 @@ DRIVER_TIMEOUT_S = 30.0
 DESTROY_TIMEOUT_S = 120.0
 """Seconds a driver has to remove what nobody knows any more."""
 
+JUMP_S = 5.0
+"""Seconds by which the clock may go wrong between two looks: more is no drift, somebody set it."""
+
+NEVER = datetime.min.replace(tzinfo=UTC)
+"""When the clock jumped that never did."""
+
 LEAST_PAUSE_S = 0.2
 """Seconds between two passes at least, however often links drop."""
 
@@ -67,6 +77,9 @@ FAILED_STARTS = 5
 
 STRETCH = timedelta(minutes=10)
 """The time within which FAILED_STARTS repairs are too many."""
+
+AGAIN = timedelta(minutes=1)
+"""Time until a driver is asked again for what it failed at, so that one in trouble is not asked all the time."""
 
 GIVING_UP = "Giving up"
 """The stage of the line that says so, once, in the build's log."""
@@ -79,7 +92,11 @@ class Reconciler:
         self._services = services
         self._drivers = drivers
         self._since = services.now()
+        self._jumped_at = NEVER
+        self._looked: tuple[datetime, float] | None = None
         self._wake = asyncio.Event()
+        self._records = Records(services)
+        self._told: dict[object, datetime] = {}
 
     async def run(self) -> None:
         """Reconciles until cancelled; a pass that fails is logged, and the next one comes."""
@@ -100,10 +117,16 @@ class Reconciler:
     async def reconcile(self) -> list[Action]:
         """One pass; returns what it found to be done, whether or not somebody else was faster."""
         now = self._services.now()
-        await self._lapse_agents(now)
+        self._watch_clock(now)
+        lease = timedelta(seconds=self._services.settings.agent_lease_s)
+        clock_holds = (
+            now - self._jumped_at >= lease
+        )  # for so long that all agents could be heard by it
+        if clock_holds:
+            await self._lapse_agents(now)
         seen = await self._observe()
         async with self._services.db.connection() as conn:
-            world = await runs.list_world_as_system(conn)
+            world = await runs.list_world_as_system(conn, self._services.host_id)
         rows = {row.workspace_id: row for row in world}
         actions = plan(
             [_desired(row) for row in world],
@@ -113,7 +136,24 @@ class Reconciler:
         )
         for action in actions:
             await self._act(action, seen)
+        await report_stranded(self._services, now)
+        if clock_holds:
+            await self._records.look(now)
         return actions
+
+    def _watch_clock(self, now: datetime) -> None:
+        """Gives agents their whole lease anew once the clock was set, or the machine has slept.
+
+        They could not be heard in hours that never passed; what they are late by is nobody's fault.
+        """
+        passed = asyncio.get_running_loop().time()
+        if self._looked is not None:
+            before, at = self._looked
+            jump_s = (now - before).total_seconds() - (passed - at)
+            if abs(jump_s) > JUMP_S:
+                log.warning("clock.jumped", seconds=round(jump_s))
+                self._since = self._jumped_at = now
+        self._looked = now, passed
 
     async def _lapse_agents(self, now: datetime) -> None:
         async with self._services.db.transaction() as conn:
@@ -132,7 +172,25 @@ class Reconciler:
                     seen[name] = list(await driver.list())
             except (DriverError, TimeoutError, OSError) as error:
                 log.warning("driver.not_observed", driver=name, exc_info=error)
+                continue
+            await self._report(name, driver, seen[name])
         return seen
+
+    async def _report(self, name: str, driver: Driver, seen: Iterable[Observation]) -> None:
+        """Tells, now and then, of what cannot be read, and of what lies among the workspaces and is not ours."""
+        for one in seen:
+            if one.state is PlaceState.UNKNOWN and self._is_news(one.workspace_id):
+                workspace_id = str(one.workspace_id)
+                log.error("workspace.unreadable", workspace_id=workspace_id, cause=one.detail)
+        for stray in await driver.strays():
+            if self._is_news(stray):
+                log.warning("driver.stray", driver=name, what=stray)
+
+    def _is_news(self, what: object) -> bool:
+        """Whether nothing was said or done about it for a while, which from now on it was."""
+        now = self._services.now()
+        self._told = {key: at for key, at in self._told.items() if now - at < AGAIN}
+        return self._told.setdefault(what, now) is now
 
     async def _act(self, action: Action, seen: Mapping[str, list[Observation]]) -> None:
         match action:
@@ -149,6 +207,8 @@ class Reconciler:
                 await self._rest(action)
             case Discard():
                 await self._discard(action)
+            case Remove():
+                await self._remove(action)
             case _:
                 assert_never(action)
 
@@ -169,6 +229,7 @@ class Reconciler:
                 return
             await runs.set_restarts(conn, place.workspace_id, action.restarts)
             await _enqueue(conn, place, now)
+            await phases.lost(conn, place.workspace_id, place.build_id, now)
         log.warning(
             "workspace.repaired",
             workspace_id=str(action.workspace_id),
@@ -185,6 +246,7 @@ class Reconciler:
         line = (now, LogSource.PROVISIONER_DAEMON, LogLevel.ERROR, GIVING_UP, text)
         await jobs.append_job_logs(conn, place.job_id, [line])
         await end_observation(conn, place.workspace_id, LEFT_ALONE, now)
+        await phases.given_up(conn, place.build_id, text, now)
         log.error("workspace.given_up", workspace_id=str(place.workspace_id))
 
     async def _tidy(self, workspace_id: UUID) -> bool:
@@ -197,13 +259,23 @@ class Reconciler:
             place = await runs.lock_place(conn, workspace_id)
             if place is None:
                 return False
+            if place.host_id not in (None, self._services.host_id):
+                # Somebody copied files from host to host: nothing here may be removed for what is known there.
+                log.warning("workspace.elsewhere", workspace_id=str(workspace_id))
+                return True
+            now = self._services.now()
+            failed = await records.get_last_failed_repair(conn, workspace_id)
+            if failed is not None and now - failed < AGAIN:
+                return True
             if not place.busy and (place.deleted or not _runs(place)):
-                await _enqueue(conn, place, self._services.now())
+                await _enqueue(conn, place, now)
                 log.warning("workspace.tidied", workspace_id=str(workspace_id))
         return True
 
     async def _destroy(self, workspace_id: UUID, seen: Mapping[str, list[Observation]]) -> None:
         """Removes what drivers hold of a workspace that was never recorded here."""
+        if not self._is_news(("orphan", workspace_id)):
+            return
         for name, observations in seen.items():
             if any(o.workspace_id == workspace_id for o in observations):
                 log.warning("workspace.orphan", workspace_id=str(workspace_id), driver=name)
@@ -212,6 +284,8 @@ class Reconciler:
                         await self._drivers[name].destroy(workspace_id)
                 except (DriverError, TimeoutError) as error:
                     log.warning("workspace.orphan_stays", exc_info=error)
+                else:
+                    self._told.pop(("orphan", workspace_id), None)
 
     async def _pause(self, action: AutoPause) -> None:
         """Makes the stop build of a workspace whose deadline still is past."""
@@ -251,6 +325,18 @@ class Reconciler:
                 return
             await _build(conn, place, Transition.DELETE, BuildReason.DORMANCY, now=now)
         log.info("workspace.discarded", workspace_id=str(action.workspace_id))
+
+    async def _remove(self, action: Remove) -> None:
+        """Makes the delete build of a workspace that nobody sees any more."""
+        now = self._services.now()
+        async with self._services.db.transaction() as conn:
+            place = await runs.lock_place(conn, action.workspace_id)
+            if place is None or place.deleted or is_active(place.job_status):
+                return
+            if place.abandoned_from is None or place.abandoned_from > now:
+                return
+            await _build(conn, place, Transition.DELETE, BuildReason.INITIATOR, now=now)
+        log.warning("workspace.abandoned", workspace_id=str(action.workspace_id))
 
 
 LEFT_ALONE = StateNews(
@@ -331,16 +417,23 @@ def _desired(row: WorldRow) -> Desired:
         tidy_from=row.tidy_from,
         rest_from=row.rest_from,
         discard_from=row.discard_from,
+        abandoned_from=row.abandoned_from,
     )
 
 
 def _observed(
     world: Iterable[WorldRow], seen: Mapping[str, list[Observation]], at: datetime
 ) -> dict[UUID, Observed]:
-    """What drivers see by workspace: absent where the driver answered and does not know it."""
+    """What drivers see by workspace: absent where the driver answered and does not know it.
+
+    What a driver cannot read is missing, so that it is left alone.
+    """
     found = {row.workspace_id: Observed(Place.ABSENT, 0, at) for row in world if row.driver in seen}
     for observations in seen.values():
         for observation in observations:
+            if observation.state is PlaceState.UNKNOWN:
+                found.pop(observation.workspace_id, None)
+                continue
             state = Place(observation.state)
             found[observation.workspace_id] = Observed(state, observation.generation, at)
     return found

@@ -93,7 +93,7 @@ async def push_task(
             f"{found.branch} {found.commit}"
         )  # by the workspace, which may say anything
         changes = {"pushed": {"old": None, "new": told}}
-        deed = deed_of(AuditResource.TASK, task, AuditAction.WRITE, changes)
+        deed = deed_of(AuditResource.TASK, task, AuditAction.PUSH, changes)
         await record(conn, actor, deed, now)
     return wire.TaskPushed(
         branch=found.branch,

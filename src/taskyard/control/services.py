@@ -6,15 +6,20 @@ from datetime import datetime
 from uuid import UUID
 
 from taskyard.config import Settings
+from taskyard.control.feeds import Feeds
 from taskyard.control.links import Links
 from taskyard.control.meters import Meters
 from taskyard.control.vault import Vault
 from taskyard.db.pool import Database, Doorbell
+from taskyard.wire.base import NIL_UUID
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """One server's tools. now gives aware UTC; only edges call it and hand the value down."""
+    """One server's tools. now gives aware UTC; only edges call it and hand the value down.
+
+    server_id is another one at each start. host_id is the data directory's: workspaces stay where their files are.
+    """
 
     settings: Settings
     db: Database
@@ -23,5 +28,7 @@ class Services:
     server_id: UUID
     deployment_id: UUID
     now: Callable[[], datetime]
+    host_id: UUID = NIL_UUID
     meters: Meters = field(default_factory=Meters)
     vault: Vault = field(default_factory=Vault)
+    feeds: Feeds = field(default_factory=Feeds)

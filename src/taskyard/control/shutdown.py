@@ -58,7 +58,7 @@ async def stop_what_is_left(drivers: Mapping[str, Driver]) -> int:
 async def _pause_running(services: Services) -> int:
     """Starts to pause what runs; how many workspaces are not at rest yet."""
     async with services.db.connection() as conn:
-        world = await runs.list_world_as_system(conn)
+        world = await runs.list_world_as_system(conn, services.host_id)
     restless = 0
     for row in world:
         started = row.transition is Transition.START and row.job_status is JobStatus.SUCCEEDED

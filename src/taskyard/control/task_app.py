@@ -1,9 +1,12 @@
 """Talking to the app of a task: sending it messages, reading the conversation."""
 
+from datetime import datetime
+
 import msgspec
 
 from taskyard.control.actors import Actor
 from taskyard.control.appclient import AppAddress, AppResponse, app_request
+from taskyard.control.audit import deed_of, record
 from taskyard.control.services import Services
 from taskyard.control.tasks import input_missing, refuse, refused
 from taskyard.db import tasks as db
@@ -18,7 +21,8 @@ from taskyard.errors import (
 from taskyard.lifecycle.permissions import Verb, can
 from taskyard.lifecycle.task import LogOrigin, TaskVerb, log_origin
 from taskyard.wire import tasks as wire
-from taskyard.wire.enums import LogEntryType
+from taskyard.wire.enums import AuditAction, AuditResource, LogEntryType
+from taskyard_agent import points
 
 APP_TIMEOUT_S = 30.0
 """Seconds that one request to an app may take. Source: tasks-api 8.6 row 10."""
@@ -43,7 +47,12 @@ class _AppMessage(msgspec.Struct):
 
 
 async def send_input(
-    services: Services, actor: Actor, task: db.TaskRow, request: wire.TaskSendRequest
+    services: Services,
+    actor: Actor,
+    task: db.TaskRow,
+    request: wire.TaskSendRequest,
+    *,
+    now: datetime,
 ) -> None:
     """Hands a message to the app of an active task, once and as it is. Source: tasks-api 8.6, T93-T99.
 
@@ -51,20 +60,28 @@ async def send_input(
     """
     if request.input == "":
         raise input_missing()
-    if request.when is not None:
-        raise RequestRefused(
-            "queue_unavailable",
-            "This server keeps no queue of messages yet.",
-            'Leave out "when", and send once the task is idle.',
-        )
     refuse(TaskVerb.SEND, task)
     if not can(actor, Verb.TASK_WRITE, task.owner_id, task.organization_id):
         raise NotFound
     address = app_address(task)
     await _require_stable(services, address, task)
     body = msgspec.json.encode(_AppMessage(content=request.input, type="user"))
+    await note_sent(services, actor, task, request.input, now=now)
+    await points.reached("send.checked", str(task.workspace_id))
     answer = await _ask(services, address, "POST", "message", body=body)
+    await points.reached("send.answered", str(task.workspace_id))
     _require_json(answer, "app_rejected", "The task's app did not take the message.")
+
+
+async def note_sent(
+    services: Services, actor: Actor, task: db.TaskRow, text: str, *, now: datetime
+) -> None:
+    """Keeps who sends a message, before it is sent, and how long it is; its text may hold secrets."""
+    told: dict[str, object] = {"bytes": len(text.encode(errors="replace"))}
+    changes = {"prompt": {"old": None, "new": told}}
+    deed = deed_of(AuditResource.TASK, task, AuditAction.SEND, changes)
+    async with services.db.transaction() as conn:
+        await record(conn, actor, deed, now)
 
 
 async def get_logs(services: Services, task: db.TaskRow) -> wire.TaskLogsResponse:
@@ -178,7 +195,7 @@ def _way_out(task: db.TaskRow) -> str:
     """What to do while the app takes no message: for a person's answer it may wait for ever."""
     waiting = task.facts.waiting
     if waiting is None:
-        return "Send again once the task is idle."
+        return "Send again once the task is idle, or put the message into the task's queue."
     what = f'It waits for an answer to "{waiting.title}"'
     if waiting.id:
         return f"{what}; permission {waiting.id}. Answer it, then send again."

@@ -38,6 +38,7 @@ from taskyard.lifecycle.names import (
 from taskyard.lifecycle.template_model import Template
 from taskyard.wire.enums import AuditAction, AuditResource, BuildReason, Transition
 from taskyard.wire.tasks import CreateTaskRequest
+from taskyard_agent import points
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
@@ -89,6 +90,7 @@ async def create_task(
         raise WorkspaceNameTaken(request.name or "like this one") from error
     if task is None:
         raise NotFound(f"task {new.id}")
+    await points.reached("create.committed", str(new.workspace_id))
     return task
 
 

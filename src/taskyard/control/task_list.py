@@ -12,6 +12,8 @@ from msgspec.structs import replace
 from taskyard.control.actors import Actor, Who
 from taskyard.control.search import Search
 from taskyard.control.services import Services
+from taskyard.control.task_failures import Failures, read_failures
+from taskyard.control.task_queue import Places, read_places
 from taskyard.control.tasks_view import listed_view
 from taskyard.db import tasks as db
 from taskyard.errors import QueryInvalid
@@ -53,15 +55,30 @@ async def list_tasks(
         only = await _filter(conn, actor, query.q)
         only = replace(only, before_at=before_at, before_id=before_id)
         rows = await db.list_tasks(conn, actor.viewer, only, limit=limit)
+        places = await read_places(conn, services.settings, rows)
+        failures = await read_failures(conn, rows)
     if size is None and len(rows) == limit:
-        return TaskPage(_views(rows, actor, now), _rest(services, who, only, rows[-1], now=now))
+        rest = _rest(services, who, only, rows[-1], now=now)
+        return TaskPage(_views(rows, actor, places, failures, now=now), rest)
     if size is None or len(rows) <= size:
-        return TaskPage(_views(rows, actor, now))
-    return TaskPage(_views(rows[:size], actor, now), next_token=_token(rows[size - 1]))
+        return TaskPage(_views(rows, actor, places, failures, now=now))
+    shown = _views(rows[:size], actor, places, failures, now=now)
+    return TaskPage(shown, next_token=_token(rows[size - 1]))
 
 
-def _views(rows: list[db.TaskRow], actor: Actor, now: datetime) -> list[Task]:
-    return [listed_view(row, actor, now) for row in rows]
+def _views(
+    rows: list[db.TaskRow], actor: Actor, places: Places, failures: Failures, *, now: datetime
+) -> list[Task]:
+    return [
+        listed_view(
+            row,
+            actor,
+            now,
+            queue=places.get(row.workspace_id),
+            failure=failures.get(row.workspace_id),
+        )
+        for row in rows
+    ]
 
 
 async def _rest(
@@ -74,8 +91,10 @@ async def _rest(
         actor = await who()
         async with services.db.reading() as conn:
             rows = await db.list_tasks(conn, actor.viewer, only, limit=BATCH)
+            places = await read_places(conn, services.settings, rows)
+            failures = await read_failures(conn, rows)
         if rows:
-            yield _views(rows, actor, now)
+            yield _views(rows, actor, places, failures, now=now)
 
 
 async def _filter(conn: "Connection", actor: Actor, q: str) -> db.TaskFilter:

@@ -208,7 +208,7 @@ async def _note(
     deed = deed_of(
         AuditResource.TASK,
         task,
-        AuditAction.WRITE,
+        AuditAction.ANSWER,
         {"permission": {"old": None, "new": msgspec.to_builtins(told)}},
     )
     async with services.db.transaction() as conn:

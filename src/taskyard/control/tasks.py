@@ -1,7 +1,11 @@
-"""Tasks: read, delete, change the input, pause, resume. Whether a verb is legal decides lifecycle/task.py."""
+"""Tasks: read, delete, change the input, pause, resume, try again. Whether a verb is legal decides lifecycle/task.py."""
 
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
+from uuid import UUID
 
 from msgspec.structs import replace
 
@@ -10,41 +14,60 @@ from taskyard.control.audit import deed_of, record
 from taskyard.control.build_view import BuildParts, build_view
 from taskyard.control.builds import insert_build
 from taskyard.control.services import Services
+from taskyard.control.workspace_builds import cancel_build
 from taskyard.db import builds
 from taskyard.db import tasks as db
 from taskyard.db.builds import LockedWorkspaceRow
 from taskyard.db.pool import ring
 from taskyard.errors import (
     Forbidden,
+    JobCancelRequested,
+    JobCompleted,
     NotFound,
     Refused,
     RefusedBroken,
     RefusedNow,
     RequestRefused,
 )
+from taskyard.lifecycle.job import is_active
 from taskyard.lifecycle.permissions import Verb, can
 from taskyard.lifecycle.task import Refusal, RefusalKind, TaskVerb, allowed
 from taskyard.wire.enums import AuditAction, AuditResource, BuildReason, Transition
 from taskyard.wire.workspaces import WorkspaceBuild
+from taskyard_agent import points
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
 
 
-async def delete_task(services: Services, actor: Actor, task: db.TaskRow, now: datetime) -> None:
+GIVE_WAY_S = 10.0
+"""Seconds that a build which is in the way of force has to end: a start's processes get their grace first."""
+
+GIVE_WAY_POLL_S = 0.5
+"""Seconds between looks whether it has ended, when nobody rings: a ring may be lost."""
+
+
+async def delete_task(
+    services: Services, actor: Actor, task: db.TaskRow, now: datetime, *, force: bool = False
+) -> None:
     """Takes the task out of sight at once; its workspace goes by a build. Source: tasks-api 8.4.
 
+    force: a build that is in the way is canceled, and the workspace's record goes whatever its driver says.
     Raises NotFound, Forbidden, Refused, BuildActive.
     """
     _require_write(actor, task, "delete this workspace")
+    if force:
+        await _give_way(services, actor, task)
     async with services.db.transaction() as conn:
         workspace, fresh = await _locked(conn, actor, task)
         refuse(TaskVerb.DELETE, fresh)
         if workspace is not None:
-            await _insert_build(conn, actor, workspace, fresh, verb=TaskVerb.DELETE, now=now)
+            wanted = _Wanted(*_BUILDS[TaskVerb.DELETE], force=force)
+            await _insert_build(conn, actor, workspace, fresh, wanted=wanted, now=now)
         await record(conn, actor, deed_of(AuditResource.TASK, task, AuditAction.DELETE), now)
         await db.delete_task(conn, task.id, now)
         await ring(conn, "task", str(task.id))
+    await points.reached("delete.committed", str(task.workspace_id))
 
 
 async def update_input(
@@ -66,14 +89,17 @@ async def update_input(
 
 
 async def pause_task(
-    services: Services, actor: Actor, task: db.TaskRow, now: datetime
+    services: Services, actor: Actor, task: db.TaskRow, now: datetime, *, force: bool = False
 ) -> WorkspaceBuild:
     """The build that stops the task's workspace. Source: tasks-api 8.8, T110-T112.
 
+    force: a build that is in the way is canceled, and what runs gets no grace.
     Raises NotFound, Forbidden, Refused, BuildActive.
     """
     _require_write(actor, task, "stop this workspace")
-    return await _build(services, actor, task, TaskVerb.PAUSE, now=now)
+    if force:
+        await _give_way(services, actor, task)
+    return await _build(services, actor, task, TaskVerb.PAUSE, force=force, now=now)
 
 
 async def resume_task(
@@ -85,6 +111,17 @@ async def resume_task(
     """
     _require_write(actor, task, "start this workspace")
     return await _build(services, actor, task, TaskVerb.RESUME, now=now)
+
+
+async def retry_task(
+    services: Services, actor: Actor, task: db.TaskRow, now: datetime
+) -> WorkspaceBuild:
+    """The build that does again what the newest one failed at, or was canceled in.
+
+    Raises NotFound, Forbidden, Refused, BuildActive.
+    """
+    _require_write(actor, task, "build this workspace again")
+    return await _build(services, actor, task, TaskVerb.RETRY, now=now)
 
 
 def refuse(verb: TaskVerb, task: db.TaskRow) -> None:
@@ -114,7 +151,13 @@ def input_missing() -> RequestRefused:
 
 
 async def _build(
-    services: Services, actor: Actor, task: db.TaskRow, verb: TaskVerb, *, now: datetime
+    services: Services,
+    actor: Actor,
+    task: db.TaskRow,
+    verb: TaskVerb,
+    *,
+    force: bool = False,
+    now: datetime,
 ) -> WorkspaceBuild:
     """The new build as the wire shows it right after it was made. Source: tasks-api 8.10."""
     async with services.db.transaction() as conn:
@@ -122,9 +165,12 @@ async def _build(
         refuse(verb, fresh)
         if workspace is None:
             raise NotFound(f"workspace {fresh.workspace_id}")
-        build = await _insert_build(conn, actor, workspace, fresh, verb=verb, now=now)
+        transition, reason = _BUILDS.get(verb) or _again(fresh)
+        wanted = _Wanted(transition, reason, force=force)
+        build = await _insert_build(conn, actor, workspace, fresh, wanted=wanted, now=now)
         deed = deed_of(AuditResource.TASK, fresh, AuditAction(build.transition))
         await record(conn, actor, deed, now)
+    await points.reached("build.committed", str(workspace.id))
     return replace(build_view(build, BuildParts(), now), template_version_name="")
 
 
@@ -150,21 +196,71 @@ _BUILDS = {
 """What a verb does to the workspace, and the reason that its build tells."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A build that somebody wants of a task's workspace; force as in insert_build."""
+
+    transition: Transition
+    reason: BuildReason
+    force: bool = False
+
+
+def _again(task: db.TaskRow) -> tuple[Transition, BuildReason]:
+    """What the newest build was to do, as a wish of a person."""
+    match task.transition:
+        case Transition.START:
+            return _BUILDS[TaskVerb.RESUME]
+        case Transition.STOP:
+            return _BUILDS[TaskVerb.PAUSE]
+        case Transition.DELETE | None:  # there is a build: to have none is refused before
+            return _BUILDS[TaskVerb.DELETE]
+    assert_never(task.transition)
+
+
+async def _give_way(services: Services, actor: Actor, task: db.TaskRow) -> None:
+    """Cancels the build that works on the task's workspace, and waits a moment for its end.
+
+    Raises Forbidden where builds are not the actor's to cancel.
+    """
+    if task.build_id is None or task.job_status is None or not is_active(task.job_status):
+        return
+    with suppress(JobCompleted, JobCancelRequested):
+        await cancel_build(services, actor, task.build_id, None, now=services.now())
+    ended = asyncio.Event()
+    async with services.doorbell.on("build", lambda _: ended.set()):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GIVE_WAY_S):
+                await _until_not_built(services, task.workspace_id, ended)
+
+
+async def _until_not_built(services: Services, workspace_id: UUID, ended: asyncio.Event) -> None:
+    while await _is_built(services, workspace_id):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GIVE_WAY_POLL_S):
+                await ended.wait()
+        ended.clear()
+
+
+async def _is_built(services: Services, workspace_id: UUID) -> bool:
+    async with services.db.connection() as conn:
+        return await builds.has_active_build(conn, workspace_id)
+
+
 async def _insert_build(
     conn: "Connection",
     actor: Actor,
     workspace: LockedWorkspaceRow,
     task: db.TaskRow,
     *,
-    verb: TaskVerb,
+    wanted: _Wanted,
     now: datetime,
 ) -> builds.BuildRow:
-    transition, reason = _BUILDS[verb]
     return await insert_build(
         conn,
         workspace=workspace,
-        transition=transition,
-        reason=reason,
+        transition=wanted.transition,
+        reason=wanted.reason,
+        force=wanted.force,
         initiator_id=actor.user_id,
         template_version_id=task.build_template_version_id or task.template_version_id,
         preset_id=None,

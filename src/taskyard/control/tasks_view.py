@@ -19,16 +19,31 @@ from taskyard.lifecycle.workspace import AgentTimes, agent_health, agent_status
 from taskyard.wire import tasks as wire
 from taskyard.wire.base import NIL_UUID, ZERO_TIME, unless_empty
 from taskyard.wire.link import Waiting
+from taskyard.wire.phases import TaskFailure
 from taskyard.wire.workspaces import WorkspaceAgentHealth
 
 
-def listed_view(row: TaskRow, actor: Actor, now: datetime) -> wire.Task:
+def listed_view(
+    row: TaskRow,
+    actor: Actor,
+    now: datetime,
+    *,
+    queue: wire.TaskQueue | None = None,
+    failure: TaskFailure | None = None,
+) -> wire.Task:
     """A task in a list: empty of its workspace too where the template is hidden. Source: tasks-api 8.1."""
     shown = can(actor, Verb.TEMPLATE_READ, None, row.organization_id)
-    return task_view(row, now, hidden=not shown)
+    return task_view(row, now, hidden=not shown, queue=queue, failure=failure)
 
 
-def task_view(row: TaskRow, now: datetime, *, hidden: bool = False) -> wire.Task:
+def task_view(
+    row: TaskRow,
+    now: datetime,
+    *,
+    hidden: bool = False,
+    queue: wire.TaskQueue | None = None,
+    failure: TaskFailure | None = None,
+) -> wire.Task:
     """A task; what is known of a workspace that was deleted, or is hidden, is left empty. Source: tasks-api 4.1."""
     facts, gone = row.facts, row.workspace_deleted or hidden
     status = derive_status(facts).status
@@ -57,6 +72,8 @@ def task_view(row: TaskRow, now: datetime, *, hidden: bool = False) -> wire.Task
         status=status,
         current_state=_state(derive_current_state(facts, status)),
         waiting_for=_waiting(derive_waiting(facts, status)),
+        queue=UNSET if queue is None else queue,
+        failure=UNSET if failure is None else failure,
         created_at=row.created_at,
         updated_at=ZERO_TIME if gone else row.workspace_updated_at,
     )

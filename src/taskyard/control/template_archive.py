@@ -14,13 +14,8 @@ from taskyard.control.template_versions import message_violations, name_violatio
 from taskyard.control.viewers import viewer_for
 from taskyard.db import jobs
 from taskyard.db import templates as db
-from taskyard.errors import (
-    Forbidden,
-    Invalid,
-    NotFound,
-    RequestRefused,
-    VersionRenameTaken,
-)
+from taskyard.errors import Forbidden, Invalid, NotFound, RequestRefused
+from taskyard.errors.templates import VersionRenameTaken
 from taskyard.lifecycle.permissions import Verb, can
 from taskyard.wire.enums import AuditAction, AuditResource, JobStatus
 from taskyard.wire.templates import UpdateTemplateVersionRequest

@@ -13,7 +13,8 @@ from taskyard.control.job_run import JobRun
 from taskyard.control.templates_view import PresetValue, StoredOption
 from taskyard.db import files, runs
 from taskyard.db import template_imports as db
-from taskyard.errors import ArchiveInvalid, JobFailed
+from taskyard.errors import JobFailed
+from taskyard.errors.templates import ArchiveInvalid
 from taskyard.lifecycle.template import (
     Parameter,
     Preset,

@@ -11,13 +11,8 @@ from taskyard.control.viewers import viewer_for
 from taskyard.db import workspaces as db
 from taskyard.db.templates import hold_template_of
 from taskyard.db.workspaces import VersionRow
-from taskyard.errors import (
-    ParametersInvalid,
-    RequestRefused,
-    TemplateDeleted,
-    VersionArchived,
-    VersionImporting,
-)
+from taskyard.errors import ParametersInvalid, RequestRefused
+from taskyard.errors.templates import TemplateDeleted, VersionArchived, VersionImporting
 from taskyard.lifecycle.job import is_active
 from taskyard.lifecycle.parameter import check_change, validate_parameters
 from taskyard.lifecycle.permissions import Verb

@@ -22,17 +22,8 @@ from taskyard.control.templates_view import version_view
 from taskyard.control.viewers import viewer_for
 from taskyard.db import files, jobs, template_imports
 from taskyard.db import templates as db
-from taskyard.errors import (
-    Forbidden,
-    ImportUnfinished,
-    Invalid,
-    Missing,
-    NotFound,
-    QueryInvalid,
-    RequestRefused,
-    VersionNameTaken,
-    VersionNotReady,
-)
+from taskyard.errors import Forbidden, Invalid, Missing, NotFound, QueryInvalid, RequestRefused
+from taskyard.errors.templates import ImportUnfinished, VersionNameTaken, VersionNotReady
 from taskyard.lifecycle.job import is_active
 from taskyard.lifecycle.names import ADJECTIVES, SURNAMES
 from taskyard.lifecycle.permissions import Verb, can

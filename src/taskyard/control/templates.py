@@ -15,15 +15,8 @@ from taskyard.control.services import Services
 from taskyard.control.viewers import viewer_for
 from taskyard.db import templates as db
 from taskyard.db.secrets import delete_secrets_of
-from taskyard.errors import (
-    Forbidden,
-    Invalid,
-    Missing,
-    NotFound,
-    RequestRefused,
-    TemplateNameTaken,
-    VersionNotReady,
-)
+from taskyard.errors import Forbidden, Invalid, Missing, NotFound, RequestRefused
+from taskyard.errors.templates import TemplateNameTaken, VersionNotReady
 from taskyard.lifecycle.permissions import Verb, can
 from taskyard.lifecycle.template_settings import (
     NAMES,

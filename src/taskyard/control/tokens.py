@@ -9,6 +9,7 @@ from taskyard.control import identity_audit as told
 from taskyard.control import keys
 from taskyard.control.actors import Actor
 from taskyard.control.audit import record
+from taskyard.control.quotas import check_token_room
 from taskyard.control.services import Services
 from taskyard.control.sign_in import new_session
 from taskyard.control.users import all_roles
@@ -66,7 +67,7 @@ async def create_token(
     *,
     now: datetime,
 ) -> str:
-    """The text of a new named token. Raises Invalid, TokenNameTaken."""
+    """The text of a new named token. Raises Invalid, TokenNameTaken, QuotaReached."""
     _check_reach(request)
     name = request.token_name or f"token-{uuid4().hex[:8]}"
     _check_name(name)
@@ -75,6 +76,7 @@ async def create_token(
     )
     try:
         async with services.db.transaction() as conn:
+            await check_token_room(conn, services.settings, user.id, user.username, now=now)
             await db.insert_api_key(conn, row, now)
             await record(conn, actor, told.of_key(AuditAction.CREATE, row, user.username), now)
     except UniqueViolationError as error:

@@ -10,14 +10,18 @@ from uuid import UUID
 
 import msgspec
 
+from taskyard.control import phases
 from taskyard.control.actors import AgentActor
 from taskyard.control.agents import in_utc
 from taskyard.control.observe import Source, observe
 from taskyard.control.services import Services
 from taskyard.db import observed as observed_db
 from taskyard.db import transcript as db
+from taskyard.db.events import ITEMS
+from taskyard.db.pool import ring
 from taskyard.errors import ItemsMissing, StaleGeneration
 from taskyard.wire import link
+from taskyard_agent import points
 from taskyard_agent.bridge.messages import Conversation
 from taskyard_agent.snapshot import SnapshotMessage, fit
 
@@ -82,7 +86,13 @@ async def store_items(
             await _confirm_prompts(conn, taken.task_id, rows, now)
             source = Source(actor.workspace_id, actor.agent_id)
             await observe(conn, source, taken.task_id, rows, now=now)
+            await phases.items_told(conn, actor.build_id, held.phase, rows, now=now)
         await db.set_acked_seq_as_system(conn, actor.workspace_id, fresh[-1].seq, now)
+        await points.reached("items.writing", str(actor.workspace_id))
+    await points.reached("items.stored", str(actor.workspace_id))
+    if taken is not None:
+        services.feeds.ring(taken.task_id)  # those who follow here need not wait for the bell
+        services.doorbell.ring_soon(ITEMS, str(taken.task_id))
     services.meters.items(len(fresh))
     return fresh[-1].seq
 
@@ -110,6 +120,7 @@ async def append_server_item(
     )
     await db.insert_items_as_system(conn, taken.task_id, [item], now)
     await observe(conn, Source(workspace_id, None), taken.task_id, [item], now=now)
+    await ring(conn, ITEMS, str(taken.task_id))
 
 
 async def end_observation(
@@ -184,6 +195,8 @@ def _row(item: link.SentItem, number: int, generation: int) -> db.NewItem:
     """The item as it is stored; raises ValueError when it cannot be: a workspace may send anything."""
     if not 0 <= item.turn <= MAX_TURN:
         raise ValueError(f"item {item.seq} has turn {item.turn}, which is none")
+    if item.kind is link.ItemKind.PHASE:
+        raise ValueError(f"item {item.seq} is of kind phase, which only the server writes")
     try:
         text = item.data.decode()
         _STRICT.decode(text)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from taskyard.control import identity_audit as told
 from taskyard.control.actors import Actor
+from taskyard.control.admission import check_limit
 from taskyard.control.audit import changed, record
 from taskyard.control.identity import check_github
 from taskyard.control.services import Services
@@ -91,9 +92,11 @@ async def update_user(
     """
     check_fields(username=request.username, email=request.email, name=request.name)
     check_github(request.github_com_user_id)
-    is_guarded = request.email is not None or request.github_com_user_id is not None
+    check_limit(request.max_running)
+    guarded = (request.email, request.github_com_user_id, request.max_running)
+    is_guarded = any(value is not None for value in guarded)
     if is_guarded and not can(actor, Verb.USER_WRITE, None, None):
-        raise Forbidden("change an email address or a GitHub account")
+        raise Forbidden("change an email address, a GitHub account or how many workspaces may run")
 
     def change(user: UserRow) -> UserRow:
         given = {
@@ -103,6 +106,8 @@ async def update_user(
         }
         if request.github_com_user_id is not None:
             given["github_user_id"] = request.github_com_user_id or None
+        if request.max_running is not None:
+            given["max_running"] = request.max_running or None
         return replace(user, **given)
 
     return await _changed(services, actor, user_id, change, now=now)

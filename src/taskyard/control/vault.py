@@ -7,6 +7,7 @@ row that was copied to another place does not open.
 import base64
 import binascii
 import hashlib
+import hmac
 import os
 import secrets
 from dataclasses import dataclass
@@ -116,6 +117,34 @@ class Vault:
         except InvalidTag as error:
             raise SecretUnreadable(row.name, "what is stored was changed or moved") from error
         return value.decode()
+
+    def wrap(self, about: bytes, data: bytes) -> bytes:
+        """The data sealed: a nonce, then what only this key and what it is about open. Raises SecretKeyWrong."""
+        # Imported on use, as above.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        return nonce + AESGCM(self._read()).encrypt(nonce, data, about)
+
+    def unwrap(self, about: bytes, sealed: bytes) -> bytes | None:
+        """The data that was sealed; null where key, data or what it is about are others. Raises SecretKeyWrong."""
+        # Imported on use, as above.
+        from cryptography.exceptions import InvalidTag
+
+        # Imported on use, as above.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        nonce, rest = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+        try:
+            return AESGCM(self._read()).decrypt(nonce, rest, about)
+        except InvalidTag:
+            return None
+
+    def fingerprint(self, data: bytes) -> bytes:
+        """32 bytes that tell whether data is the same, and to nobody without the key what it is. Raises SecretKeyWrong."""
+        return hmac.digest(
+            hashlib.sha256(b"taskyard fingerprint\0" + self._read()).digest(), data, "sha256"
+        )
 
     def _read(self) -> bytes:
         if self._key is None:

@@ -15,23 +15,31 @@ import anyio
 import asyncpg
 import structlog
 
-from taskyard.control.admission import max_running
+from taskyard.control.admission import limits, max_running
 from taskyard.control.job_run import FLUSH_S, Interruption, JobRun
 from taskyard.control.services import Services
 from taskyard.db import jobs
 from taskyard.db.jobs import Claim, JobKind, JobRow, Lease
 from taskyard.db.workers import beat_worker, remove_worker
 from taskyard.drivers.base import Driver
-from taskyard.errors import DatabaseAway, DatabaseBusy, JobCanceled, JobFailed, LeaseLost
+from taskyard.errors import (
+    DatabaseAway,
+    DatabaseBusy,
+    JobCanceled,
+    JobFailed,
+    JobStumbled,
+    LeaseLost,
+)
 from taskyard.lifecycle.job import MAX_ATTEMPTS, retry_at
 from taskyard.wire.enums import LogLevel
+from taskyard_agent import points
 
 __all__ = ["Executor", "JobRun", "Worker"]
 
 log = structlog.get_logger()
 
 Executor = Callable[[JobRun], Awaitable[None]]
-"""Does a job. JobFailed ends it with that sentence, any other error means another try."""
+"""Does a job. JobFailed ends it with that sentence, JobStumbled and any other error mean another try."""
 
 JOBS_AT_ONCE = 8
 """Jobs that one worker runs at the same time: they mostly wait for drivers, which start processes."""
@@ -82,8 +90,11 @@ class Worker:
         self._name = name
         self._jobs_at_once = jobs_at_once
         self._max_running = max_running(services.settings)
+        self._limits = limits(services.settings)
         self._lease = timedelta(seconds=services.settings.job_lease_s)
-        self._runs: dict[UUID, JobRun] = {}
+        self._runs: dict[
+            Lease, JobRun
+        ] = {}  # the next try of a job may begin before the last one has left
         self._beaten_at: datetime | None = None
         self._wake = asyncio.Event()
 
@@ -131,17 +142,21 @@ class Worker:
                 run = JobRun(
                     self._services, self._drivers, job, Lease(job.id, job.attempt, self.id)
                 )
-                self._runs[job.id] = run
+                self._runs[run.lease] = run
                 group.create_task(self._work(run))
         except DATABASE_TROUBLE as error:
             log.warning("worker.no_database", cause=repr(error))
+            return TROUBLE_S
+        except Exception:  # the edge: what goes wrong with one claim must not end the server
+            log.exception("worker.not_claimed")
             return TROUBLE_S
         return POLL_S
 
     async def _beat(self) -> None:
         """Says that this worker lives, every few seconds."""
         now = self._services.now()
-        if self._beaten_at is not None and now - self._beaten_at < BEAT:
+        # Less than nothing has passed when the clock was set back: then this is the time to say so anew.
+        if self._beaten_at is not None and timedelta() <= now - self._beaten_at < BEAT:
             return
         self._beaten_at = now
         running, capacity = len(self._runs), self._jobs_at_once
@@ -157,7 +172,17 @@ class Worker:
     async def _claim(self) -> JobRow | None:
         now = self._services.now()
         kinds = list(self._executors)
-        claim = Claim(self.id, self._name, kinds, now + self._lease, self._max_running)
+        expires_at = now + self._lease
+        claim = Claim(
+            self.id,
+            self._name,
+            kinds,
+            expires_at,
+            self._max_running,
+            self._limits,
+            self._services.host_id,
+            [run.job.id for run in self._runs.values()],
+        )
         async with self._services.db.transaction() as conn:
             return await jobs.claim_job(conn, claim, now)
 
@@ -190,11 +215,21 @@ class Worker:
             except Exception:  # the edge: the lease lapses and another worker goes on
                 log.exception("job.abandoned")
             finally:
-                del self._runs[job.id]
+                del self._runs[run.lease]
                 self._wake.set()
 
     async def _settle(self, run: JobRun) -> None:
-        """Runs the executor and records its end, whatever that is."""
+        """Runs the executor and records its end, whatever that is; begins anew while the database is away.
+
+        That is no try of the job's: it would be given up for what it has no part in.
+        """
+        while True:
+            if await self._settled(run):
+                return
+            await asyncio.sleep(TROUBLE_S)
+
+    async def _settled(self, run: JobRun) -> bool:
+        """Whether the job came to an end, or to another try; not when the database did not answer."""
         try:
             try:
                 await self._execute(run)
@@ -207,10 +242,18 @@ class Worker:
                 self._count(run, "failed")
         except LeaseLost as error:
             log.warning("job.lease_lost", exc_info=error)
+        except (DatabaseAway, DatabaseBusy) as error:
+            log.warning("job.no_database", cause=repr(error))
+            return False
+        except JobStumbled as error:
+            log.warning("job.stumbled", cause=str(error))
+            self._count(run, "stumbled")
+            await self._try_again(run, str(error))
         except Exception as error:  # the edge: an executor may fail in any way
             log.exception("job.crashed")
             self._count(run, "crashed")
-            await self._try_again(run, error)
+            await self._try_again(run, f"internal: {type(error).__name__}: {error}")
+        return True
 
     def _count(self, run: JobRun, outcome: str) -> None:
         """Counts a try that is over, with the time since it was claimed."""
@@ -226,6 +269,7 @@ class Worker:
         if run.job.canceled_at is not None:
             run.interrupt(Interruption.CANCELED)
         async with run.interruptible():
+            await points.reached("job.claimed", str(run.job.workspace_id))
             await self._executors[run.job.type](run)
         if run.finished:
             log.info("job.finished")
@@ -243,8 +287,7 @@ class Worker:
 
     async def _end(self, run: JobRun, error: str | None) -> None:
         """Takes back what was half done, then records the failure, or the cancellation."""
-        if run.undo is not None:
-            await run.undo()
+        await self._undo(run)
         if error is None:
             run.log(LogLevel.WARN, ENDING, "Canceled.")
         else:
@@ -253,16 +296,29 @@ class Worker:
             await run.finish(conn, self._services.now(), error=error)
         log.info("job.ended", error=error)
 
-    async def _try_again(self, run: JobRun, error: Exception) -> None:
+    async def _undo(self, run: JobRun) -> None:
+        """Takes back what was half done. What cannot be does not keep the job open: the reconciler goes on with it."""
+        if run.undo is None:
+            return
+        try:
+            await run.undo()
+        except LeaseLost:
+            raise
+        except Exception as error:  # the edge: a job without an end would block its workspace
+            log.warning("job.not_undone", exc_info=error)
+            cause = str(error).removesuffix(".")
+            text = f"What was started could not be ended: {cause}. It is tried again until it is."
+            run.log(LogLevel.WARN, ENDING, text)
+
+    async def _try_again(self, run: JobRun, sentence: str) -> None:
         """Another try later, or the end after the last one; nothing when even that cannot be written."""
         now = self._services.now()
         at = retry_at(run.job.attempt, now) if run.job.attempt <= MAX_ATTEMPTS else None
-        sentence = f"internal: {type(error).__name__}: {error}"
         try:
             if at is None:
                 await self._end(run, sentence)
                 return
-            run.log(LogLevel.WARN, ENDING, f"{sentence}. It is tried again.")
+            run.log(LogLevel.WARN, ENDING, f"{sentence.removesuffix('.')}. It is tried again.")
             async with run.fenced(although_canceled=True) as conn:
                 await run.write_lines(conn)
                 await jobs.retry_job(conn, run.lease, at, now)

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from taskyard.control import phases
 from taskyard.control.actors import Actor
 from taskyard.control.audit import deed_of, record
 from taskyard.control.build_create import runs_things
@@ -105,6 +106,8 @@ async def cancel_build(
         if not _may_cancel(actor, workspace):
             raise Forbidden("cancel builds of this template")
         after = await jobs.cancel_job(conn, build.job_id, now, expected=expected)
+        if after is JobStatus.CANCELED:
+            await phases.canceled_in_queue(conn, build_id, now)
         changes = {f"build {build.build_number}": {"old": build.job_status, "new": after}}
         deed = deed_of(AuditResource.WORKSPACE, workspace, AuditAction.WRITE, changes)
         await record(conn, actor, deed, now)

@@ -1,25 +1,20 @@
 """Commands for whoever has the machine: they work on the data of a server that runs, or that is stopped."""
 
 import asyncio
-import os
 import secrets
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 
-import msgspec
-
-from taskyard.config import Role, Settings, load_settings
+from taskyard.config import Settings
 from taskyard.control import operator
 from taskyard.control.services import Services
 from taskyard.daemon.complaints import exit_status
 from taskyard.daemon.database import open_database
-from taskyard.daemon.datadir import DataDir
-from taskyard.daemon.logs import configure_logs
+from taskyard.daemon.offline import offline_settings, open_spot
 from taskyard.daemon.services import make_services
 from taskyard.db import secrets as secrets_db
-from taskyard.errors import DataDirInUse, NotFound, StartupError, TaskyardError
+from taskyard.errors import NotFound, StartupError, TaskyardError
 from taskyard.wire.identity import CreateFirstUserRequest
 
 PASSWORD_BYTES = 15
@@ -74,21 +69,10 @@ def forget_secrets(flags: Mapping[str, object], config_file: Path | None) -> int
             return str(await secrets_db.forget_secrets(conn))
 
     def work() -> None:
-        gone = asyncio.run(_with_services(_settings(flags, config_file, new=False), deed))
+        gone = asyncio.run(_with_services(offline_settings(flags, config_file, new=False), deed))
         sys.stdout.write(f"secrets removed: {gone}\n")
 
     return exit_status(work, TaskyardError)
-
-
-def _settings(flags: Mapping[str, object], config_file: Path | None, *, new: bool) -> Settings:
-    """The settings of the server whose data is worked on. Raises StartupError for a folder that is none."""
-    settings = load_settings(flags, os.environ, config_file)
-    configure_logs(msgspec.structs.replace(settings, log_level="error"))
-    if not (new or (Path(settings.data_dir) / "format").exists()):
-        raise StartupError(
-            f"there is no data directory at {settings.data_dir}. Say where the server has its with --data-dir."
-        )
-    return settings
 
 
 def _done(
@@ -102,7 +86,7 @@ def _done(
     """Does it and prints how to sign in; the exit status. new: a data directory may be made for it."""
 
     def work() -> None:
-        email = asyncio.run(_with_services(_settings(flags, config_file, new=new), deed))
+        email = asyncio.run(_with_services(offline_settings(flags, config_file, new=new), deed))
         sys.stdout.write(f"email: {email}\n" + (f"password: {shown}\n" if shown else ""))
 
     return exit_status(work, TaskyardError)
@@ -110,18 +94,9 @@ def _done(
 
 async def _with_services(settings: Settings, deed: Callable[[Services], Awaitable[str]]) -> str:
     """What the deed gives, done on the database of a server that runs, or on one started for the moment."""
-    with ExitStack() as stack:
-        path = Path(settings.data_dir)
-        try:
-            data = stack.enter_context(DataDir(path))
-        except DataDirInUse:
-            data = stack.enter_context(DataDir(path, attach=True))
-            # A worker finds the Postgres of the server running, and leaves it alone.
-            settings = msgspec.structs.replace(settings, roles=frozenset({Role.WORKER}))
-        else:
-            settings = msgspec.structs.replace(settings, roles=frozenset({Role.API}))
-        async with open_database(settings, data) as db:
-            return await deed(make_services(settings, data, db))
+    with open_spot(settings) as spot:
+        async with open_database(spot.settings, spot.data) as db:
+            return await deed(make_services(spot.settings, spot.data, db))
 
 
 def _made_up() -> str:

@@ -4,11 +4,12 @@ What lies in it:
 
     format         the number of this layout
     server.lock    held by the server that runs here, with its pid
-    deployment_id  a random id of this installation
+    deployment_id  a random id of this directory; that of the first one is the whole installation's
     secrets.key    what secrets are sealed by, unless a setting names another file; 0600
     postgres/      our own Postgres (see postgres.py)
     run/           sockets; run/link/agent.sock is where workspaces reach the server, and
-                   run/link/relay.sock where they reach what their templates list
+                   run/link/relay.sock where they reach what their templates list; run/peer.sock
+                   is for other servers on the same database
     workspaces/    the files of workspaces
 
 Where the server is root, what runs with fewer rights passes through these folders but lists none.
@@ -41,7 +42,7 @@ class DataDir:
         self._lock: int | None = None
         try:
             self._open(attach=attach)
-            self.deployment_id = self._deployment_id(create=not attach)
+            self.host_id = self._host_id(create=not attach)
         except OSError as error:
             self.close()
             raise StartupError(
@@ -82,6 +83,11 @@ class DataDir:
     def relay_socket(self) -> Path:
         """The socket beside it on which the server connects them to what their templates list."""
         return self.run / "link" / "relay.sock"
+
+    @property
+    def peer_socket(self) -> Path:
+        """The socket on which other servers of this machine send on what is for our workspaces."""
+        return self.run / "peer.sock"
 
     @property
     def workspaces(self) -> Path:
@@ -168,7 +174,7 @@ class DataDir:
         os.truncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
 
-    def _deployment_id(self, *, create: bool) -> UUID:
+    def _host_id(self, *, create: bool) -> UUID:
         file = self.path / "deployment_id"
         if create and not file.exists():
             self._write_whole(file.name, str(uuid4()))

@@ -23,6 +23,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import Frame
 
+from taskyard.server.draining import stopping
 from taskyard.server.edge import OURS
 from taskyard.server.errors import problem
 
@@ -239,6 +240,19 @@ class GuardedWebSocket(WebSocketsSansIOProtocol):
         if self._peers is not None:
             self._peers.leave(self._peer)
             self._peers = None
+
+    def shutdown(self) -> None:
+        """Says that the server stops, also to who is not let in yet."""
+        if self.handshake_initiated and not self.handshake_complete:
+            reply = stopping()
+            answer = self.conn.reject(reply.status_code, bytes(reply.body).decode())
+            for name, value in reply.headers.items():
+                if name not in ("content-length", "content-type", "connection"):
+                    answer.headers[name] = value
+            self.conn.send_response(answer)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.handshake_complete = self.close_sent = True
+        super().shutdown()
 
     def handle_ping(self) -> None:
         """Answers, unless the answers are not read."""

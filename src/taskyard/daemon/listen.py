@@ -61,12 +61,18 @@ PING_S = 20.0
 class Listener(uvicorn.Server):
     """An HTTP server that leaves signals to the daemon and says when it is ready.
 
-    tls is the context of the certificate it shows, null for plain HTTP. A public one does not count the
+    tls is the context of the certificate it shows, null for plain HTTP. What is under way when it stops is cut off
+    after drain_s; whoever passes a Drain to the application ends it before. A public one does not count the
     connections of whoever is at the other end of a Unix socket, which may be a proxy for everybody.
     """
 
     def __init__(
-        self, app: ASGIApp, *, tls: ssl.SSLContext | None = None, public: bool = False
+        self,
+        app: ASGIApp,
+        *,
+        tls: ssl.SSLContext | None = None,
+        public: bool = False,
+        drain_s: int = DRAIN_S,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -82,7 +88,7 @@ class Listener(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,  # the application's own edge listens to proxies
-                timeout_graceful_shutdown=DRAIN_S,
+                timeout_graceful_shutdown=drain_s,
             )
         )
         self.ready = asyncio.Event()
@@ -198,8 +204,8 @@ def _way_out(error: OSError) -> str:
     return "Stop what uses it, or choose another with --port or --listen (0 takes any free one)."
 
 
-def listen_unix(path: Path) -> socket.socket:
-    """A bound Unix socket that every user may connect to; who gets that far is up to its folder.
+def listen_unix(path: Path, *, mode: int = 0o666) -> socket.socket:
+    """A bound Unix socket, by default for every user; who gets that far is up to its folder.
 
     The bound name goes through the folder's descriptor, so the length of the path does not matter.
     """
@@ -209,7 +215,7 @@ def listen_unix(path: Path) -> socket.socket:
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     try:
         sock.bind(f"/proc/self/fd/{folder}/{path.name}")
-        path.chmod(0o666)
+        path.chmod(mode)
         sock.listen(BACKLOG)
     finally:
         os.close(folder)

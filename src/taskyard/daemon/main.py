@@ -8,7 +8,6 @@ Ctrl-C pauses them first.
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
@@ -21,20 +20,20 @@ import uvloop
 
 from taskyard.config import Role, Settings, load_settings
 from taskyard.control import build_run, template_import
+from taskyard.control.reaper import Reaper
 from taskyard.control.reconciler import Reconciler
 from taskyard.control.services import Services
 from taskyard.control.shutdown import pause_all, stop_what_is_left
 from taskyard.control.starters import keep_starters
 from taskyard.control.worker import Executor, Worker
+from taskyard.daemon.answering import Answering
 from taskyard.daemon.complaints import exit_status
-from taskyard.daemon.database import open_database
+from taskyard.daemon.database import deployment_of, open_database
 from taskyard.daemon.datadir import DataDir
 from taskyard.daemon.guard import raise_file_limit
-from taskyard.daemon.listen import Listener
 from taskyard.daemon.logs import configure_logs
 from taskyard.daemon.notify import notify
-from taskyard.daemon.reach import Sockets, open_sockets, reach_of
-from taskyard.daemon.relay import Relay
+from taskyard.daemon.reach import Sockets, open_sockets
 from taskyard.daemon.secret_key import claim_key
 from taskyard.daemon.services import make_services
 from taskyard.daemon.tls import Certificate, certificate
@@ -43,9 +42,7 @@ from taskyard.drivers.base import Driver
 from taskyard.drivers.echo.driver import EchoDriver
 from taskyard.drivers.sandbox.driver import SandboxDriver
 from taskyard.errors import DriverError, StartupError
-from taskyard.server.app import build_app
-from taskyard.server.handlers import HANDLERS, SOCKETS
-from taskyard.wire.routes import ROUTES, Auth
+from taskyard_agent import points
 
 log = structlog.get_logger()
 
@@ -82,6 +79,7 @@ def run_server(flags: Mapping[str, object], config_file: Path | None) -> int:
         settings = load_settings(flags, os.environ, config_file)
         configure_logs(settings)
         raise_file_limit()
+        points.listen_to_own(os.environ.get(points.VARIABLE))
         uvloop.run(serve(settings))
 
     return exit_status(work, StartupError)
@@ -94,21 +92,25 @@ async def serve(settings: Settings) -> None:
     loop.add_signal_handler(signal.SIGINT, lambda: stop.tell(by_hand=True))
     loop.add_signal_handler(signal.SIGTERM, lambda: stop.tell(by_hand=False))
     async with AsyncExitStack() as stack:
-        is_api = Role.API in settings.roles
-        data = stack.enter_context(DataDir(Path(settings.data_dir), attach=not is_api))
+        # A worker beside a server shares its data directory; one that joined has its own.
+        is_alone = Role.API in settings.roles or settings.join
+        data = stack.enter_context(DataDir(Path(settings.data_dir), attach=not is_alone))
         tls = certificate(settings)
         if (
             tls is not None and not sys.stdin.isatty()
         ):  # of a terminal that is closed the server ends
             loop.add_signal_handler(signal.SIGHUP, tls.told.set)
-        sockets = open_sockets(settings, data, tls) if is_api else None
+        sockets = open_sockets(settings, data, tls) if is_alone else None
         db = await stack.enter_async_context(open_database(settings, data))
-        services = make_services(settings, data, db)
-        if is_api:
+        deployment = await deployment_of(db)
+        services = make_services(settings, data, db, deployment_id=deployment.id)
+        if is_alone:
             await claim_key(services)
         drivers = await _drivers(settings, data)
         async with asyncio.TaskGroup() as group:
             running = Running(group, services, drivers)
+            if sockets is not None:
+                running.answering = Answering(group, services, sockets, deployment.peer_key)
             await running.start(sockets, tls)
             notify("READY=1")
             await stop.told.wait()
@@ -126,17 +128,16 @@ class Running:
         self._services = services
         self._drivers = drivers
         self._loops: list[asyncio.Task[None]] = []
-        self._listeners: list[Listener] = []
-        self._serving: list[asyncio.Task[None]] = []
+        self.answering: Answering | None = None
 
     async def start(self, sockets: Sockets | None, tls: Certificate | None) -> None:
         """Returns once requests are answered; says so on stdout, for whoever started the server."""
         services = self._services
         self._loop(services.doorbell.run())
-        if sockets is not None:
-            await self._answer(sockets, tls)
-            if services.settings.starter_templates:
-                self._loop(keep_starters(services))
+        if self.answering is not None:
+            await self.answering.start(tls)
+        if Role.API in services.settings.roles and services.settings.starter_templates:
+            self._loop(keep_starters(services))
         if Role.WORKER in services.settings.roles:
             worker = Worker(
                 services,
@@ -150,6 +151,7 @@ class Running:
                 if isinstance(driver, EchoDriver):
                     self._loop(driver.run())
             self._loop(Reconciler(services, self._drivers).run())
+            self._loop(Reaper(services).run())
         host = sockets.address if sockets is not None else "worker"
         sys.stdout.write(f"ready {host}\n")
         sys.stdout.flush()
@@ -161,10 +163,8 @@ class Running:
         log.info("server.stopping", workspaces="are paused" if pausing else "go on")
         if pausing:
             await self._pause(stop.told_again)
-        for listener in self._listeners:
-            listener.should_exit = True
-        if self._serving:
-            await asyncio.wait(self._serving)
+        if self.answering is not None:
+            await self.answering.stop()
         for loop in self._loops:
             loop.cancel()
         await asyncio.wait(self._loops)
@@ -179,35 +179,6 @@ class Running:
 
     def _loop(self, work: Coroutine[None, None, None]) -> None:
         self._loops.append(self._group.create_task(work))
-
-    async def _answer(self, sockets: Sockets, tls: Certificate | None) -> None:
-        """Returns once people, workspaces and whoever reads figures are answered."""
-        services = self._services
-        reach = reach_of(services.settings)
-        public = build_app(services, ROUTES, HANDLERS, SOCKETS, reach=reach)
-        inside = [r for r in ROUTES if r.auth is Auth.AGENT or r.operation == "get_build_info"]
-        agents = build_app(services, inside, HANDLERS, SOCKETS)
-        context = tls.context if tls is not None else None
-        await self._listen(Listener(public, tls=context, public=True), sockets.tcp)
-        await self._listen(Listener(public, public=True), sockets.unix)
-        await self._listen(Listener(agents), [sockets.agents])
-        self._loop(Relay(services).run(sockets.relay))
-        if sockets.metrics is not None:
-            # Imported on use: it takes a tenth of a second, and most servers are not measured.
-            from taskyard.daemon.metrics import metrics_app
-
-            figures = metrics_app(services, reach)
-            await self._listen(Listener(figures, public=True), [sockets.metrics])
-        if tls is not None:
-            self._loop(tls.run())
-
-    async def _listen(self, listener: Listener, sockets: list[socket.socket]) -> None:
-        """Returns once these sockets, if there are any, are answered."""
-        if not sockets:
-            return
-        self._listeners.append(listener)
-        self._serving.append(self._group.create_task(listener.serve(sockets)))
-        await listener.ready.wait()
 
 
 async def _drivers(settings: Settings, data: DataDir) -> dict[str, Driver]:
@@ -237,6 +208,6 @@ async def _drivers(settings: Settings, data: DataDir) -> dict[str, Driver]:
 
 def _worker_id(services: Services) -> UUID | None:
     """The same at every start, for the server that has its directory to itself; None for others."""
-    if Role.API not in services.settings.roles:
+    if Role.API not in services.settings.roles and not services.settings.join:
         return None
-    return uuid5(services.deployment_id, "worker")
+    return uuid5(services.host_id, "worker")

@@ -41,6 +41,7 @@ class PrometheusMeters(Meters):
             "taskyard_job_seconds", "Of tries by this process.", JOB_S, "kind", "outcome"
         )
         self._items = self._counter("taskyard_transcript_items", "Items that agents sent.")
+        self._reaped = self._counter("taskyard_removed", "Old rows that were removed.", "kind")
         self._jobs = self._gauge("taskyard_jobs", "Not over, everywhere.", "kind", "state")
         self._workspaces = self._gauge("taskyard_workspaces_running", "Started, everywhere.")
         self._links = self._gauge("taskyard_links", "Agents connected to this process.")
@@ -70,6 +71,10 @@ class PrometheusMeters(Meters):
     def items(self, count: int) -> None:
         """Items were stored."""
         self._items.inc(count)
+
+    def reaped(self, kind: str, count: int) -> None:
+        """Old rows were removed."""
+        self._reaped.labels(kind).inc(count)
 
     async def look(self, services: Services) -> None:
         """Sets what is counted at the moment of asking; without a database, only what needs none."""

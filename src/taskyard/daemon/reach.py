@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from taskyard.config import Settings
+from taskyard.config import Role, Settings
 from taskyard.daemon.datadir import DataDir
-from taskyard.daemon.listen import Place, listen_at, listen_unix, read_place
+from taskyard.daemon.listen import ANYWHERE, Place, listen_at, listen_unix, read_place
 from taskyard.daemon.tls import Certificate
 from taskyard.errors import StartupError
 from taskyard.server.reach import UNIX, Reach, read_networks
@@ -24,26 +24,81 @@ class Sockets:
     unix: list[socket.socket]
     agents: socket.socket
     relay: socket.socket
+    peers: socket.socket
+    peer_url: str
     metrics: socket.socket | None
     address: str
 
 
 def open_sockets(settings: Settings, data: DataDir, tls: Certificate | None) -> Sockets:
-    """Every socket of an api server. Raises StartupError."""
+    """Every socket of a server that has its data directory to itself. Raises StartupError."""
     reach_of(settings)  # what cannot be read is said before anything is opened
+    _peer_place(settings)
+    if Role.API not in settings.roles:
+        return _inner(settings, data, _Public([], [], "worker"))
+    return _inner(settings, data, _listen(settings, tls))
+
+
+@dataclass(frozen=True, slots=True)
+class _Public:
+    """What people come by."""
+
+    tcp: list[socket.socket]
+    unix: list[socket.socket]
+    address: str
+
+
+def _listen(settings: Settings, tls: Certificate | None) -> _Public:
     places = [read_place(text, "listen") for text in settings.listen]
     places = places or [Place(host=settings.host, port=settings.port)]
     bound = [(place, listen_at(place)) for place in places]
     first, sock = bound[0]
     _warn(settings, places, tls)
-    return Sockets(
+    return _Public(
         tcp=[sock for place, sock in bound if not place.path],
         unix=[sock for place, sock in bound if place.path],
-        agents=listen_unix(data.link_socket),
-        relay=listen_unix(data.relay_socket),
-        metrics=_listen_for_metrics(settings),
         address=first.url(0 if first.path else sock.getsockname()[1], tls=tls is not None),
     )
+
+
+def _inner(settings: Settings, data: DataDir, public: _Public) -> Sockets:
+    """The same with what only our own workspaces, other servers and who reads figures come by."""
+    peers, peer_url = _listen_for_peers(settings, data)
+    return Sockets(
+        tcp=public.tcp,
+        unix=public.unix,
+        agents=listen_unix(data.link_socket),
+        relay=listen_unix(data.relay_socket),
+        peers=peers,
+        peer_url=peer_url,
+        metrics=_listen_for_metrics(settings),
+        address=public.address,
+    )
+
+
+def _listen_for_peers(settings: Settings, data: DataDir) -> tuple[socket.socket, str]:
+    """Where other servers of the database reach this one: by default those of this machine and this user only."""
+    place = _peer_place(settings)
+    if place is None:
+        return listen_unix(data.peer_socket, mode=0o600), f"unix://{data.peer_socket}"
+    sock = listen_at(place)
+    port = 0 if place.path else sock.getsockname()[1]
+    return sock, settings.peer_url or place.url(port, tls=False)
+
+
+def _peer_place(settings: Settings) -> Place | None:
+    """Where to listen for them; null for the socket in the data directory. Raises StartupError."""
+    if settings.peer_listen is None:
+        if settings.peer_url is not None:
+            raise StartupError("peer_url needs peer_listen: say where to listen for other servers")
+        return None
+    place = read_place(settings.peer_listen, "peer_listen")
+    if not place.path and place.host in ANYWHERE and settings.peer_url is None:
+        raise StartupError(
+            f"peer_listen is {settings.peer_listen!r}, which stands for all addresses of this machine: say by which "
+            "one other servers reach it, for example --peer-url http://10.0.0.5:7082"
+        )
+    return place
 
 
 def reach_of(settings: Settings) -> Reach:

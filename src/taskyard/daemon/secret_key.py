@@ -10,7 +10,8 @@ from taskyard.db.secrets import claim_secret_key, get_secret_key_as_system
 from taskyard.errors import SecretKeyWrong, StartupError
 
 WAY_OUT = (
-    "Restore that file from a backup, or name the right one with --secrets-key-file. If the key is lost for "
+    "Servers of one database share one key file. Restore it from a backup, or name the right one with "
+    "--secrets-key-file. If the key is lost for "
     "good, so are the secrets: `taskyard server forget-secrets` removes them, and the next start makes a new key."
 )
 
@@ -47,5 +48,5 @@ async def claim_key(services: Services) -> None:
     if claimed != vault.key_id:
         raise StartupError(
             f"{vault.path} holds key {vault.key_id}, but the secrets in the database are sealed by key {claimed}. "
-            f"Servers of one database share one key file. {WAY_OUT}"
+            f"{WAY_OUT}"
         )

@@ -217,12 +217,14 @@ async def get_file_of_version_as_system(
     return None if row is None else row.id
 
 
-async def insert_build(conn: "Connection", *, orphan: bool = False, **values: object) -> None:
+async def insert_build(
+    conn: "Connection", *, orphan: bool = False, force: bool = False, **values: object
+) -> None:
     """Adds a build row with the workspace's next number; its job row is there already.
 
-    orphan: a delete that does not ask the driver.
+    orphan: a delete that does not ask the driver. force: no grace, and a delete whatever the driver says.
     """
-    await _INSERT.execute(conn, orphan=orphan, **values)
+    await _INSERT.execute(conn, orphan=orphan, force=force, **values)
 
 
 async def has_active_build(conn: "Connection", workspace_id: UUID) -> bool:

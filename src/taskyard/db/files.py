@@ -1,5 +1,6 @@
 """Uploaded archives: row type and one function a statement of sql/files.sql."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -27,8 +28,16 @@ class UsableRow(msgspec.Struct, frozen=True):
     found: bool
 
 
+class BytesRow(msgspec.Struct, frozen=True):
+    """How many bytes there are."""
+
+    bytes: int
+
+
 _INSERT_FILE = statement("files", "insert_file", NoRow)
 _FIND_FILE = statement("files", "find_file", IdRow)
+_TOUCH_FILE = statement("files", "touch_file", NoRow)
+_SUM_FILES = statement("files", "sum_files_as_system", BytesRow)
 _GET_FILE = statement("files", "get_file", FileRow)
 _MAY_USE_FILE = statement("files", "may_use_file", UsableRow)
 _USE_FILE = statement("files", "use_file", NoRow)
@@ -43,6 +52,17 @@ async def find_file(conn: "Connection", created_by: UUID, sha256: bytes) -> UUID
     """The id of the user's file of these bytes; None when they have none."""
     row = await _FIND_FILE.one(conn, created_by=created_by, sha256=sha256)
     return None if row is None else row.id
+
+
+async def touch_file(conn: "Connection", file_id: UUID, now: datetime) -> bool:
+    """Whether the file is still there; its bytes were uploaded again."""
+    return await _TOUCH_FILE.execute(conn, file_id=file_id, now=now) > 0
+
+
+async def sum_files_as_system(conn: "Connection", created_by: UUID) -> int:
+    """How many bytes a user's files have."""
+    row = await _SUM_FILES.one(conn, created_by=created_by)
+    return 0 if row is None else row.bytes
 
 
 async def get_file(conn: "Connection", viewer: Viewer, file_id: UUID) -> FileRow | None:

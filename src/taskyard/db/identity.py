@@ -33,6 +33,7 @@ class UserRow(msgspec.Struct, frozen=True, kw_only=True):
     status: UserStatus
     roles: list[str]
     github_user_id: int | None
+    max_running: int | None = None
     created_at: datetime
     updated_at: datetime
     last_seen_at: datetime
@@ -48,6 +49,7 @@ class OrganizationRow(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     icon: str
     is_default: bool
+    max_running: int | None = None
     created_at: datetime
     updated_at: datetime
 
@@ -104,6 +106,8 @@ class AgentAuthRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _COUNT_USERS = statement("identity", "count_users_as_system", CountRow)
+_COUNT_TOKENS = statement("identity", "count_tokens_as_system", CountRow)
+_TAKE_TURN = statement("identity", "take_turn_as_system", CountRow)
 _INSERT_USER = statement("identity", "insert_user", NoRow)
 _GET_USER = statement("identity", "get_user_as_system", UserRow)
 _GET_BY_USERNAME = statement("identity", "get_user_by_username_as_system", UserRow)
@@ -127,6 +131,17 @@ async def count_users_as_system(conn: "Connection") -> int:
     """How many users were ever made."""
     row = await _COUNT_USERS.one(conn)
     return row.count if row else 0
+
+
+async def count_tokens_as_system(conn: "Connection", user_id: UUID, now: datetime) -> int:
+    """How many named tokens of a user are good."""
+    row = await _COUNT_TOKENS.one(conn, user_id=user_id, now=now)
+    return row.count if row else 0
+
+
+async def take_turn_as_system(conn: "Connection", user_id: UUID) -> None:
+    """Returns once nobody else adds something to what the user has, until the transaction ends."""
+    await _TAKE_TURN.one(conn, user_id=user_id)
 
 
 async def insert_user(conn: "Connection", user: UserRow, now: datetime) -> None:

@@ -6,7 +6,7 @@ LeaseLost, so that a worker that was taken for dead cannot touch what its succes
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -22,8 +22,9 @@ from taskyard.errors import (
     LeaseLost,
     NotFound,
 )
-from taskyard.lifecycle.job import job_status
-from taskyard.wire.enums import JobStatus, LogLevel, LogSource
+from taskyard.lifecycle.job import SERVER_SILENCE_S, job_status
+from taskyard.wire.base import NIL_UUID
+from taskyard.wire.enums import JobStatus, LogLevel, LogSource, QueueReason
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
@@ -149,14 +150,49 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How many workspaces anybody, or any organization, may have running at once; null is no limit."""
+
+    per_user: int | None = None
+    per_organization: int | None = None
+
+    def values(self) -> dict[str, object]:
+        """The two parameters of a statement that heeds them."""
+        return {
+            "max_per_user": self.per_user,
+            "max_per_organization": self.per_organization,
+        }
+
+
+class WaitingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What a start waits for that nobody has begun, and its place among those that wait for the same, from 1.
+
+    most is the limit that it waits for; null where it waits for a place on the server.
+    """
+
+    workspace_id: UUID
+    reason: QueueReason
+    most: int | None
+    position: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
-    """Who claims, what, and until when; max_running is how many workspaces may run at once."""
+    """Who claims, what, and until when.
+
+    max_running is how many workspaces may run at once here, which is the data directory host_id. limits are those of owners and organizations that have
+    none of their own. in_hand are jobs that the claimer works on.
+    """
 
     worker_id: UUID
     worker_name: str
     kinds: Sequence[JobKind]
     lease_expires_at: datetime
     max_running: int
+    limits: Limits = Limits()
+    host_id: UUID = NIL_UUID
+    in_hand: Sequence[UUID] = ()
 
 
 LogLine = tuple[datetime, LogSource, LogLevel, str, str]
@@ -181,6 +217,7 @@ _CANCEL_PENDING = statement("jobs", "cancel_pending_job", NoRow)
 _CANCEL_RUNNING = statement("jobs", "cancel_running_job", NoRow)
 _APPEND_LOGS = statement("jobs", "append_job_logs", NoRow)
 _LIST_LOGS = statement("jobs", "list_job_logs", JobLogRow)
+_LIST_WAITING = statement("jobs", "list_waiting_starts", WaitingRow)
 
 
 async def enqueue_job(
@@ -231,6 +268,10 @@ async def claim_job(conn: "Connection", claim: Claim, now: datetime) -> JobRow |
         kinds=list(claim.kinds),
         lease_expires_at=claim.lease_expires_at,
         max_running=claim.max_running,
+        host_id=claim.host_id,
+        in_hand=list(claim.in_hand),
+        alive=timedelta(seconds=SERVER_SILENCE_S),
+        **claim.limits.values(),
         now=now,
     )
     if job is not None:
@@ -244,6 +285,13 @@ async def get_next_due(
     """When a job may become runnable because time passes, at the earliest; None when none will."""
     row = await _NEXT_DUE.one(conn, kinds=list(kinds), now=now)
     return None if row is None else row.due
+
+
+async def list_waiting_starts(
+    conn: "Connection", workspace_ids: Sequence[UUID], limits: Limits
+) -> list[WaitingRow]:
+    """What the starts of these workspaces wait for; nothing of those that were begun or are over."""
+    return await _LIST_WAITING.many(conn, workspace_ids=workspace_ids, **limits.values())
 
 
 async def drop_waiting_repairs(conn: "Connection", workspace_id: UUID, now: datetime) -> None:

@@ -48,6 +48,8 @@ class MemberRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _INSERT_ORGANIZATION = statement("members", "insert_named_organization", NoRow)
+_LOCK_ORGANIZATION = statement("members", "lock_organization_as_system", OrganizationRow)
+_UPDATE_ORGANIZATION = statement("members", "update_organization", NoRow)
 _LIST = statement("members", "list_members", MemberRow)
 _LOCK = statement("members", "lock_member_as_system", OrganizationMemberRow)
 _UPDATE_ROLES = statement("members", "update_member_roles", NoRow)
@@ -60,9 +62,31 @@ async def insert_named_organization(
 ) -> None:
     """A new organization, which is not the default one. Raises UniqueViolationError for a taken name."""
     values = msgspec.structs.asdict(organization)
-    for left_out in ("is_default", "created_at", "updated_at"):
+    for left_out in ("is_default", "max_running", "created_at", "updated_at"):
         del values[left_out]
     await _INSERT_ORGANIZATION.execute(conn, **values, now=now)
+
+
+async def lock_organization_as_system(
+    conn: "Connection", organization_id: UUID
+) -> OrganizationRow | None:
+    """An organization that nobody else changes until the transaction ends; None when there is none."""
+    return await _LOCK_ORGANIZATION.one(conn, organization_id=organization_id)
+
+
+async def update_organization(
+    conn: "Connection", organization: OrganizationRow, now: datetime
+) -> None:
+    """The organization as the row says, but for its name, which stays."""
+    await _UPDATE_ORGANIZATION.execute(
+        conn,
+        id=organization.id,
+        display_name=organization.display_name,
+        description=organization.description,
+        icon=organization.icon,
+        max_running=organization.max_running,
+        now=now,
+    )
 
 
 async def list_members(

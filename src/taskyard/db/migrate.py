@@ -60,6 +60,19 @@ async def migrate(url: str) -> int:
         await conn.close()
 
 
+async def migrate_within(
+    conn: "asyncpg.Connection[asyncpg.Record]", *, upto: int | None = None
+) -> int:
+    """As migrate, inside a transaction of the caller's, which commits all of it or nothing.
+
+    upto: the last migration to run; null for all. Waits for servers that migrate, and holds them off until the end.
+    Raises StartupError.
+    """
+    await conn.execute("select pg_advisory_xact_lock($1)", ADVISORY_LOCK)
+    await _refuse_foreign(conn)
+    return await _run(conn, load_migrations(), upto)
+
+
 async def _refuse_foreign(conn: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Nothing for a database that is new or ours; tables of extensions are nobody's."""
     if await conn.fetchval(
@@ -80,7 +93,11 @@ async def _refuse_foreign(conn: "asyncpg.Connection[asyncpg.Record]") -> None:
         )
 
 
-async def _run(conn: "asyncpg.Connection[asyncpg.Record]", migrations: list[Migration]) -> int:
+async def _run(
+    conn: "asyncpg.Connection[asyncpg.Record]",
+    migrations: list[Migration],
+    upto: int | None = None,
+) -> int:
     await conn.execute(
         "create table if not exists schema_migrations ("
         "number integer primary key, name text not null, checksum text not null, "
@@ -89,7 +106,7 @@ async def _run(conn: "asyncpg.Connection[asyncpg.Record]", migrations: list[Migr
     rows = await conn.fetch("select number, checksum from schema_migrations order by number")
     done = {row["number"]: row["checksum"] for row in rows}
     _compare(done, migrations)
-    todo = [m for m in migrations if m.number not in done]
+    todo = [m for m in migrations[:upto] if m.number not in done]
     for migration in todo:
         async with conn.transaction():
             await conn.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")

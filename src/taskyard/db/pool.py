@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from taskyard.errors import DatabaseAway, DatabaseBusy
+from taskyard.errors import DatabaseAway, DatabaseBusy, DatabaseFull
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -119,10 +119,16 @@ class Database:
             try:
                 yield conn
                 self._cut.discard(number)
+            except asyncpg.InsufficientResourcesError as error:
+                raise DatabaseFull(str(error)) from error
             except (ConnectionError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 if _is_gone(conn):
                     raise DatabaseAway(str(error)) from error
                 raise
+            except asyncpg.InternalClientError as error:
+                # Postgres said that it ends, and asyncpg does not know yet that the connection is over.
+                conn.terminate()
+                raise DatabaseAway(str(error)) from error
             finally:
                 await self._pool.release(conn)
                 self._cut.discard(number)

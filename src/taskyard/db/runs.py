@@ -20,7 +20,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     """A build for its executor.
 
     created_at and job_status are the build's; newest: no later build exists. orphan: a delete that leaves
-    the driver alone. definition is the
+    the driver alone. force: no grace, and a delete is done whatever the driver says. definition is the
     parsed template as JSON, null when its import did not succeed. driver is null before the first start.
     """
 
@@ -40,6 +40,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     file_id: UUID
     task_id: UUID | None
     orphan: bool
+    force: bool
     newest: bool
     job_status: JobStatus
 
@@ -65,10 +66,14 @@ class WorldRow(msgspec.Struct, frozen=True, kw_only=True):
     tidy_from: datetime | None
     rest_from: datetime | None
     discard_from: datetime | None
+    abandoned_from: datetime | None
 
 
 class PlaceRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A locked workspace with its newest build; busy: some job of it is not over."""
+    """A locked workspace with its newest build; busy: some job of it is not over.
+
+    host_id is the data directory with its files; null before the first start.
+    """
 
     workspace_id: UUID
     organization_id: UUID
@@ -89,6 +94,8 @@ class PlaceRow(msgspec.Struct, frozen=True, kw_only=True):
     tidy_from: datetime | None
     rest_from: datetime | None
     discard_from: datetime | None
+    abandoned_from: datetime | None
+    host_id: UUID | None
 
     @property
     def id(self) -> UUID:
@@ -152,10 +159,12 @@ async def get_file_as_system(conn: "Connection", file_id: UUID) -> bytes | None:
 
 
 async def raise_generation(
-    conn: "Connection", workspace_id: UUID, *, seen: int, driver: str, now: datetime
+    conn: "Connection", workspace_id: UUID, *, seen: int, driver: str, host_id: UUID, now: datetime
 ) -> int | None:
-    """The workspace's new generation, above the one its driver has seen; None when it is deleted."""
-    row = await _RAISE.one(conn, workspace_id=workspace_id, seen=seen, driver=driver, now=now)
+    """The workspace's new generation, above the one its driver has seen; None when it is deleted, or elsewhere."""
+    row = await _RAISE.one(
+        conn, workspace_id=workspace_id, seen=seen, driver=driver, host_id=host_id, now=now
+    )
     return None if row is None else row.generation
 
 
@@ -198,9 +207,9 @@ async def delete_workspace(conn: "Connection", workspace_id: UUID, now: datetime
     await _DELETE_TASK.execute(conn, workspace_id=workspace_id, now=now)
 
 
-async def list_world_as_system(conn: "Connection") -> Sequence[WorldRow]:
-    """Every live workspace, in no order."""
-    return await _LIST_WORLD.many(conn)
+async def list_world_as_system(conn: "Connection", host_id: UUID) -> Sequence[WorldRow]:
+    """Every live workspace of a data directory, and those that are in none yet, in no order."""
+    return await _LIST_WORLD.many(conn, host_id=host_id)
 
 
 async def lock_place(conn: "Connection", workspace_id: UUID) -> PlaceRow | None:

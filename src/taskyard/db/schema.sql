@@ -1,6 +1,154 @@
 -- The schema that all migrations together make, for readers. Nothing runs this file.
 -- Made by `./yard docs` from src/taskyard/db/migrations/, which is what counts.
 
+CREATE FUNCTION public.abandoned_from(of_workspace uuid, of_owner uuid, of_transition text, ended_at timestamp with time zone, of_error text) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    select case
+        when ended_at is null then null
+        when of_transition <> 'delete' then (select ended_at from users u where u.id = of_owner and u.deleted)
+        when of_error is not null
+            and exists (select 1 from tasks t where t.workspace_id = of_workspace)
+            and not exists (select 1 from tasks t where t.workspace_id = of_workspace and t.deleted_at is null)
+        then ended_at + interval '1 minute' * least(60, 2 ^ (
+            select greatest(0, least(count(*), 10) - 1)
+            from workspace_builds d
+            join provisioner_jobs e on e.id = d.job_id
+            where d.workspace_id = of_workspace and d.transition = 'delete' and e.error is not null
+        ))
+    end
+$$;
+
+CREATE FUNCTION public.begin_phases(its_workspace uuid, its_build uuid, at timestamp with time zone) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+    latest integer;
+begin
+    update workspace_build_phases p
+    set ended_at = greatest(at, p.began_at), outcome = 'skipped', reason = 'It was started anew.'
+    where p.workspace_id = its_workspace and p.ended_at is null;
+    select coalesce(max(p.round), 0) + 1 into latest from workspace_build_phases p where p.workspace_build_id = its_build;
+    insert into workspace_build_phases (workspace_build_id, workspace_id, round, phase, began_at)
+    values (its_build, its_workspace, latest, 'queued', at);
+    return latest;
+end
+$$;
+
+CREATE FUNCTION public.end_phases(its_build uuid, skips text[], phases text[], outcomes text[], causes text[], reasons text[], times timestamp with time zone[], at timestamp with time zone) RETURNS integer
+    LANGUAGE plpgsql
+    AS $$
+declare
+    its_workspace uuid;
+    its_task uuid;
+    its_number integer;
+    its_round integer;
+    items json[] := '{}';
+    item_times timestamptz[] := '{}';
+    number_before bigint;
+    name text;
+    was workspace_build_phases;
+    ended workspace_build_phases;
+begin
+    select b.workspace_id, b.build_number into its_workspace, its_number from workspace_builds b where b.id = its_build;
+    -- Workspace, then task: everybody locks them in this order, so that nobody waits for each other in a ring.
+    perform 1 from workspaces w where w.id = its_workspace for key share;
+    select t.id into its_task from tasks t where t.workspace_id = its_workspace for no key update;
+    select max(p.round) into its_round from workspace_build_phases p where p.workspace_build_id = its_build;
+    if its_round is null then
+        return 0;  -- it was begun by an earlier release
+    end if;
+    insert into workspace_build_phases (
+        workspace_build_id, workspace_id, round, phase, began_at, ended_at, outcome
+    )
+    select its_build, its_workspace, its_round, s, at, at, 'skipped' from unnest(skips) s
+    on conflict do nothing;
+    for i in 1 .. coalesce(array_length(outcomes, 1), 0) loop
+        name := phases[i];
+        if name is null then
+            select p.phase into name from workspace_build_phases p
+            where p.workspace_build_id = its_build and p.round = its_round and p.ended_at is null;
+            continue when name is null;
+        end if;
+        -- What an agent tells counts once it was waited for: until then it is that of an earlier round.
+        continue when phase_place(name) >= phase_place('connecting') and not exists (
+            select 1 from workspace_build_phases p
+            where p.workspace_build_id = its_build and p.round = its_round and p.phase = 'connecting'
+        );
+        select * into was from workspace_build_phases p
+        where p.workspace_build_id = its_build and p.round = its_round and p.phase = name;
+        continue when was.outcome in ('done', 'skipped');
+        if was.outcome = 'failed' and outcomes[i] <> 'done' then
+            update workspace_build_phases p
+            set reason = reasons[i], cause = causes[i]
+            where p.workspace_build_id = its_build and p.round = its_round and p.phase = name and p.reason is null
+                and outcomes[i] = 'failed';
+            continue;
+        end if;
+        -- Whatever ran before it is over, and what was not seen has been passed over.
+        for ended in
+            update workspace_build_phases p
+            set ended_at = greatest(times[i], p.began_at), outcome = 'done'
+            where p.workspace_build_id = its_build and p.round = its_round and p.ended_at is null
+                and phase_place(p.phase) < phase_place(name)
+            returning p.*
+        loop
+            items := items || phase_item(its_number, ended);
+            item_times := item_times || ended.ended_at;
+        end loop;
+        insert into workspace_build_phases (
+            workspace_build_id, workspace_id, round, phase, began_at, ended_at, outcome
+        )
+        select its_build, its_workspace, its_round, v.phase, times[i], times[i], 'skipped'
+        from (values
+            ('queued'), ('preparing'), ('starting'), ('connecting'), ('scripts'), ('coding_agent'), ('first_prompt')
+        ) v (phase)
+        where phase_place(v.phase) < phase_place(name)
+        on conflict do nothing;
+        insert into workspace_build_phases as p (
+            workspace_build_id, workspace_id, round, phase, began_at, ended_at, outcome, cause, reason
+        ) values (
+            its_build, its_workspace, its_round, name, times[i], times[i], outcomes[i], causes[i], reasons[i]
+        )
+        on conflict (workspace_build_id, round, phase) do update
+        set ended_at = greatest(excluded.ended_at, p.began_at), outcome = excluded.outcome, cause = excluded.cause,
+            reason = excluded.reason
+        returning p.* into ended;
+        items := items || phase_item(its_number, ended);
+        item_times := item_times || ended.ended_at;
+        continue when not (outcomes[i] = 'done' or (outcomes[i] = 'failed' and name = 'scripts'));
+        insert into workspace_build_phases (workspace_build_id, workspace_id, round, phase, began_at)
+        select its_build, its_workspace, its_round, v.phase, ended.ended_at
+        from (values
+            ('preparing'), ('starting'), ('connecting'), ('scripts'), ('coding_agent'), ('first_prompt'), ('first_answer')
+        ) v (phase)
+        where phase_place(v.phase) > phase_place(name) and not exists (
+            select 1 from workspace_build_phases p
+            where p.workspace_build_id = its_build and p.round = its_round
+                and (p.phase = v.phase or p.ended_at is null)
+        )
+        order by phase_place(v.phase)
+        limit 1
+        returning workspace_build_phases.* into ended;
+        if found then
+            items := items || phase_item(its_number, ended);
+            item_times := item_times || ended.began_at;
+        end if;
+    end loop;
+    if its_task is null or cardinality(items) = 0 then
+        return 0;
+    end if;
+    -- Once: of a row that the same transaction has changed before, all foreign keys are looked up again.
+    update tasks set last_number = last_number + cardinality(items) where id = its_task
+    returning last_number - cardinality(items) into number_before;
+    insert into task_items (task_id, number, seq, generation, kind, turn, data, time, stored_at)
+    select its_task, number_before + i.place, null, null, 'phase', 0, i.item, i.told_at, at
+    from unnest(items, item_times) with ordinality as i (item, told_at, place);
+    perform pg_notify('taskyard', 'items:' || its_task);  -- for those who follow the transcript
+    return cardinality(items);
+end
+$$;
+
 CREATE FUNCTION public.job_status(started_at timestamp with time zone, completed_at timestamp with time zone, canceled_at timestamp with time zone, error text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -13,6 +161,187 @@ CREATE FUNCTION public.job_status(started_at timestamp with time zone, completed
         when started_at is null then 'pending'
         else 'running'
     end
+$$;
+
+CREATE FUNCTION public.keep_audit() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if tg_op = 'DELETE' and coalesce(current_setting('taskyard.reaping', true), '') = 'audit' then
+        return old;
+    end if;
+    raise exception 'the audit is only added to: % on audit_logs was refused', lower(tg_op)
+        using errcode = 'restrict_violation', hint = 'Old rows go by the setting keep_audit.';
+end
+$$;
+
+CREATE FUNCTION public.note_task(wanted uuid) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+declare
+    seen task_events%rowtype;
+    found_one boolean;
+    now_is task_standing%rowtype;
+begin
+    -- Once a transaction: all that it changed is there when the first of its triggers runs, at its end.
+    if current_setting('taskyard.noted', true) = wanted::text then
+        return;
+    end if;
+    perform set_config('taskyard.noted', wanted::text, true);
+    perform pg_advisory_xact_lock(7245002);
+    select * into seen from task_events e where e.task_id = wanted order by e.id desc limit 1;
+    found_one := found;
+    if found_one and seen.deleted then
+        return;
+    end if;
+    select * into now_is from task_standing s where s.task_id = wanted;
+    if not found then
+        if not found_one then
+            return;
+        end if;
+        seen.deleted := true;
+    elsif found_one and (
+        seen.name, seen.status, seen.report_state, seen.report_message, seen.report_uri, seen.job_status,
+        seen.agent_lifecycle, seen.app_health, seen.build_created_at, seen.waiting_kind, seen.waiting_id,
+        seen.waiting_title
+    ) is not distinct from (
+        now_is.name, now_is.status, now_is.report_state, now_is.report_message, now_is.report_uri, now_is.job_status,
+        now_is.agent_lifecycle, now_is.app_health, now_is.build_created_at, now_is.waiting_kind, now_is.waiting_id,
+        now_is.waiting_title
+    ) then
+        return;
+    else
+        seen.task_id := now_is.task_id;
+        seen.owner_id := now_is.owner_id;
+        seen.organization_id := now_is.organization_id;
+        seen.name := now_is.name;
+        seen.deleted := false;
+        seen.status := now_is.status;
+        seen.report_state := now_is.report_state;
+        seen.report_message := now_is.report_message;
+        seen.report_uri := now_is.report_uri;
+        seen.report_created_at := now_is.report_created_at;
+        seen.job_status := now_is.job_status;
+        seen.agent_lifecycle := now_is.agent_lifecycle;
+        seen.app_health := now_is.app_health;
+        seen.build_created_at := now_is.build_created_at;
+        seen.waiting_kind := now_is.waiting_kind;
+        seen.waiting_id := now_is.waiting_id;
+        seen.waiting_title := now_is.waiting_title;
+    end if;
+    insert into task_events (
+        task_id, owner_id, organization_id, name, at, deleted, status, report_state, report_message, report_uri,
+        report_created_at, job_status, agent_lifecycle, app_health, build_created_at, waiting_kind, waiting_id,
+        waiting_title
+    ) values (
+        seen.task_id, seen.owner_id, seen.organization_id, seen.name, clock_timestamp(), seen.deleted, seen.status,
+        seen.report_state, seen.report_message, seen.report_uri, seen.report_created_at, seen.job_status,
+        seen.agent_lifecycle, seen.app_health, seen.build_created_at, seen.waiting_kind, seen.waiting_id,
+        seen.waiting_title
+    );
+    perform pg_notify('taskyard', 'events:' || wanted);
+end
+$$;
+
+CREATE FUNCTION public.note_task_observed() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    perform note_task(new.task_id);
+    return null;
+end
+$$;
+
+CREATE FUNCTION public.note_task_of_app() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+    wanted uuid;
+begin
+    select t.id into wanted
+    from workspace_agents a
+    join tasks t on t.workspace_id = a.workspace_id and t.deleted_at is null
+    where a.id = new.agent_id;
+    if wanted is not null then
+        perform note_task(wanted);
+    end if;
+    return null;
+end
+$$;
+
+CREATE FUNCTION public.note_task_of_generation() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+    wanted uuid;
+begin
+    select t.id into wanted from tasks t where t.workspace_id = new.id and t.deleted_at is null;
+    if wanted is not null then
+        perform note_task(wanted);
+    end if;
+    return null;
+end
+$$;
+
+CREATE FUNCTION public.note_task_of_task() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    perform note_task(new.id);
+    return null;
+end
+$$;
+
+CREATE FUNCTION public.note_task_of_workspace() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+    wanted uuid;
+begin
+    select t.id into wanted from tasks t where t.workspace_id = new.workspace_id and t.deleted_at is null;
+    if wanted is not null then
+        perform note_task(wanted);
+    end if;
+    return null;
+end
+$$;
+
+CREATE TABLE public.workspace_build_phases (
+    workspace_build_id uuid NOT NULL,
+    workspace_id uuid NOT NULL,
+    round integer NOT NULL,
+    phase text NOT NULL,
+    began_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    outcome text,
+    cause text,
+    reason text,
+    CONSTRAINT workspace_build_phases_cause_check CHECK ((cause = ANY (ARRAY['driver'::text, 'template'::text, 'secrets'::text, 'canceled'::text, 'workers_lost'::text, 'internal'::text, 'lost'::text, 'never_connected'::text, 'protocol'::text, 'script'::text, 'script_timeout'::text, 'program_missing'::text, 'agent_exited'::text, 'sign_in'::text, 'app_unhealthy'::text, 'prompt_refused'::text, 'prompt_uncertain'::text, 'turn_failed'::text]))),
+    CONSTRAINT workspace_build_phases_check CHECK (((ended_at IS NULL) = (outcome IS NULL))),
+    CONSTRAINT workspace_build_phases_check1 CHECK ((ended_at >= began_at)),
+    CONSTRAINT workspace_build_phases_check2 CHECK (((NOT (outcome IS DISTINCT FROM 'failed'::text)) = (cause IS NOT NULL))),
+    CONSTRAINT workspace_build_phases_check3 CHECK (((reason IS NULL) OR (outcome <> 'done'::text))),
+    CONSTRAINT workspace_build_phases_outcome_check CHECK ((outcome = ANY (ARRAY['done'::text, 'failed'::text, 'skipped'::text]))),
+    CONSTRAINT workspace_build_phases_phase_check CHECK ((phase = ANY (ARRAY['queued'::text, 'preparing'::text, 'starting'::text, 'connecting'::text, 'scripts'::text, 'coding_agent'::text, 'first_prompt'::text, 'first_answer'::text]))),
+    CONSTRAINT workspace_build_phases_reason_check CHECK ((reason <> ''::text)),
+    CONSTRAINT workspace_build_phases_round_check CHECK ((round >= 1))
+);
+
+CREATE FUNCTION public.phase_item(number integer, p public.workspace_build_phases) RETURNS json
+    LANGUAGE sql STABLE
+    AS $$
+    select json_build_object(
+        'build_number', number, 'round', p.round, 'phase', p.phase, 'state', coalesce(p.outcome, 'began'),
+        'ms', floor(extract(epoch from p.ended_at - p.began_at) * 1000)::bigint, 'reason', p.reason
+    )
+$$;
+
+CREATE FUNCTION public.phase_place(phase text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    select array_position(array[
+        'queued', 'preparing', 'starting', 'connecting', 'scripts', 'coding_agent', 'first_prompt', 'first_answer'
+    ], phase)
 $$;
 
 CREATE FUNCTION public.task_status(transition text, job_status text, agent_lifecycle text, app_health text) RETURNS text
@@ -138,9 +467,11 @@ CREATE TABLE public.users (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     last_seen_at timestamp with time zone NOT NULL,
+    max_running integer,
     CONSTRAINT users_check CHECK (((login_type = 'password'::text) OR (password_hash IS NULL))),
     CONSTRAINT users_email_check CHECK ((email ~~ '%_@_%'::text)),
     CONSTRAINT users_login_type_check CHECK ((login_type = ANY (ARRAY['password'::text, 'github'::text, 'oidc'::text, 'token'::text, 'none'::text]))),
+    CONSTRAINT users_max_running_check CHECK ((max_running >= 1)),
     CONSTRAINT users_roles_check CHECK ((roles <@ ARRAY['owner'::text, 'template-admin'::text, 'user-admin'::text, 'auditor'::text])),
     CONSTRAINT users_status_check CHECK ((status = ANY (ARRAY['active'::text, 'dormant'::text, 'suspended'::text]))),
     CONSTRAINT users_username_check CHECK (((username ~ '^[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*$'::text) AND (length(username) <= 32)))
@@ -181,7 +512,7 @@ CREATE TABLE public.audit_logs (
     request_id text,
     ip text,
     user_agent text,
-    CONSTRAINT audit_logs_action_check CHECK ((action = ANY (ARRAY['create'::text, 'write'::text, 'delete'::text, 'start'::text, 'stop'::text, 'login'::text, 'logout'::text])))
+    key_id text
 );
 
 CREATE TABLE public.provisioner_jobs (
@@ -307,6 +638,7 @@ CREATE TABLE public.workspace_builds (
     orphan boolean DEFAULT false NOT NULL,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    force boolean DEFAULT false NOT NULL,
     CONSTRAINT workspace_builds_build_number_check CHECK ((build_number >= 1)),
     CONSTRAINT workspace_builds_check CHECK (((transition = 'start'::text) OR ((agent_id IS NULL) AND (app_id IS NULL) AND (deadline IS NULL)))),
     CONSTRAINT workspace_builds_reason_check CHECK ((reason = ANY (ARRAY['initiator'::text, 'autostart'::text, 'autostop'::text, 'dormancy'::text, 'dashboard'::text, 'cli'::text, 'ssh_connection'::text, 'vscode_connection'::text, 'jetbrains_connection'::text, 'task_auto_pause'::text, 'task_manual_pause'::text, 'task_resume'::text]))),
@@ -333,6 +665,7 @@ CREATE TABLE public.workspaces (
     favorite boolean DEFAULT false NOT NULL,
     dormant_at timestamp with time zone,
     deleting_at timestamp with time zone,
+    host_id uuid,
     CONSTRAINT workspaces_acked_seq_check CHECK ((acked_seq >= 0)),
     CONSTRAINT workspaces_automatic_updates_check CHECK ((automatic_updates = ANY (ARRAY['always'::text, 'never'::text]))),
     CONSTRAINT workspaces_generation_check CHECK ((generation >= 0)),
@@ -403,7 +736,9 @@ CREATE TABLE public.deployment (
     only_row boolean DEFAULT true NOT NULL,
     id uuid NOT NULL,
     claimed_at timestamp with time zone NOT NULL,
-    CONSTRAINT deployment_only_row_check CHECK (only_row)
+    peer_key bytea,
+    CONSTRAINT deployment_only_row_check CHECK (only_row),
+    CONSTRAINT deployment_peer_key_check CHECK ((length(peer_key) = 32))
 );
 
 CREATE TABLE public.files (
@@ -413,6 +748,7 @@ CREATE TABLE public.files (
     mimetype text NOT NULL,
     data bytea NOT NULL,
     created_at timestamp with time zone NOT NULL,
+    touched_at timestamp with time zone,
     CONSTRAINT files_sha256_check CHECK ((length(sha256) = 32))
 );
 
@@ -422,6 +758,40 @@ CREATE TABLE public.git_ssh_keys (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     CONSTRAINT git_ssh_keys_public_key_check CHECK ((public_key ~~ 'ssh-ed25519 %'::text))
+);
+
+CREATE TABLE public.hosts (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    joined_at timestamp with time zone NOT NULL,
+    seen_at timestamp with time zone NOT NULL
+);
+
+CREATE TABLE public.idempotency_keys (
+    id uuid NOT NULL,
+    owner_id uuid NOT NULL,
+    key text NOT NULL,
+    operation text NOT NULL,
+    fingerprint bytea NOT NULL,
+    request_id text NOT NULL,
+    lease_expires_at timestamp with time zone NOT NULL,
+    deeds integer DEFAULT 0 NOT NULL,
+    deed_action text,
+    deed_resource_type text,
+    deed_resource_id text,
+    deed_resource_name text,
+    deed_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    answer bytea,
+    sealed boolean DEFAULT false NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT idempotency_keys_check CHECK (((deeds = 0) = (deed_at IS NULL))),
+    CONSTRAINT idempotency_keys_check1 CHECK ((((deed_at IS NULL) = (deed_action IS NULL)) AND ((deed_at IS NULL) = (deed_resource_id IS NULL)))),
+    CONSTRAINT idempotency_keys_check2 CHECK (((answer IS NULL) OR (finished_at IS NOT NULL))),
+    CONSTRAINT idempotency_keys_deeds_check CHECK ((deeds >= 0)),
+    CONSTRAINT idempotency_keys_fingerprint_check CHECK ((length(fingerprint) = 32)),
+    CONSTRAINT idempotency_keys_key_check CHECK ((key ~ '^[!-~]{1,255}$'::text))
 );
 
 CREATE TABLE public.login_attempts (
@@ -440,6 +810,8 @@ CREATE TABLE public.organizations (
     is_default boolean NOT NULL,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    max_running integer,
+    CONSTRAINT organizations_max_running_check CHECK ((max_running >= 1)),
     CONSTRAINT organizations_name_check CHECK (((name ~ '^[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*$'::text) AND (length(name) <= 36)))
 );
 
@@ -503,6 +875,55 @@ CREATE TABLE public.secrets (
     CONSTRAINT secrets_name_check CHECK (((name ~ '^[A-Za-z_][A-Za-z0-9_]*$'::text) AND (length(name) <= 128))),
     CONSTRAINT secrets_nonce_check CHECK ((length(nonce) = 12)),
     CONSTRAINT secrets_sealed_check CHECK (((length(sealed) >= 17) AND (length(sealed) <= 65552)))
+);
+
+CREATE TABLE public.servers (
+    id uuid NOT NULL,
+    host_id uuid NOT NULL,
+    name text NOT NULL,
+    url text NOT NULL,
+    roles text[] NOT NULL,
+    version text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    seen_at timestamp with time zone NOT NULL,
+    CONSTRAINT servers_roles_check CHECK ((roles <@ ARRAY['api'::text, 'worker'::text]))
+);
+
+CREATE TABLE public.task_events (
+    id bigint NOT NULL,
+    task_id uuid NOT NULL,
+    owner_id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    name text NOT NULL,
+    at timestamp with time zone NOT NULL,
+    deleted boolean NOT NULL,
+    status text NOT NULL,
+    report_state text,
+    report_message text,
+    report_uri text,
+    report_created_at timestamp with time zone,
+    job_status text,
+    agent_lifecycle text,
+    app_health text,
+    build_created_at timestamp with time zone,
+    waiting_kind text,
+    waiting_id text,
+    waiting_title text
+);
+
+ALTER TABLE public.task_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.task_events_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.task_events_kept (
+    only_row boolean DEFAULT true NOT NULL,
+    after bigint NOT NULL,
+    CONSTRAINT task_events_kept_only_row_check CHECK (only_row)
 );
 
 CREATE TABLE public.task_observed (
@@ -770,6 +1191,9 @@ CREATE TABLE public.task_prompts (
     sent_at timestamp with time zone,
     settled_at timestamp with time zone,
     number bigint,
+    created_by uuid,
+    after_seq bigint,
+    CONSTRAINT task_prompts_after_seq_check CHECK ((after_seq >= 0)),
     CONSTRAINT task_prompts_check CHECK (((state = 'waiting'::text) = (sent_at IS NULL))),
     CONSTRAINT task_prompts_check1 CHECK (((state = ANY (ARRAY['delivered'::text, 'uncertain'::text, 'failed'::text])) = (settled_at IS NOT NULL))),
     CONSTRAINT task_prompts_check2 CHECK (((source = 'input'::text) = (workspace_build_id IS NOT NULL))),
@@ -779,7 +1203,7 @@ CREATE TABLE public.task_prompts (
     CONSTRAINT task_prompts_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'sending'::text, 'delivered'::text, 'uncertain'::text, 'failed'::text])))
 );
 
-ALTER TABLE public.task_prompts ALTER COLUMN place ADD GENERATED ALWAYS AS IDENTITY (
+ALTER TABLE public.task_prompts ALTER COLUMN place ADD GENERATED BY DEFAULT AS IDENTITY (
     SEQUENCE NAME public.task_prompts_place_seq
     START WITH 1
     INCREMENT BY 1
@@ -806,6 +1230,60 @@ CREATE TABLE public.task_snapshots (
     data json NOT NULL,
     created_at timestamp with time zone NOT NULL
 );
+
+CREATE VIEW public.task_standing AS
+ SELECT f.id AS task_id,
+    f.owner_id,
+    f.organization_id,
+    f.name,
+    false AS deleted,
+    f.status,
+        CASE
+            WHEN s.counts THEN f.report_state
+            ELSE NULL::text
+        END AS report_state,
+        CASE
+            WHEN s.counts THEN f.report_message
+            ELSE NULL::text
+        END AS report_message,
+        CASE
+            WHEN s.counts THEN f.report_uri
+            ELSE NULL::text
+        END AS report_uri,
+        CASE
+            WHEN s.counts THEN f.report_created_at
+            ELSE NULL::timestamp with time zone
+        END AS report_created_at,
+        CASE
+            WHEN (f.status = 'initializing'::text) THEN f.job_status
+            ELSE NULL::text
+        END AS job_status,
+        CASE
+            WHEN (f.status = 'initializing'::text) THEN f.agent_lifecycle
+            ELSE NULL::text
+        END AS agent_lifecycle,
+        CASE
+            WHEN (f.status = 'initializing'::text) THEN f.app_health
+            ELSE NULL::text
+        END AS app_health,
+        CASE
+            WHEN (f.status = 'initializing'::text) THEN f.build_created_at
+            ELSE NULL::timestamp with time zone
+        END AS build_created_at,
+        CASE
+            WHEN (f.status = 'active'::text) THEN f.waiting_kind
+            ELSE NULL::text
+        END AS waiting_kind,
+        CASE
+            WHEN (f.status = 'active'::text) THEN f.waiting_id
+            ELSE NULL::text
+        END AS waiting_id,
+        CASE
+            WHEN (f.status = 'active'::text) THEN f.waiting_title
+            ELSE NULL::text
+        END AS waiting_title
+   FROM (public.task_facts f
+     CROSS JOIN LATERAL ( SELECT ((f.transition IS DISTINCT FROM 'start'::text) OR (f.report_created_at > f.build_created_at)) AS counts) s);
 
 CREATE VIEW public.template_facts AS
  SELECT t.id,
@@ -881,6 +1359,11 @@ CREATE TABLE public.template_version_presets (
     icon text NOT NULL,
     is_default boolean NOT NULL,
     parameters jsonb NOT NULL
+);
+
+CREATE TABLE public.upkeep (
+    name text NOT NULL,
+    began_at timestamp with time zone NOT NULL
 );
 
 CREATE VIEW public.version_facts AS
@@ -1036,8 +1519,30 @@ CREATE TABLE public.workspace_resources (
     CONSTRAINT workspace_resources_transition_check CHECK ((transition = ANY (ARRAY['start'::text, 'stop'::text, 'delete'::text])))
 );
 
+CREATE VIEW public.workspaces_with_room AS
+ SELECT w.id AS workspace_id,
+    w.owner_id,
+    w.organization_id,
+    w.host_id
+   FROM ((public.workspaces w
+     CROSS JOIN LATERAL ( SELECT b.transition,
+            b.job_id
+           FROM public.workspace_builds b
+          WHERE (b.workspace_id = w.id)
+          ORDER BY b.build_number DESC
+         LIMIT 1) newest)
+     JOIN public.provisioner_jobs n ON ((n.id = newest.job_id)))
+  WHERE ((NOT w.deleted) AND
+        CASE newest.transition
+            WHEN 'start'::text THEN ((n.started_at IS NOT NULL) AND (n.error IS NULL) AND ((n.completed_at IS NULL) OR (n.canceled_at IS NULL)))
+            ELSE ((w.driver IS NOT NULL) AND ((n.completed_at IS NULL) OR (n.error IS NOT NULL) OR (n.canceled_at IS NOT NULL)))
+        END);
+
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE public.audit_logs
+    ADD CONSTRAINT audit_logs_action_check CHECK ((action = ANY (ARRAY['create'::text, 'write'::text, 'delete'::text, 'start'::text, 'stop'::text, 'login'::text, 'logout'::text, 'send'::text, 'interrupt'::text, 'answer'::text, 'attach'::text, 'push'::text]))) NOT VALID;
 
 ALTER TABLE ONLY public.audit_logs
     ADD CONSTRAINT audit_logs_pkey PRIMARY KEY (id);
@@ -1053,6 +1558,15 @@ ALTER TABLE ONLY public.files
 
 ALTER TABLE ONLY public.git_ssh_keys
     ADD CONSTRAINT git_ssh_keys_pkey PRIMARY KEY (user_id);
+
+ALTER TABLE ONLY public.hosts
+    ADD CONSTRAINT hosts_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_owner_id_key_key UNIQUE (owner_id, key);
+
+ALTER TABLE ONLY public.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.login_attempts
     ADD CONSTRAINT login_attempts_pkey PRIMARY KEY (subject, window_start);
@@ -1077,6 +1591,15 @@ ALTER TABLE ONLY public.secret_key
 
 ALTER TABLE ONLY public.secrets
     ADD CONSTRAINT secrets_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.servers
+    ADD CONSTRAINT servers_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.task_events_kept
+    ADD CONSTRAINT task_events_kept_pkey PRIMARY KEY (only_row);
+
+ALTER TABLE ONLY public.task_events
+    ADD CONSTRAINT task_events_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.task_items
     ADD CONSTRAINT task_items_pkey PRIMARY KEY (task_id, number);
@@ -1120,6 +1643,9 @@ ALTER TABLE ONLY public.template_versions
 ALTER TABLE ONLY public.templates
     ADD CONSTRAINT templates_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.upkeep
+    ADD CONSTRAINT upkeep_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
@@ -1147,6 +1673,9 @@ ALTER TABLE ONLY public.workspace_apps
 ALTER TABLE ONLY public.workspace_build_parameters
     ADD CONSTRAINT workspace_build_parameters_pkey PRIMARY KEY (workspace_build_id, name);
 
+ALTER TABLE ONLY public.workspace_build_phases
+    ADD CONSTRAINT workspace_build_phases_pkey PRIMARY KEY (workspace_build_id, round, phase);
+
 ALTER TABLE ONLY public.workspace_builds
     ADD CONSTRAINT workspace_builds_job_id_key UNIQUE (job_id);
 
@@ -1162,27 +1691,41 @@ ALTER TABLE ONLY public.workspace_resources
 ALTER TABLE ONLY public.workspaces
     ADD CONSTRAINT workspaces_pkey PRIMARY KEY (id);
 
+CREATE INDEX api_keys_expired ON public.api_keys USING btree (expires_at);
+
 CREATE UNIQUE INDEX api_keys_token_name ON public.api_keys USING btree (user_id, token_name) WHERE (token_name <> ''::text);
 
 CREATE INDEX api_keys_user ON public.api_keys USING btree (user_id, created_at);
 
 CREATE INDEX audit_logs_at ON public.audit_logs USING btree (at DESC, id);
 
+CREATE INDEX audit_logs_organization ON public.audit_logs USING btree (organization_id, at DESC, id DESC) WHERE (organization_id IS NOT NULL);
+
+CREATE INDEX audit_logs_request ON public.audit_logs USING btree (request_id) WHERE (request_id IS NOT NULL);
+
 CREATE INDEX audit_logs_resource ON public.audit_logs USING btree (resource_type, resource_id, at DESC);
 
 CREATE INDEX audit_logs_user ON public.audit_logs USING btree (user_id, at DESC);
 
+CREATE INDEX files_age ON public.files USING btree (COALESCE(touched_at, created_at));
+
 CREATE UNIQUE INDEX files_once ON public.files USING btree (created_by, sha256);
+
+CREATE INDEX idempotency_keys_expired ON public.idempotency_keys USING btree (expires_at);
 
 CREATE INDEX login_attempts_window ON public.login_attempts USING btree (window_start);
 
 CREATE INDEX organization_members_user ON public.organization_members USING btree (user_id);
+
+CREATE INDEX organizations_limited ON public.organizations USING btree (id) WHERE (max_running IS NOT NULL);
 
 CREATE UNIQUE INDEX organizations_name ON public.organizations USING btree (lower(name));
 
 CREATE UNIQUE INDEX organizations_one_default ON public.organizations USING btree (is_default) WHERE is_default;
 
 CREATE INDEX provisioner_job_logs_job ON public.provisioner_job_logs USING btree (job_id, id);
+
+CREATE INDEX provisioner_jobs_file ON public.provisioner_jobs USING btree (file_id);
 
 CREATE UNIQUE INDEX provisioner_jobs_one_repair ON public.provisioner_jobs USING btree (workspace_id) WHERE ((type = 'workspace_repair'::text) AND (completed_at IS NULL));
 
@@ -1192,13 +1735,23 @@ CREATE INDEX provisioner_jobs_workspace ON public.provisioner_jobs USING btree (
 
 CREATE UNIQUE INDEX secrets_name ON public.secrets USING btree (COALESCE(organization_id, template_id, user_id), name);
 
+CREATE INDEX servers_host ON public.servers USING btree (host_id, seen_at);
+
+CREATE INDEX task_events_task ON public.task_events USING btree (task_id, id DESC);
+
 CREATE INDEX task_permissions_id ON public.task_permissions USING btree (task_id, id, number DESC);
 
 CREATE INDEX task_permissions_open ON public.task_permissions USING btree (task_id, number) WHERE (answered_at IS NULL);
 
+CREATE INDEX task_prompts_build ON public.task_prompts USING btree (workspace_build_id) WHERE (workspace_build_id IS NOT NULL);
+
 CREATE INDEX task_prompts_delivered ON public.task_prompts USING btree (task_id, place DESC) WHERE (state = 'delivered'::text);
 
 CREATE UNIQUE INDEX task_prompts_one_input ON public.task_prompts USING btree (workspace_build_id) WHERE (source = 'input'::text);
+
+CREATE INDEX task_prompts_settled ON public.task_prompts USING btree (task_id, settled_at DESC) WHERE (settled_at IS NOT NULL);
+
+CREATE INDEX task_prompts_task ON public.task_prompts USING btree (task_id);
 
 CREATE INDEX task_prompts_waiting ON public.task_prompts USING btree (task_id, place) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text]));
 
@@ -1224,6 +1777,8 @@ CREATE UNIQUE INDEX users_email ON public.users USING btree (lower(email)) WHERE
 
 CREATE UNIQUE INDEX users_github ON public.users USING btree (github_user_id) WHERE (NOT deleted);
 
+CREATE INDEX users_limited ON public.users USING btree (id) WHERE (max_running IS NOT NULL);
+
 CREATE UNIQUE INDEX users_username ON public.users USING btree (lower(username)) WHERE (NOT deleted);
 
 CREATE INDEX workspace_agent_logs_agent ON public.workspace_agent_logs USING btree (agent_id, id);
@@ -1234,9 +1789,17 @@ CREATE INDEX workspace_agents_resource ON public.workspace_agents USING btree (r
 
 CREATE UNIQUE INDEX workspace_agents_token ON public.workspace_agents USING btree (token_hash);
 
+CREATE INDEX workspace_agents_workspace ON public.workspace_agents USING btree (workspace_id);
+
+CREATE INDEX workspace_app_statuses_agent ON public.workspace_app_statuses USING btree (agent_id);
+
 CREATE INDEX workspace_app_statuses_app ON public.workspace_app_statuses USING btree (app_id, place DESC);
 
 CREATE INDEX workspace_app_statuses_newest ON public.workspace_app_statuses USING btree (workspace_id, place DESC);
+
+CREATE INDEX workspace_build_phases_open ON public.workspace_build_phases USING btree (workspace_id, began_at DESC) WHERE ((ended_at IS NULL) OR ((phase = 'coding_agent'::text) AND (outcome = 'failed'::text)));
+
+CREATE UNIQUE INDEX workspace_build_phases_running ON public.workspace_build_phases USING btree (workspace_id) WHERE (ended_at IS NULL);
 
 CREATE INDEX workspace_builds_newest ON public.workspace_builds USING btree (workspace_id, build_number DESC);
 
@@ -1246,9 +1809,37 @@ CREATE INDEX workspace_builds_version ON public.workspace_builds USING btree (te
 
 CREATE INDEX workspace_resources_job ON public.workspace_resources USING btree (job_id);
 
+CREATE INDEX workspaces_gone ON public.workspaces USING btree (updated_at) WHERE deleted;
+
 CREATE UNIQUE INDEX workspaces_name ON public.workspaces USING btree (owner_id, lower(name)) WHERE (NOT deleted);
 
 CREATE INDEX workspaces_template ON public.workspaces USING btree (template_id, owner_id) WHERE (NOT deleted);
+
+CREATE TRIGGER audit_logs_kept BEFORE DELETE OR UPDATE ON public.audit_logs FOR EACH ROW EXECUTE FUNCTION public.keep_audit();
+
+CREATE TRIGGER audit_logs_whole BEFORE TRUNCATE ON public.audit_logs FOR EACH STATEMENT EXECUTE FUNCTION public.keep_audit();
+
+CREATE CONSTRAINT TRIGGER task_agent_changed AFTER UPDATE OF lifecycle ON public.workspace_agents DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((old.lifecycle <> new.lifecycle)) EXECUTE FUNCTION public.note_task_of_workspace();
+
+CREATE CONSTRAINT TRIGGER task_app_changed AFTER UPDATE OF health ON public.workspace_apps DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((old.health <> new.health)) EXECUTE FUNCTION public.note_task_of_app();
+
+CREATE CONSTRAINT TRIGGER task_build_changed AFTER UPDATE OF agent_id, app_id ON public.workspace_builds DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.agent_id IS DISTINCT FROM new.agent_id) OR (old.app_id IS DISTINCT FROM new.app_id))) EXECUTE FUNCTION public.note_task_of_workspace();
+
+CREATE CONSTRAINT TRIGGER task_build_made AFTER INSERT ON public.workspace_builds DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.note_task_of_workspace();
+
+CREATE CONSTRAINT TRIGGER task_changed AFTER UPDATE OF name, deleted_at ON public.tasks DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.name IS DISTINCT FROM new.name) OR (old.deleted_at IS DISTINCT FROM new.deleted_at))) EXECUTE FUNCTION public.note_task_of_task();
+
+CREATE CONSTRAINT TRIGGER task_generation_changed AFTER UPDATE OF generation ON public.workspaces DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((old.generation <> new.generation)) EXECUTE FUNCTION public.note_task_of_generation();
+
+CREATE CONSTRAINT TRIGGER task_job_changed AFTER UPDATE OF started_at, completed_at, canceled_at, error ON public.provisioner_jobs DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.type = 'workspace_build'::text) AND (public.job_status(old.started_at, old.completed_at, old.canceled_at, old.error) <> public.job_status(new.started_at, new.completed_at, new.canceled_at, new.error)))) EXECUTE FUNCTION public.note_task_of_workspace();
+
+CREATE CONSTRAINT TRIGGER task_made AFTER INSERT ON public.tasks DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.note_task_of_task();
+
+CREATE CONSTRAINT TRIGGER task_observed_changed AFTER UPDATE ON public.task_observed DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((((((old.generation IS DISTINCT FROM new.generation) OR (old.waiting_kind IS DISTINCT FROM new.waiting_kind)) OR (old.waiting_id IS DISTINCT FROM new.waiting_id)) OR (old.waiting_title IS DISTINCT FROM new.waiting_title)) AND ((old.waiting_kind IS NOT NULL) OR (new.waiting_kind IS NOT NULL)))) EXECUTE FUNCTION public.note_task_observed();
+
+CREATE CONSTRAINT TRIGGER task_observed_first AFTER INSERT ON public.task_observed DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.waiting_kind IS NOT NULL)) EXECUTE FUNCTION public.note_task_observed();
+
+CREATE CONSTRAINT TRIGGER task_reported AFTER INSERT ON public.workspace_app_statuses DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.note_task_of_workspace();
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id);
@@ -1286,6 +1877,9 @@ ALTER TABLE ONLY public.secrets
 ALTER TABLE ONLY public.secrets
     ADD CONSTRAINT secrets_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.servers
+    ADD CONSTRAINT servers_host_id_fkey FOREIGN KEY (host_id) REFERENCES public.hosts(id);
+
 ALTER TABLE ONLY public.task_items
     ADD CONSTRAINT task_items_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id);
 
@@ -1294,6 +1888,9 @@ ALTER TABLE ONLY public.task_observed
 
 ALTER TABLE ONLY public.task_permissions
     ADD CONSTRAINT task_permissions_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.task_prompts
+    ADD CONSTRAINT task_prompts_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.users(id) ON DELETE SET NULL;
 
 ALTER TABLE ONLY public.task_prompts
     ADD CONSTRAINT task_prompts_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id);
@@ -1378,6 +1975,9 @@ ALTER TABLE ONLY public.workspace_apps
 
 ALTER TABLE ONLY public.workspace_build_parameters
     ADD CONSTRAINT workspace_build_parameters_workspace_build_id_fkey FOREIGN KEY (workspace_build_id) REFERENCES public.workspace_builds(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.workspace_build_phases
+    ADD CONSTRAINT workspace_build_phases_workspace_build_id_fkey FOREIGN KEY (workspace_build_id) REFERENCES public.workspace_builds(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.workspace_builds
     ADD CONSTRAINT workspace_builds_initiator_id_fkey FOREIGN KEY (initiator_id) REFERENCES public.users(id);

@@ -9,16 +9,21 @@ import msgspec
 
 from taskyard.db.statements import NoRow, statement
 from taskyard.wire.enums import AgentLifecycle, AppHealth
+from taskyard.wire.phases import Phase
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
 
 
 class LockedWorkspaceRow(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a workspace's items are held, and by which generation they may be sent."""
+    """How far a workspace's items are held, and by which generation they may be sent.
+
+    phase: in which its start is, or at which its coding agent failed to come up; null once it is through with it.
+    """
 
     generation: int
     acked_seq: int
+    phase: Phase | None
 
 
 class TakenRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,8 +74,9 @@ class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
     """What decides whether a task's input is delivered now.
 
     prompt_* are null together: nothing was tried in this start, and nothing is open from an earlier one; but
-    prompt_number is null as well until the prompt turned up in the transcript, as that item. has_report: a
-    program in the workspace has told of itself since this start, or the server of a delivery.
+    prompt_number is null as well until the prompt turned up in the transcript, as that item. after_seq:
+    how far the workspace's record was held when it was marked. has_report: a program in the workspace has told of
+    itself since this start, or the server of a delivery.
     """
 
     task_id: UUID
@@ -89,6 +95,7 @@ class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
     prompt_content: str | None
     prompt_of_this_start: bool | None
     prompt_number: int | None
+    after_seq: int | None
     last_delivered: str | None
     has_report: bool
 

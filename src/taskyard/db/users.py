@@ -117,6 +117,7 @@ async def update_user(conn: "Connection", user: UserRow, now: datetime) -> None:
         status=user.status,
         roles=user.roles,
         password_hash=user.password_hash,
+        max_running=user.max_running,
         now=now,
     )
 

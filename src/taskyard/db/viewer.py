@@ -20,6 +20,10 @@ class Viewer:
         """Whether the condition comes down to the rows of this person, which an index finds."""
         return not self.sees_all and not self.admin_of
 
+    def sees(self, owner_id: UUID, organization_id: UUID) -> bool:
+        """The condition above, for what was read already."""
+        return self.sees_all or owner_id == self.user_id or organization_id in self.admin_of
+
     def values(self) -> dict[str, object]:
         """The three parameters of the condition above."""
         return {

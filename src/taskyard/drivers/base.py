@@ -46,11 +46,15 @@ class WorkspaceSpec:
 
 
 class PlaceState(StrEnum):
-    """What a driver sees of a workspace: nothing, kept files without processes, or processes."""
+    """What a driver sees of a workspace: nothing, kept files without processes, or processes.
+
+    unknown: something is there that cannot be read; the observation's detail says what.
+    """
 
     ABSENT = "absent"
     STOPPED = "stopped"
     RUNNING = "running"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +94,20 @@ class Driver(Protocol):
     async def observe(self, workspace_id: UUID) -> Observation:
         """The workspace as it is now."""
 
-    async def stop(self, workspace_id: UUID, *, grace_s: float) -> None:
+    async def stop(self, workspace_id: UUID, *, grace_s: float, up_to: int | None = None) -> None:
         """Returns once no process of the workspace is left; its home directory stays.
 
         The agent gets SIGTERM and grace_s seconds to end by itself, then everything is killed.
+        up_to: a workspace of a higher generation is left alone, as somebody else has started it since.
         """
 
-    async def destroy(self, workspace_id: UUID) -> None:
-        """Returns once processes, files and the driver's own record of the workspace are gone."""
+    async def destroy(self, workspace_id: UUID, *, up_to: int | None = None) -> None:
+        """Returns once processes, files and the driver's own record of the workspace are gone; up_to as in stop."""
 
     async def list(self) -> Sequence[Observation]:
         """Every workspace this driver holds a record of, in no order."""
+
+    async def strays(self) -> Sequence[str]:
+        """What is there without a record, a sentence each. What is certainly this driver's it has ended; the rest
+        it did not touch.
+        """

@@ -7,6 +7,12 @@ from taskyard.wire.enums import JobStatus
 AGENT_LEASE_S = 120
 """Seconds a workspace agent may live without an answered heartbeat: longer than any restart of a server."""
 
+SERVER_BEAT_S = 5
+"""Seconds between a server's signs of life to the others."""
+
+SERVER_SILENCE_S = 4 * SERVER_BEAT_S
+"""Seconds without one after which a server is taken for dead: three may fail."""
+
 MAX_ATTEMPTS = 5
 """Tries of one job before it fails: five kills of a worker in a row are survived, a bad job ends soon."""
 

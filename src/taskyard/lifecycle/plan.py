@@ -1,7 +1,7 @@
 """What the reconciler does: the difference between what should be and what drivers see."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -17,6 +17,10 @@ REPAIR_FIRST_S = 1
 
 REPAIR_MAX_S = 60
 """Seconds between repairs at most: a workspace that always dies costs one start a minute."""
+
+
+SET_BACK = timedelta(minutes=5)
+"""A time that lies further ahead was written before the clock was set back: clocks of servers differ by seconds."""
 
 
 class Place(StrEnum):
@@ -37,7 +41,8 @@ class Desired:
     (Repair.restarts; 0 after a build). agent_last_seen is null for an agent that never called; a driver
     without agents of ours gives the time of the observation. deadline null: never stopped by itself.
     is_task: it belongs to a live task. tidy_from: from when a start that failed is stopped, rest_from: from when
-    it is dormant for want of use, discard_from: from when it is deleted, having been dormant; null means never.
+    it is dormant for want of use, discard_from: from when it is deleted, having been dormant, abandoned_from: from
+    when it is deleted because nobody sees it any more; null means never.
     """
 
     workspace_id: UUID
@@ -52,6 +57,7 @@ class Desired:
     tidy_from: datetime | None = None
     rest_from: datetime | None = None
     discard_from: datetime | None = None
+    abandoned_from: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,13 @@ class Discard:
 
 
 @dataclass(frozen=True, slots=True)
+class Remove:
+    """Make a delete build of a workspace that nobody sees any more, or one more after one that failed."""
+
+    workspace_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
 class _Clock:
     """What the time of a plan is measured by."""
 
@@ -125,7 +138,7 @@ class _Clock:
     agent_lease_s: float
 
 
-Action = Repair | Halt | DestroyOrphan | AutoPause | Rest | Discard
+Action = Repair | Halt | DestroyOrphan | AutoPause | Rest | Discard | Remove
 
 
 def plan(
@@ -144,7 +157,7 @@ def plan(
     agent_lease_s: seconds that an agent lives on without being heard of.
     """
     clock = _Clock(now, listening_since, agent_lease_s)
-    live = {workspace.workspace_id: workspace for workspace in desired}
+    live = {workspace.workspace_id: _by_now(workspace, clock) for workspace in desired}
     actions: list[Action | None] = []
     for workspace_id in sorted({*live, *observed}, key=str):
         workspace, seen = live.get(workspace_id), observed.get(workspace_id)
@@ -153,6 +166,16 @@ def plan(
         elif not is_active(workspace.job):
             actions.append(_settled(workspace, seen, clock))
     return [action for action in actions if action is not None]
+
+
+def _by_now(workspace: Desired, clock: _Clock) -> Desired:
+    """The workspace with no time of a clock that was set back since: those are long past, or nobody knows when."""
+    if workspace.settled_at > clock.now + SET_BACK:
+        workspace = replace(workspace, settled_at=clock.now - timedelta(seconds=SETTLED_S))
+    seen = workspace.agent_last_seen
+    if seen is not None and seen > clock.now + SET_BACK:
+        workspace = replace(workspace, agent_last_seen=clock.listening_since)
+    return workspace
 
 
 def _orphan(workspace_id: UUID, seen: Observed | None) -> Action | None:
@@ -174,7 +197,9 @@ def _settled(workspace: Desired, seen: Observed | None, clock: _Clock) -> Action
 
 
 def _by_the_clock(workspace: Desired, now: datetime, *, should_run: bool) -> Action | None:
-    """What is due because time has passed; a delete that failed is left to people. Source: tasks-api 10."""
+    """What is due because time has passed; a delete that failed is left to those who see it. Source: tasks-api 10."""
+    if _due(workspace.abandoned_from, now):
+        return Remove(workspace.workspace_id)
     if _due(workspace.discard_from, now) and workspace.transition is not Transition.DELETE:
         return Discard(workspace.workspace_id)
     if _due(workspace.rest_from, now):

@@ -243,6 +243,9 @@ class TaskVerb(StrEnum):
     DELETE = "delete"
     ANSWER = "answer"
     ATTACH = "attach"
+    QUEUE = "queue"
+    INTERRUPT = "interrupt"
+    RETRY = "retry"
 
 
 class RefusalCode(StrEnum):
@@ -259,6 +262,7 @@ class RefusalCode(StrEnum):
     WORKSPACE_RUNNING = "workspace_running"
     WORKSPACE_DELETED = "workspace_deleted"
     NO_WORKSPACE = "no_workspace"
+    NOTHING_TO_RETRY = "nothing_to_retry"
 
 
 class RefusalKind(StrEnum):
@@ -300,13 +304,12 @@ def allowed(verb: TaskVerb, facts: TaskFacts) -> Refusal | None:
         case TaskVerb.LOGS:
             origin = log_origin(facts)
             return origin if isinstance(origin, Refusal) else None
-        case TaskVerb.PAUSE | TaskVerb.RESUME:
-            refusal = _build_refused(facts)
-            return refusal if refusal or verb is TaskVerb.PAUSE else _running(facts)
+        case TaskVerb.PAUSE | TaskVerb.RESUME | TaskVerb.RETRY:
+            return _build_refused(facts) or _pointless(verb, facts)
         case TaskVerb.DELETE:
             return _active_build(facts)
-        case TaskVerb.ANSWER | TaskVerb.ATTACH:
-            return _reach(facts)
+        case TaskVerb.ANSWER | TaskVerb.ATTACH | TaskVerb.INTERRUPT | TaskVerb.QUEUE:
+            return _gone(facts) if verb is TaskVerb.QUEUE else _reach(facts)
     assert_never(verb)
 
 
@@ -386,6 +389,11 @@ def _not_yet(code: RefusalCode, message: str) -> Refusal:
 
 def _build_refused(facts: TaskFacts) -> Refusal | None:
     """Why no stop or start can be built now, whatever runs. Source: tasks-api 8.8, 8.9, 11."""
+    return _gone(facts) or _active_build(facts)
+
+
+def _gone(facts: TaskFacts) -> Refusal | None:
+    """Why the task can never be active again, whatever happens."""
     match status_of_workspace(facts):
         case None:
             return Refusal(
@@ -401,7 +409,7 @@ def _build_refused(facts: TaskFacts) -> Refusal | None:
                 "The workspace of this task was deleted; it can be neither started nor stopped.",
                 "Create a new task.",
             )
-    return _active_build(facts)
+    return None
 
 
 def _active_build(facts: TaskFacts) -> Refusal | None:
@@ -412,6 +420,28 @@ def _active_build(facts: TaskFacts) -> Refusal | None:
         RefusalKind.LATER,
         "The workspace of this task is being built already.",
         f"A {facts.transition} build is {facts.job}. Wait until it ends, or cancel it.",
+    )
+
+
+def _pointless(verb: TaskVerb, facts: TaskFacts) -> Refusal | None:
+    """Why a build that could be made would change nothing; a pause is always worth it."""
+    match verb:
+        case TaskVerb.RESUME:
+            return _running(facts)
+        case TaskVerb.RETRY:
+            return _unbroken(facts)
+    return None
+
+
+def _unbroken(facts: TaskFacts) -> Refusal | None:
+    """Why the newest build is not made once more: it did what it was to do."""
+    if facts.job in (JobStatus.FAILED, JobStatus.CANCELED):
+        return None
+    return Refusal(
+        RefusalCode.NOTHING_TO_RETRY,
+        RefusalKind.LATER,
+        "The newest build of this task did not fail, so there is nothing to try again.",
+        f'The task\'s status is "{derive_status(facts).status}". Pause or resume it, whichever you want.',
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import msgspec
 
@@ -40,6 +40,12 @@ DEFAULT_TIMEOUT_S: Final = 60.0
 
 RETRY_PAUSES_S: Final = (0.05, 0.25)
 """Pauses before a read is tried again on a new connection; a restarting proxy is back by then."""
+
+REPEAT_PAUSES_S: Final = (0.25,)
+"""The pause before a POST is sent again, once, with the key by which the server knows it again."""
+
+KEY_HEADER: Final = "Idempotency-Key"
+"""Where a POST has the key that makes it safe to be sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +84,11 @@ class Request:
     body: bytes | None
 
     @property
-    def repeatable(self) -> bool:
-        """Whether it may be sent again when no answer came: it only reads."""
-        return self.method == "GET"
+    def pauses_s(self) -> tuple[float, ...]:
+        """Before each time it may be sent again when no answer came: reads, and once what has a key."""
+        if self.method == "GET":
+            return RETRY_PAUSES_S
+        return REPEAT_PAUSES_S if KEY_HEADER in self.headers else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +127,8 @@ def prepare(
     headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
     if token:
         headers[TOKEN_HEADER] = token
+    if route.method == "POST":
+        headers[KEY_HEADER] = uuid4().hex
     data: bytes | None = None
     if isinstance(body, Raw):
         data, headers["Content-Type"] = body.data, body.media_type

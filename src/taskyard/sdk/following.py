@@ -1,6 +1,6 @@
 """Logs that are followed: what a message holds, where to take up again, when to give up. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -21,7 +21,8 @@ TAKE_UP_PAUSES_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 4.0)
 class Patience:
     """Pauses before a log is taken up again: none when it never began, all of them after each line."""
 
-    def __init__(self) -> None:
+    def __init__(self, pauses_s: Sequence[float] = TAKE_UP_PAUSES_S) -> None:
+        self._pauses_s = pauses_s
         self._left: Iterator[float] = iter(())
         self._began = False
 
@@ -33,7 +34,7 @@ class Patience:
     def went_on(self) -> None:
         """A message came."""
         self._began = True
-        self._left = iter(TAKE_UP_PAUSES_S)
+        self._left = iter(self._pauses_s)
 
     def next_s(self) -> float | None:
         """Seconds until the next try; None when there shall be none."""

@@ -186,6 +186,14 @@ class IdentityCalls(Caller):
         """Make an organization."""
         return self.request(identity.Organization, "create_organization", body=request)
 
+    def update_organization(
+        self, organization: PathPart, request: identity.UpdateOrganizationRequest
+    ) -> identity.Organization:
+        """Change what is given of an organization."""
+        return self.request(
+            identity.Organization, "update_organization", organization, body=request
+        )
+
     def list_organizations(self) -> list[identity.Organization]:
         """List the organizations that the caller may see."""
         return self.request(list[identity.Organization], "list_organizations")

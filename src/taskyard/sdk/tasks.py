@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from taskyard.sdk.caller import Caller
 from taskyard.sdk.calls import NEXT_PAGE_HEADER, PAGE_SIZE, PathPart, Query, decoded, queued_prompt
-from taskyard.wire import tasks, workspaces
+from taskyard.wire import phases, tasks, workspaces
 
 if TYPE_CHECKING:
     from websockets.sync.client import ClientConnection
@@ -44,9 +44,9 @@ class TaskCalls(Caller):
         """Get one task by id or name."""
         return self.request(tasks.Task, "get_task", user, task)
 
-    def delete_task(self, user: PathPart, task: PathPart) -> None:
-        """Delete a task and its workspace."""
-        self.exchange("delete_task", user, task)
+    def delete_task(self, user: PathPart, task: PathPart, *, force: bool = False) -> None:
+        """Delete a task and its workspace; by force whatever is in the way, and whatever its driver says."""
+        self.exchange("delete_task", user, task, query={"force": force or None})
 
     def update_task_input(
         self, user: PathPart, task: PathPart, request: tasks.UpdateTaskInputRequest
@@ -64,6 +64,14 @@ class TaskCalls(Caller):
     def get_task_logs(self, user: PathPart, task: PathPart) -> tasks.TaskLogsResponse:
         """Get the conversation of a task."""
         return self.request(tasks.TaskLogsResponse, "get_task_logs", user, task)
+
+    def get_task_phases(
+        self, user: PathPart, task: PathPart, *, build: int | None = None
+    ) -> phases.TaskPhasesResponse:
+        """Show what a start of a task went through, and why it failed."""
+        return self.request(
+            phases.TaskPhasesResponse, "get_task_phases", user, task, query={"build": build}
+        )
 
     def list_task_permissions(
         self, user: PathPart, task: PathPart, *, answered: bool = False
@@ -87,17 +95,49 @@ class TaskCalls(Caller):
         """Answer what the coding agent of a task asks."""
         self.exchange("answer_task_permission", user, task, permission, body=request)
 
+    def list_task_prompts(self, user: PathPart, task: PathPart) -> tasks.TaskPromptsResponse:
+        """List the prompts that wait for their turn, and what became of the newest others."""
+        return self.request(tasks.TaskPromptsResponse, "list_task_prompts", user, task)
+
+    def update_task_prompt(
+        self,
+        user: PathPart,
+        task: PathPart,
+        prompt: PathPart,
+        request: tasks.UpdateTaskPromptRequest,
+    ) -> tasks.TaskPrompt:
+        """Move or change a prompt that waits for its turn."""
+        return self.request(
+            tasks.TaskPrompt, "update_task_prompt", user, task, prompt, body=request
+        )
+
+    def delete_task_prompt(self, user: PathPart, task: PathPart, prompt: PathPart) -> None:
+        """Take back a prompt that waits for its turn."""
+        self.exchange("delete_task_prompt", user, task, prompt)
+
+    def interrupt_task(self, user: PathPart, task: PathPart) -> None:
+        """End the turn of the coding agent; its workspace goes on."""
+        self.exchange("interrupt_task", user, task)
+
     def attach_task(self, user: PathPart, task: PathPart) -> "ClientConnection":
         """See and steer the coding agent of a task while it works; wire/attached.py has the messages."""
         return self.open_socket("attach_task", user, task)
 
-    def pause_task(self, user: PathPart, task: PathPart) -> tasks.PauseTaskResponse:
-        """Stop the workspace of a task and keep its files."""
-        return self.request(tasks.PauseTaskResponse, "pause_task", user, task)
+    def pause_task(
+        self, user: PathPart, task: PathPart, *, force: bool = False
+    ) -> tasks.PauseTaskResponse:
+        """Stop the workspace of a task and keep its files; by force without grace, whatever is in the way."""
+        return self.request(
+            tasks.PauseTaskResponse, "pause_task", user, task, query={"force": force or None}
+        )
 
     def resume_task(self, user: PathPart, task: PathPart) -> tasks.ResumeTaskResponse:
         """Start the workspace of a paused task again."""
         return self.request(tasks.ResumeTaskResponse, "resume_task", user, task)
+
+    def retry_task(self, user: PathPart, task: PathPart) -> tasks.RetryTaskResponse:
+        """Do again what the newest build of a task failed at."""
+        return self.request(tasks.RetryTaskResponse, "retry_task", user, task)
 
     def upload_task_log_snapshot(self, task: PathPart, request: tasks.SnapshotUpload) -> None:
         """Keep the end of a task's conversation for while it is paused."""

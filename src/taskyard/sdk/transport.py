@@ -6,9 +6,11 @@ import socket
 import ssl
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from taskyard.sdk.calls import CONNECT_TIMEOUT_S, RETRY_PAUSES_S, Address, Reply, Request
+from taskyard.sdk.calls import CONNECT_TIMEOUT_S, Address, Reply, Request
 from taskyard.sdk.errors import Unreachable
 
 MAX_IDLE = 8
@@ -36,8 +38,8 @@ class Transport:
         self._idle: deque[http.client.HTTPConnection] = deque(maxlen=MAX_IDLE)
 
     def exchange(self, request: Request) -> Reply:
-        """The answer, whatever its status; reads are tried again on a new connection. Raises Unreachable."""
-        pauses = iter(RETRY_PAUSES_S if request.repeatable else ())
+        """The answer, whatever its status; what may be sent again is, on a new connection. Raises Unreachable."""
+        pauses = iter(request.pauses_s)
         while True:
             try:
                 return self._once(request)
@@ -46,6 +48,18 @@ class Transport:
                 if pause is None:
                     raise Unreachable(self._address.url, reason(error)) from error
             time.sleep(pause)
+
+    @contextmanager
+    def opened(self, request: Request, silence_s: float) -> Iterator[http.client.HTTPResponse]:
+        """The answer to a read while it still comes, over a connection of its own; no byte for so long is an error."""
+        connection = self._connect()
+        try:
+            connection.sock.settimeout(silence_s)
+            connection.request(request.method, request.target, request.body, request.headers)
+            with connection.getresponse() as response:
+                yield response
+        finally:
+            connection.close()
 
     def close(self) -> None:
         """Ends the connections that are kept."""

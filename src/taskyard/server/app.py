@@ -17,8 +17,12 @@ from taskyard.control.services import Services
 from taskyard.errors import TaskyardError
 from taskyard.server import deps
 from taskyard.server.call import Answer, Call, Handler, SocketHandler
+from taskyard.server.draining import Drain
 from taskyard.server.edge import Edge, options, respond
 from taskyard.server.errors import problem, render
+from taskyard.server.event_stream import Events, EventStream
+from taskyard.server.forwarding import Forwarder
+from taskyard.server.idempotency import once
 from taskyard.server.meta import front_page
 from taskyard.server.places import place_for
 from taskyard.server.reach import Reach
@@ -38,22 +42,27 @@ def build_app(
     sockets: Mapping[str, SocketHandler],
     *,
     reach: Reach | None = None,
+    forwarder: Forwarder | None = None,
+    drain: Drain | None = None,
 ) -> ASGIApp:
     """An application that serves these routes; raises LookupError when one has no handler.
 
     reach says who may come in, and that people may, who find a page at `/`; without it whoever gets here may.
+    forwarder is the way to other servers; without it this one alone can be asked. drain ends what is under way.
     """
     by_path: dict[str, dict[str, Callable[[Request], Awaitable[Response]]]] = {}
     mounted: list[BaseRoute] = []
     for route in routes:
         if route.operation in sockets:
             mounted.extend(
-                WebSocketRoute(p, _socket_endpoint(services, route, sockets[route.operation]))
+                WebSocketRoute(
+                    p, _socket_endpoint(services, route, sockets[route.operation], forwarder)
+                )
                 for p in route.paths
             )
         if route.operation in handlers:
             for path in route.paths:
-                endpoint = _endpoint(services, route, handlers[route.operation])
+                endpoint = _endpoint(services, route, handlers[route.operation], forwarder)
                 by_path.setdefault(path, {})[route.method] = endpoint
         elif route.operation not in sockets:
             raise LookupError(f"no handler for {route.operation}")
@@ -63,7 +72,7 @@ def build_app(
     app = Starlette(routes=mounted, exception_handlers={HTTPException: _http_error, 500: _crashed})
     app.router.redirect_slashes = False
     app.router.default = _no_route
-    return Edge(app, reach, services.meters)
+    return Edge(app, reach, services.meters, drain)
 
 
 def _http_route(
@@ -77,12 +86,18 @@ def _http_route(
 
 
 def _endpoint(
-    services: Services, route: Route, handler: Handler
+    services: Services, route: Route, handler: Handler, forwarder: Forwarder | None
 ) -> Callable[[Request], Awaitable[Response]]:
+    async def work(call: Call) -> Response:
+        if forwarder is None:
+            return _respond(route, await handler(call))
+        result = await forwarder.here_or_there(call, handler)
+        return result if isinstance(result, Response) else _respond(route, result)
+
     async def endpoint(request: Request) -> Response:
         try:
             call = await _authenticated(services, route, request)
-            return _respond(route, await handler(call))
+            return await once(call, work, _respond_to)
         except TaskyardError as error:
             return _rendered(error)
 
@@ -90,13 +105,16 @@ def _endpoint(
 
 
 def _socket_endpoint(
-    services: Services, route: Route, handler: SocketHandler
+    services: Services, route: Route, handler: SocketHandler, forwarder: Forwarder | None
 ) -> Callable[[WebSocket], Awaitable[None]]:
     async def endpoint(socket: WebSocket) -> None:
         try:
             call = await _authenticated(services, route, socket)
             with place_for(call.actor.user_id) if call.session else contextlib.nullcontext():
-                await handler(call, socket)
+                if forwarder is None:
+                    await handler(call, socket)
+                else:
+                    await forwarder.socket_here_or_there(call, socket, handler)
         except TaskyardError as error:
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):
                 await socket.send_denial_response(_rendered(error))
@@ -118,11 +136,17 @@ async def _authenticated(services: Services, route: Route, connection: HTTPConne
     return Call(services, route, connection, now, session, agent)
 
 
+def _respond_to(call: Call, result: object) -> Response:
+    return _respond(call.route, result)
+
+
 def _respond(route: Route, result: object) -> Response:
     answer = result if isinstance(result, Answer) else Answer(result)
     status = answer.status or route.status
     if isinstance(answer.body, Parts):
-        return Streamed(answer.body.parts, status, answer.headers, JSON)
+        return Streamed(answer.body.parts, status, answer.headers, answer.body.media_type)
+    if isinstance(answer.body, Events):
+        return EventStream(answer.body, status, answer.headers)
     if isinstance(answer.body, AsyncIterator):
         return StreamingResponse(answer.body, status, answer.headers, answer.media_type)
     if isinstance(answer.body, bytes):

@@ -21,6 +21,7 @@ from taskyard.server.errors import explain
 from taskyard.server.following import NORMAL_CLOSE, still_signed_in
 from taskyard.wire import attached as wire
 from taskyard.wire.base import encode
+from taskyard.wire.enums import AuditAction
 
 MAX_MESSAGE_BYTES = 1024 * 1024
 """Largest message of a client; a prompt of that size is a book."""
@@ -41,6 +42,7 @@ async def attach_task(call: Call, socket: WebSocket) -> None:
     """
     task = task_param(call)
     attachment = await open_attachment(call.services, task)
+    await attachment.note(call.actor, AuditAction.ATTACH)
     session = _Session(socket, attachment, still_signed_in(call))
     await socket.accept()
     await session.run(

@@ -55,7 +55,8 @@ class Answer:
 class Call:
     """A request with its route, the time it arrived and who asks.
 
-    session is set on session routes, agent on agent routes; the properties raise on the others.
+    session is set on session routes, agent on agent routes; the properties raise on the others. sent is the body
+    where it was read before the handler; null where it still comes.
     """
 
     services: Services
@@ -64,6 +65,7 @@ class Call:
     now: datetime
     session: Session | None
     workspace_agent: AgentActor | None
+    sent: bytes | None = None
 
     @property
     def actor(self) -> Actor:
@@ -95,9 +97,14 @@ class Call:
 
         Raises ServerBusy, and Unauthenticated, UserSuspended, Forbidden where the caller lost rights while it came.
         """
+        if self.sent is not None:
+            if len(self.sent) > limit:
+                raise BodyInvalid(_too_large(limit))
+            return self.sent
         clock = asyncio.get_running_loop().time
         began = clock()
         body = await self._whole(limit, began + BODY_S)
+        self.connection.state.body = body  # another server may have to be asked the same
         if clock() - began >= RECHECK_S:
             await self._check_rights()
         return body
@@ -124,9 +131,7 @@ class Call:
                         body += part
                         hold(len(body))
                         if len(body) > limit:
-                            raise BodyInvalid(
-                                f"the body is larger than the {limit} bytes that are taken here"
-                            )
+                            raise BodyInvalid(_too_large(limit))
                         pause.reschedule(min(clock() + BODY_PAUSE_S, end))
         except TimeoutError as error:
             raise BodyInvalid("the rest of the body did not come in time") from error
@@ -146,6 +151,10 @@ class Call:
     def uuid(self, name: str) -> UUID:
         """A path segment that must be a UUID; raises UuidInvalid."""
         return parse_uuid(self.path(name))
+
+
+def _too_large(limit: int) -> str:
+    return f"the body is larger than the {limit} bytes that are taken here"
 
 
 class UuidInvalid(NotFound):

@@ -61,6 +61,7 @@ def origin_of(connection: HTTPConnection) -> Origin:
         request_id=connection.state.request_id,
         ip=connection.client.host if connection.client else None,
         user_agent=connection.headers.get("user-agent", "")[:MAX_USER_AGENT],
+        claim=getattr(connection.state, "claim", None),
     )
 
 

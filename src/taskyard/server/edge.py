@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from taskyard.control.meters import Meters
+from taskyard.server.draining import Drain
 from taskyard.server.errors import problem
 from taskyard.server.reach import Reach, host_of
 from taskyard_agent import __version__
@@ -24,12 +25,15 @@ COMPATIBLE_VERSION: Final = "v2.34.0"
 """The version clients are told: the last line that had the Tasks API."""
 
 EXPOSED: Final = (
-    "X-Coder-Build-Version, X-Taskyard-Next-Page, X-Taskyard-Reason, X-Taskyard-Request-Id, "
+    "Idempotency-Replayed, Retry-After, X-Coder-Build-Version, X-Taskyard-Next-Page, X-Taskyard-Reason, X-Taskyard-Request-Id, "
     "X-Taskyard-Version"
 )
 """Headers of answers that a page of another origin may read."""
 
-TAKEN: Final = "Accept, Authorization, Coder-Session-Token, Content-Type, Traceparent, X-Request-Id"
+TAKEN: Final = (
+    "Accept, Authorization, Coder-Session-Token, Content-Type, Idempotency-Key, Traceparent, "
+    "X-Request-Id"
+)
 """Headers that a page of another origin may send."""
 
 PREFLIGHT_S: Final = "600"
@@ -57,9 +61,14 @@ class Edge:
     """An application with everything around it. reach None: whoever gets here is let in, under any name."""
 
     def __init__(
-        self, app: ASGIApp, reach: Reach | None = None, meters: Meters | None = None
+        self,
+        app: ASGIApp,
+        reach: Reach | None = None,
+        meters: Meters | None = None,
+        drain: Drain | None = None,
     ) -> None:
         self._app = app
+        self._drain = drain or Drain()
         self._reach = reach
         self._meters = meters or Meters()
 
@@ -69,8 +78,8 @@ class Edge:
             await self._app(scope, receive, send)
             return
         request = _Request(scope, time.monotonic())
-        request_id = uuid4().hex
-        scope.setdefault("state", {})["request_id"] = request_id
+        # One that another server sent on keeps the id that it has there.
+        request_id = scope.setdefault("state", {}).setdefault("request_id", uuid4().hex)
         if self._reach is not None:
             self._reach.believe(scope)
         extra = [*OURS, (b"x-taskyard-request-id", request_id.encode()), *self._shared(scope)]
@@ -90,7 +99,7 @@ class Edge:
         refusal = self._refusal(scope)
         if refusal is None:
             scope["path"] = _one_spelling(scope["path"])
-            await self._app(scope, receive, send)
+            await self._drain.serve(self._app, scope, receive, send)
         else:
             await respond(refusal, scope, receive, send)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from taskyard import errors
+from taskyard.errors import templates
 from taskyard.server.call import UuidInvalid
 from taskyard.wire.base import Response as Problem
 from taskyard.wire.base import ValidationItem, encode, unless_empty
@@ -49,6 +50,14 @@ TABLE: dict[type[errors.TaskyardError], Row] = {
         "database_away",
         lambda _: "The database of this server does not answer. Try again in a moment.",
     ),
+    errors.DatabaseFull: Row(
+        503,
+        "database_full",
+        lambda _: (
+            "The database of this server has no room left, and nothing of this was kept. Free space on its "
+            "disk, then try again."
+        ),
+    ),
     errors.NotFound: Row(404, "not_found", lambda _: NOT_FOUND),
     UuidInvalid: Row(400, "invalid_uuid", lambda e: f"In the path, {e}."),
     errors.NoUserYet: Row(
@@ -66,6 +75,7 @@ TABLE: dict[type[errors.TaskyardError], Row] = {
     errors.JobCancelRequested: Row(400, "job_cancel_requested"),
     errors.BuildActive: Row(409, "build_active", detail=str),
     errors.AgentUnreachable: Row(502, "agent_unreachable"),
+    errors.HeldElsewhere: Row(502, "agent_unreachable"),
     errors.AppFailed: Row(502, "app_failed"),
     errors.AppUrlEmpty: Row(500, "app_url_empty"),
     errors.AppUrlScheme: Row(400, "app_url_scheme"),
@@ -89,9 +99,9 @@ TABLE: dict[type[errors.TaskyardError], Row] = {
     errors.RefusedNow: Row(409, "refused", detail=_detail),
     errors.RefusedBroken: Row(500, "refused", detail=_detail),
     errors.RequestRefused: Row(400, "refused", detail=_detail),
-    errors.VersionArchived: Row(500, "template_version_archived"),
-    errors.VersionImporting: Row(406, "template_version_importing"),
-    errors.TemplateDeleted: Row(404, "template_deleted"),
+    templates.VersionArchived: Row(500, "template_version_archived"),
+    templates.VersionImporting: Row(406, "template_version_importing"),
+    templates.TemplateDeleted: Row(404, "template_deleted"),
     errors.WorkspaceNameTaken: Row(409, "workspace_name_taken"),
     errors.WorkspaceGone: Row(410, "workspace_gone"),
     errors.QueryInvalid: Row(400, "invalid_query"),
@@ -99,15 +109,21 @@ TABLE: dict[type[errors.TaskyardError], Row] = {
     errors.JobStatusUnexpected: Row(412, "job_status"),
     errors.AppRefused: Row(502, "app_refused", detail=_detail),
     errors.Missing: Row(404, "missing"),
-    errors.ArchiveTooLarge: Row(413, "archive_too_large"),
-    errors.ArchiveInvalid: Row(400, "archive_invalid"),
-    errors.TemplateNameTaken: Row(409, "template_name_taken"),
-    errors.VersionNameTaken: Row(409, "template_version_name_taken"),
-    errors.VersionRenameTaken: Row(400, "template_version_name_taken"),
-    errors.ImportUnfinished: Row(425, "import_unfinished"),
-    errors.VersionNotReady: Row(403, "refused", detail=_detail),
+    templates.ArchiveTooLarge: Row(413, "archive_too_large"),
+    templates.ArchiveInvalid: Row(400, "archive_invalid"),
+    templates.TemplateNameTaken: Row(409, "template_name_taken"),
+    templates.VersionNameTaken: Row(409, "template_version_name_taken"),
+    templates.VersionRenameTaken: Row(400, "template_version_name_taken"),
+    templates.ImportUnfinished: Row(425, "import_unfinished"),
+    templates.VersionNotReady: Row(403, "refused", detail=_detail),
     errors.SecretKeyWrong: Row(500, "secret_key"),
     errors.SecretUnreadable: Row(500, "secret_unreadable"),
+    errors.IdempotencyKeyInvalid: Row(400, "idempotency_key"),
+    errors.IdempotencyMismatch: Row(409, "idempotency_mismatch"),
+    errors.IdempotencyBusy: Row(409, "idempotency_in_progress"),
+    errors.IdempotencyLost: Row(409, "idempotency_in_progress"),
+    errors.IdempotencyUnknown: Row(409, "idempotency_unknown"),
+    errors.QuotaReached: Row(409, "quota_reached"),
 }
 
 
@@ -138,6 +154,8 @@ def render(error: errors.TaskyardError) -> Response:
         response.headers["WWW-Authenticate"] = CHALLENGE
     if isinstance(error, errors.LoginLimited):
         response.headers["Retry-After"] = str(error.retry_after_s)
+    if isinstance(error, errors.IdempotencyBusy | errors.IdempotencyLost):
+        response.headers["Retry-After"] = "1"
     return response
 
 

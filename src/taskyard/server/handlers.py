@@ -3,6 +3,7 @@
 from taskyard.server import (
     agents,
     attaching,
+    audit,
     builds,
     identity,
     link,
@@ -10,6 +11,7 @@ from taskyard.server import (
     organizations,
     repository,
     secrets,
+    task_streams,
     tasks,
     template_versions,
     templates,
@@ -27,12 +29,14 @@ HANDLERS: dict[str, Handler] = {
     **templates.HANDLERS,
     **template_versions.HANDLERS,
     **tasks.HANDLERS,
+    **task_streams.HANDLERS,
     **repository.HANDLERS,
     **secrets.HANDLERS,
     **workspaces.HANDLERS,
     **watching.HANDLERS,
     **builds.HANDLERS,
     **agents.HANDLERS,
+    **audit.HANDLERS,
 }
 
 SOCKETS: dict[str, SocketHandler] = {

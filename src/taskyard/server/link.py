@@ -9,10 +9,16 @@ import structlog
 from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from taskyard.control import agents, prompts, transcript
+from taskyard.control import agents, inbox, prompts, queue, transcript
 from taskyard.control.actors import AgentActor
 from taskyard.control.services import Services
-from taskyard.errors import AgentUnreachable, ItemsMissing, StaleGeneration
+from taskyard.errors import (
+    AgentUnreachable,
+    DatabaseAway,
+    DatabaseBusy,
+    ItemsMissing,
+    StaleGeneration,
+)
 from taskyard.server.call import Call, SocketHandler
 from taskyard.wire import link
 from taskyard_agent.mux import CallFailed, Handlers, LinkError, LinkLost, Mux, ProtocolError
@@ -22,8 +28,17 @@ log = structlog.get_logger()
 STALE = "stale_generation"
 """Code of calls from an agent that was replaced; it ends its workspace when it reads it."""
 
+LOOK_S = 5.0
+LOOK_SELDOM_S = 60.0
+"""Seconds after which the queue is looked at though nothing was heard: while a prompt waits, and while none does. Rings
+may be lost, and a prompt that our bridge gave back has no other sign."""
+
 RETRY_S = 2.0
 """Pause before an input is tried again after something unexpected went wrong with it."""
+
+
+TELLING = frozenset({link.ItemKind.STATE, link.ItemKind.USER_MESSAGE})
+"""Items after which a queued prompt may be due."""
 
 
 class Session:
@@ -37,6 +52,7 @@ class Session:
         self._services = services
         self._actor = actor
         self._changed = asyncio.Event()
+        self._waits = False
 
     def handlers(self) -> Handlers:
         """The calls an agent may make."""
@@ -50,25 +66,34 @@ class Session:
         return handlers
 
     async def courier(self) -> None:
-        """Delivers the task's input whenever something changed that may allow it."""
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            try:
-                await prompts.deliver_input(self._services, self._actor)
-            except AgentUnreachable:
-                return
-            except Exception as error:
-                log.exception("input.not_delivered", agent_id=self._actor.agent_id, exc_info=error)
-                await asyncio.sleep(RETRY_S)
-                self._changed.set()
+        """Delivers the task's input, and what is queued, whenever something changed that may allow it."""
+        async with self._services.doorbell.on(inbox.INBOX, self._rung):
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_S if self._waits else LOOK_SELDOM_S):
+                        await self._changed.wait()
+                self._changed.clear()
+                try:
+                    await prompts.deliver_input(self._services, self._actor)
+                    self._waits = await queue.deliver_queue(self._services, self._actor)
+                except AgentUnreachable:
+                    return
+                except Exception as error:
+                    log.exception(
+                        "input.not_delivered", agent_id=self._actor.agent_id, exc_info=error
+                    )
+                    await asyncio.sleep(RETRY_S)
+                    self._changed.set()
+
+    def _rung(self, task_id: str) -> None:
+        if task_id in ("", str(self._actor.task_id)):
+            self._changed.set()
 
     async def _hello(self, hello: link.Hello) -> link.Welcome:
         if hello.protocol != link.PROTOCOL:
-            raise CallFailed(
-                link.PROTOCOL_MISMATCH,
-                f"the server speaks protocol {link.PROTOCOL}, the agent {hello.protocol}: use one release for both",
-            )
+            now = self._services.now()
+            sentence = await agents.refused(self._services, self._actor, hello, now)
+            raise CallFailed(link.PROTOCOL_MISMATCH, sentence)
         # Held before the welcome is written: see agents.disconnected. A connection that cannot even say
         # hello takes the place of none.
         await self._hold()
@@ -105,6 +130,8 @@ class Session:
             acked = await transcript.store_items(
                 self._services, self._actor, items.items, self._services.now()
             )
+        if self._waits and any(item.kind in TELLING for item in items.items):
+            self._changed.set()
         return link.ItemsStored(acked)
 
 
@@ -114,6 +141,9 @@ async def agent_link(call: Call, socket: WebSocket) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             await _serve(call, socket, group)
+    except* (DatabaseAway, DatabaseBusy) as errors:
+        cause = repr(errors.exceptions[0])
+        log.warning("link.no_database", agent_id=str(call.agent.agent_id), cause=cause)
     except* Exception as errors:  # the edge of one link: the agent dials again
         log.warning("link.failed", agent_id=str(call.agent.agent_id), exc_info=errors)
     with contextlib.suppress(RuntimeError, WebSocketDisconnect):

@@ -30,6 +30,16 @@ async def get_organization(call: Call) -> object:
     return organization_view(await organization_param(call))
 
 
+async def update_organization(call: Call) -> object:
+    """An organization with what was given changed."""
+    organization = await organization_param(call)
+    body = await call.body(wire.UpdateOrganizationRequest)
+    row = await organizations.update_organization(
+        call.services, call.actor, organization.id, body, now=call.now
+    )
+    return organization_view(row)
+
+
 async def list_user_organizations(call: Call) -> object:
     """The organizations of a user."""
     user = await user_param(call)
@@ -113,6 +123,7 @@ HANDLERS: dict[str, Handler] = {
         create_organization,
         list_organizations,
         get_organization,
+        update_organization,
         list_user_organizations,
         get_user_organization,
         list_members,

@@ -23,9 +23,10 @@ WHOLE_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The body of an answer, JSON in parts that come to an end."""
+    """The body of an answer in parts that come to an end: JSON unless told."""
 
     parts: AsyncGenerator[bytes, None]
+    media_type: str = "application/json; charset=utf-8"
 
 
 class Streamed(Response):

@@ -75,6 +75,14 @@ class JobStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
+class QueueReason(StrEnum):
+    """What a start waits for that nobody has begun: a limit of its owner or organization, or a place on the server."""
+
+    USER = "user"
+    ORGANIZATION = "organization"
+    SERVER = "server"
+
+
 class JobType(StrEnum):
     """What a job does."""
 
@@ -157,6 +165,39 @@ class PermissionAnswerer(StrEnum):
     CANCEL = "cancel"
 
 
+class PromptSource(StrEnum):
+    """Where a prompt comes from: a task's input, or the queue of what people sent."""
+
+    INPUT = "input"
+    QUEUE = "queue"
+
+
+class PromptState(StrEnum):
+    """What became of a prompt: each is marked as sending before anything of it leaves the server.
+
+    uncertain: it may or may not have reached the coding agent, and is not sent again by itself.
+    """
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    UNCERTAIN = "uncertain"
+    FAILED = "failed"
+
+
+class QueueWait(StrEnum):
+    """What queued prompts wait for: the turn that runs, an answer of a person, a start that is under way, somebody
+    to resume the task, one to repair it, or a turn that ends better than the last one.
+    """
+
+    TURN = "turn"
+    ANSWER = "answer"
+    START = "start"
+    RESUME = "resume"
+    REPAIR = "repair"
+    FAILURE = "failure"
+
+
 class LogEntryType(StrEnum):
     """Direction of a task log entry: input is the user's, output the coding agent's."""
 
@@ -201,6 +242,11 @@ class AuditAction(StrEnum):
     STOP = "stop"
     LOGIN = "login"
     LOGOUT = "logout"
+    SEND = "send"
+    INTERRUPT = "interrupt"
+    ANSWER = "answer"
+    ATTACH = "attach"
+    PUSH = "push"
 
 
 class AuditResource(StrEnum):

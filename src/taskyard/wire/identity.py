@@ -18,7 +18,10 @@ class Role(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A person or a program with an account. Source: S14."""
+    """A person or a program with an account. Source: S14.
+
+    max_running is ours: how many of their workspaces may run at once, where they have a limit of their own.
+    """
 
     id: UUID
     username: str
@@ -35,6 +38,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     organization_ids: list[UUID]
     roles: list[Role]
     has_ai_seat: bool
+    max_running: int | UnsetType = UNSET
 
 
 class UsersResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,13 +85,15 @@ class UpdateProfileRequest(Request, frozen=True, kw_only=True):
 class UpdateUserRequest(Request, frozen=True, kw_only=True):
     """What changes of a user; what is absent stays. Ours.
 
-    github_com_user_id 0 takes the number away. It and the email are for those who administer users.
+    github_com_user_id 0 takes the number away, max_running 0 the limit. They and the email are for those who
+    administer users.
     """
 
     username: str | None = None
     name: str | None = None
     email: str | None = None
     github_com_user_id: Int64 | None = None
+    max_running: Int64 | None = None
 
 
 class UpdatePasswordRequest(Request, frozen=True, kw_only=True):
@@ -197,7 +203,10 @@ class BuildInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Organization(msgspec.Struct, frozen=True, kw_only=True):
-    """What users, templates and workspaces belong to. Source: S15, U8."""
+    """What users, templates and workspaces belong to. Source: S15, U8.
+
+    max_running is ours: how many of its workspaces may run at once, where it has a limit of its own.
+    """
 
     id: UUID
     name: str
@@ -207,6 +216,16 @@ class Organization(msgspec.Struct, frozen=True, kw_only=True):
     created_at: Time
     updated_at: Time
     is_default: bool
+    max_running: int | UnsetType = UNSET
+
+
+class UpdateOrganizationRequest(Request, frozen=True, kw_only=True):
+    """What changes of an organization; what is absent stays, max_running 0 takes the limit away."""
+
+    display_name: str | None = None
+    description: str | None = None
+    icon: str | None = None
+    max_running: Int64 | None = None
 
 
 class CreateOrganizationRequest(Request, frozen=True, kw_only=True):

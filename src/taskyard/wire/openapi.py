@@ -83,7 +83,7 @@ class _Shapes:
     @classmethod
     def of(cls, routes: tuple[Route, ...]) -> Self:
         """The shapes of all bodies and queries; those of queries are no components."""
-        bodies = [kind for route in routes for kind in (route.request, route.response)]
+        bodies = [kind for route in routes for kind in (route.request, *_good(route))]
         found: dict[type, Schema] = {_ANY_OBJECT: {"type": "object"}}
         queries = {route.query: None for route in routes if route.query is not None}
         kinds = [Response, *queries]
@@ -102,6 +102,12 @@ class _Shapes:
         requests = _reached(asked, kept)
         closed = {n: s if n in requests else _closed(s) for n, s in kept.items()}
         return cls(found, closed)
+
+
+def _good(route: Route) -> list[type | Body | None]:
+    """The bodies of a route's good answers."""
+    other = parts.OTHER_BODY.get(route.operation)
+    return [route.response] if other is None else [route.response, other]
 
 
 def _reached(schemas: Iterable[Schema], components: Mapping[str, Schema]) -> set[str]:
@@ -150,6 +156,10 @@ def _description(route: Route, path: str, shapes: _Shapes) -> str:
         said.append("This is a WebSocket; a plain request finds nothing here.")
     elif route.websocket:
         said.append("Also a WebSocket, which sends what is there and then what comes.")
+    if route.method == "POST":
+        said.append(
+            "Takes a header `Idempotency-Key`: the same request with the same key is done once, and answered the same."
+        )
     if route.query is not None:
         said.append(str(shapes.schemas[route.query].get("description", "")))
     return "\n\n".join(said)
@@ -195,8 +205,7 @@ def _request_body(route: Route, shapes: _Shapes) -> RequestBody | UnsetType:
 def _responses(route: Route, shapes: _Shapes, example: object) -> dict[str, Answer]:
     """The good answers, then those of requests that fail."""
     content = _with_example(_content(route, route.response, shapes), example)
-    if route.operation in parts.PLAIN_TOO:
-        content["text/plain"] = MediaType()
+    content |= {name: MediaType() for name in parts.MEDIA_TOO.get(route.operation, ())}
     headers = parts.SUCCESS_HEADERS.get(route.operation, {})
     good = {route.status: f"{HTTPStatus(route.status).phrase}."}
     if route.operation in parts.OTHER_SUCCESS:
@@ -207,6 +216,10 @@ def _responses(route: Route, shapes: _Shapes, example: object) -> dict[str, Answ
         )
         for status, text in good.items()
     }
+    if route.operation in parts.OTHER_BODY:
+        status, text = parts.OTHER_SUCCESS[route.operation]
+        content = _content(route, parts.OTHER_BODY[route.operation], shapes)
+        answers[str(status)] = Answer(description=text, content=content)
     for code in failures.codes_of(route):
         answers[code] = Answer(reference=_RESPONSES + failures.name_of(code))
     return answers

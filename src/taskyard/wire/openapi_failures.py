@@ -39,9 +39,13 @@ _FAILURES: Final[Mapping[str, tuple[int, ...]]] = MappingProxyType(
         "send_task_input": (409, 500, 502),
         "get_task_logs": (403, 409, 500, 502),
         "answer_task_permission": (409, 500, 502),
+        "update_task_prompt": (409,),
+        "delete_task_prompt": (409,),
+        "interrupt_task": (409, 500, 502),
         "attach_task": (403, 409, 429, 500, 502),
         "pause_task": (406, 409, 500),
         "resume_task": (406, 409, 500),
+        "retry_task": (406, 409, 500),
         "get_task_diff": (409, 502),
         "push_task": (409, 500, 502),
         "list_user_secrets": (403,),
@@ -85,6 +89,8 @@ _FAILURES: Final[Mapping[str, tuple[int, ...]]] = MappingProxyType(
         "favorite_workspace": (410,),
         "unfavorite_workspace": (410,),
         "cancel_workspace_build": (412,),
+        "list_audit_logs": (403,),
+        "export_audit_logs": (403,),
     }
 )
 """Statuses beyond those that the form of a route leads to, by operation. Tests hold every answer against them."""
@@ -111,6 +117,8 @@ def codes_of(route: Route) -> list[str]:
         found.add(401)
     if route.method in _UNSAFE:
         found.add(403)
+    if route.method == "POST":
+        found |= {400, 409}  # of an Idempotency-Key
     if "{" in route.path:
         found.add(404)
     return [*(str(code) for code in sorted(found)), SERVER]

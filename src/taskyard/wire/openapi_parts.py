@@ -7,6 +7,7 @@ from typing import Final
 
 from taskyard.wire.openapi_document import Header, Info, Schema, SecurityScheme
 from taskyard.wire.routes import Auth
+from taskyard.wire.tasks import QueuedPrompt
 
 TEXT: Final[Schema] = {"type": "string"}
 
@@ -41,6 +42,7 @@ SEGMENTS: Final[Mapping[str, Segment]] = MappingProxyType(
         "organizationname": _text("The name of an organization."),
         "permission": _text("The id of what a coding agent asks to be permitted."),
         "preset": _uuid("The id of a preset."),
+        "prompt": _uuid("The id of a prompt."),
         "task": _text("The id or the name of a task."),
         "template": _uuid("The id of a template."),
         "user": _text("The id or the name of a user, or `me`."),
@@ -116,6 +118,7 @@ TAGS: Final[Mapping[str, str]] = MappingProxyType(
         "template versions": "What a template was at one time, and the import that read it.",
         "workspaces": "Where coding agents run.",
         "builds": "Each start, stop and deletion of a workspace, with its log.",
+        "audit": "Who did what to which thing, from where. It is only added to.",
     }
 )
 """What each group of operations is about."""
@@ -126,6 +129,7 @@ MEDIA: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "health": ("text/plain",),
         "get_api_docs": ("text/html",),
+        "export_audit_logs": ("application/x-ndjson",),
         "get_build_state": ("application/octet-stream",),
         "get_file": ARCHIVES,
         "upload_file": ARCHIVES,
@@ -133,8 +137,14 @@ MEDIA: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 """Media types of bodies that are bytes as they are, by operation; others are of no type of ours."""
 
-PLAIN_TOO: Final = frozenset({"get_workspace_build_logs", "get_template_version_logs"})
-"""Operations that answer with plain text where the query asks for it."""
+MEDIA_TOO: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "get_workspace_build_logs": ("text/plain",),
+        "get_template_version_logs": ("text/plain",),
+        "get_task_transcript": ("application/x-ndjson", "text/markdown"),
+    }
+)
+"""Media types beside JSON in which operations answer where the query asks for it."""
 
 SUCCESS_HEADERS: Final[Mapping[str, dict[str, Header]]] = MappingProxyType(
     {
@@ -151,6 +161,10 @@ OTHER_SUCCESS: Final[Mapping[str, tuple[int, str]]] = MappingProxyType(
     {
         "get_previous_template_version": (204, "It is the first one."),
         "upload_file": (200, "The same bytes were stored before."),
+        "send_task_input": (202, "It waits for its turn."),
     }
 )
 """A second good status, by operation, with the body of the first unless it is 204. Source: U9."""
+
+OTHER_BODY: Final[Mapping[str, type]] = MappingProxyType({"send_task_input": QueuedPrompt})
+"""The body of the second good status, where the first one's is another."""

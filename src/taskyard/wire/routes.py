@@ -9,7 +9,17 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal
 
-from taskyard.wire import identity, repository, secrets, tasks, templates, workspaces
+from taskyard.wire import (
+    audit,
+    identity,
+    phases,
+    repository,
+    secrets,
+    tasks,
+    templates,
+    transcript,
+    workspaces,
+)
 from taskyard.wire import workspace_details as details
 from taskyard.wire import workspace_requests as requests
 from taskyard.wire.base import Response
@@ -83,6 +93,7 @@ _TEMPLATES: Final = ("templates",)
 _VERSIONS: Final = ("template versions",)
 _WORKSPACES: Final = ("workspaces",)
 _BUILDS: Final = ("builds",)
+_AUDIT: Final = ("audit",)
 
 # One row is one route: a table, which the formatter would spread over a thousand lines.
 # fmt: off
@@ -97,14 +108,23 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("list_tasks", "GET", "/api/v2/tasks", tasks.TasksListResponse, "List the tasks that the caller may see, newest first.", _TASK, query=tasks.ListTasksQuery),
     Route("create_task", "POST", "/api/v2/tasks/{user}", tasks.Task, "Create a task and the workspace it runs in.", _TASK, request=tasks.CreateTaskRequest, status=201),
     Route("get_task", "GET", "/api/v2/tasks/{user}/{task}", tasks.Task, "Get one task by id or name.", _TASK),
-    Route("delete_task", "DELETE", "/api/v2/tasks/{user}/{task}", None, "Delete a task and its workspace.", _TASK, status=202),
+    Route("delete_task", "DELETE", "/api/v2/tasks/{user}/{task}", None, "Delete a task and its workspace.", _TASK, status=202, query=tasks.ForceQuery),
     Route("update_task_input", "PATCH", "/api/v2/tasks/{user}/{task}/input", None, "Change the prompt of a paused task.", _TASK, request=tasks.UpdateTaskInputRequest, status=204),
     Route("send_task_input", "POST", "/api/v2/tasks/{user}/{task}/send", None, "Send a message to the coding agent of a task.", _TASK, request=tasks.TaskSendRequest, status=204),
     Route("get_task_logs", "GET", "/api/v2/tasks/{user}/{task}/logs", tasks.TaskLogsResponse, "Get the conversation of a task.", _TASK),
-    Route("pause_task", "POST", "/api/v2/tasks/{user}/{task}/pause", tasks.PauseTaskResponse, "Stop the workspace of a task and keep its files.", _TASK, status=202),
+    Route("get_task_transcript", "GET", "/api/v2/tasks/{user}/{task}/transcript", transcript.TaskTranscript, "Get what a task said and did, item by item.", _TASK, query=transcript.TranscriptQuery, own=True),
+    Route("follow_task", "GET", "/api/v2/tasks/{user}/{task}/events", Body.EVENTS, "Follow a task from any item on, as server-sent events.", _TASK, query=transcript.FollowTaskQuery, own=True),
+    Route("follow_tasks", "GET", "/api/v2/events", Body.EVENTS, "Follow what becomes of all tasks that the caller may see, as server-sent events.", _TASK, query=transcript.FollowTasksQuery),
+    Route("pause_task", "POST", "/api/v2/tasks/{user}/{task}/pause", tasks.PauseTaskResponse, "Stop the workspace of a task and keep its files.", _TASK, status=202, query=tasks.ForceQuery),
     Route("resume_task", "POST", "/api/v2/tasks/{user}/{task}/resume", tasks.ResumeTaskResponse, "Start the workspace of a paused task again.", _TASK, status=202),
+    Route("retry_task", "POST", "/api/v2/tasks/{user}/{task}/retry", tasks.RetryTaskResponse, "Do again what the newest build of a task failed at.", _TASK, status=202, own=True),
+    Route("get_task_phases", "GET", "/api/v2/tasks/{user}/{task}/phases", phases.TaskPhasesResponse, "Show what a start of a task went through, and why it failed.", _TASK, query=phases.TaskPhasesQuery, own=True),
     Route("list_task_permissions", "GET", "/api/v2/tasks/{user}/{task}/permissions", tasks.TaskPermissionsResponse, "List what the coding agent of a task asks somebody to permit.", _TASK, query=tasks.ListTaskPermissionsQuery, own=True),
     Route("answer_task_permission", "POST", "/api/v2/tasks/{user}/{task}/permissions/{permission}", None, "Answer what the coding agent of a task asks.", _TASK, request=tasks.AnswerTaskPermissionRequest, status=204, own=True),
+    Route("list_task_prompts", "GET", "/api/v2/tasks/{user}/{task}/prompts", tasks.TaskPromptsResponse, "List the prompts that wait for their turn, and what became of the newest others.", _TASK, own=True),
+    Route("update_task_prompt", "PATCH", "/api/v2/tasks/{user}/{task}/prompts/{prompt}", tasks.TaskPrompt, "Move or change a prompt that waits for its turn.", _TASK, request=tasks.UpdateTaskPromptRequest, own=True),
+    Route("delete_task_prompt", "DELETE", "/api/v2/tasks/{user}/{task}/prompts/{prompt}", None, "Take back a prompt that waits for its turn.", _TASK, status=204, own=True),
+    Route("interrupt_task", "POST", "/api/v2/tasks/{user}/{task}/interrupt", None, "End the turn of the coding agent; its workspace goes on.", _TASK, status=204, own=True),
     Route("attach_task", "GET", "/api/v2/tasks/{user}/{task}/attach", Body.WEBSOCKET, "See and steer the coding agent of a task while it works.", _TASK, status=101, websocket=True, own=True),
 
     Route("get_task_diff", "GET", "/api/v2/tasks/{user}/{task}/diff", repository.TaskDiff, "Show what a task changed in its repository.", _TASK, own=True),
@@ -162,6 +182,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("list_organizations", "GET", "/api/v2/organizations", list[identity.Organization], "List the organizations that the caller may see.", _ORGANIZATIONS),
     Route("create_organization", "POST", "/api/v2/organizations", identity.Organization, "Make an organization.", _ORGANIZATIONS, request=identity.CreateOrganizationRequest, status=201),
     Route("get_organization", "GET", "/api/v2/organizations/{organization}", identity.Organization, "Get one organization by id or name.", _ORGANIZATIONS),
+    Route("update_organization", "PATCH", "/api/v2/organizations/{organization}", identity.Organization, "Change what is given of an organization.", _ORGANIZATIONS, request=identity.UpdateOrganizationRequest),
     Route("list_members", "GET", "/api/v2/organizations/{organization}/members", list[identity.MemberWithUserData], "List the members of an organization.", _ORGANIZATIONS),
     Route("list_paginated_members", "GET", "/api/v2/organizations/{organization}/paginated-members", identity.PaginatedMembersResponse, "Search the members of an organization page by page.", _ORGANIZATIONS, query=identity.ListMembersQuery),
     Route("get_member", "GET", "/api/v2/organizations/{organization}/members/{user}", identity.MemberWithUserData, "Get one member of an organization.", _ORGANIZATIONS),
@@ -222,6 +243,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("list_build_resources", "GET", "/api/v2/workspacebuilds/{build}/resources", list[workspaces.WorkspaceResource], "List what a build made.", _BUILDS),
     Route("get_build_timings", "GET", "/api/v2/workspacebuilds/{build}/timings", details.WorkspaceBuildTimings, "Say where the time of a build went.", _BUILDS),
     Route("get_build_state", "GET", "/api/v2/workspacebuilds/{build}/state", Body.BYTES, "Get what the driver keeps of a build for itself, which is nothing.", _BUILDS),
+
+    Route("list_audit_logs", "GET", "/api/v2/audit", audit.AuditLogsResponse, "List who did what to which thing, newest first.", _AUDIT, query=audit.ListAuditLogsQuery),
+    Route("export_audit_logs", "GET", "/api/v2/audit/export", Body.BYTES, "Get the whole audit, a line of JSON for each deed, newest first.", _AUDIT, query=audit.ExportAuditLogsQuery),
 )
 # fmt: on
 

@@ -13,10 +13,15 @@ from taskyard.wire.enums import (
     LogEntryType,
     PermissionAnswerer,
     PermissionOutcome,
+    PromptSource,
+    PromptState,
+    QueueReason,
+    QueueWait,
     TaskState,
     TaskStatus,
     WorkspaceStatus,
 )
+from taskyard.wire.phases import TaskFailure
 from taskyard.wire.workspaces import WorkspaceAgentHealth, WorkspaceBuild
 
 
@@ -43,11 +48,24 @@ class WaitingFor(msgspec.Struct, frozen=True, kw_only=True):
     title: str
 
 
+class TaskQueue(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a task stands whose start waits: its place from 1 among those that wait for the same thing.
+
+    limit is the limit that it waits for; it is left out where the task waits for a place on the server.
+    """
+
+    position: int
+    size: int
+    reason: QueueReason
+    limit: int | UnsetType = UNSET
+
+
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A task with what is known of its workspace. Source: T10-T14, C2.
 
     Without workspace data, template_id is nil, the names are empty and updated_at is the zero time.
-    current_state is null while nothing was reported. waiting_for is a key of ours.
+    current_state is null while nothing was reported. waiting_for and queue are keys of ours; queue is there
+    while the task's start waits.
     """
 
     id: UUID
@@ -74,6 +92,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     status: TaskStatus
     current_state: TaskStateEntry | None
     waiting_for: WaitingFor | UnsetType = UNSET
+    queue: TaskQueue | UnsetType = UNSET
+    failure: TaskFailure | UnsetType = UNSET
     created_at: Time
     updated_at: Time
 
@@ -121,10 +141,50 @@ class TaskSendRequest(Request, frozen=True, kw_only=True):
 
 
 class QueuedPrompt(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that waits for its turn, answered with 202; position counts from 1."""
+    """A message that waits for its turn, answered with 202; position counts from 1.
+
+    waits_for is there where something has to happen first: a paused task stays paused.
+    """
 
     id: UUID
     position: int
+    waits_for: QueueWait | UnsetType = UNSET
+
+
+class TaskPrompt(msgspec.Struct, frozen=True, kw_only=True):
+    """A prompt that waits, with its position from 1, or what became of one.
+
+    created_by: the name of who sent it, null for a task's input. item_number: where it stands in the transcript.
+    """
+
+    id: UUID
+    position: int | None
+    source: PromptSource
+    state: PromptState
+    input: str
+    created_at: Time
+    created_by: str | None
+    sent_at: Time | None
+    settled_at: Time | None
+    error: str | None
+    item_number: int | None
+
+
+class TaskPromptsResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """What is under way, what waits in its order, then the newest 50 of the others.
+
+    waits_for: what has to happen until the next one goes out; null where that is now, or where none waits.
+    """
+
+    prompts: list[TaskPrompt]
+    waits_for: QueueWait | None
+
+
+class UpdateTaskPromptRequest(Request, frozen=True, kw_only=True):
+    """Another place for a prompt that waits, from 1, another text, or both; null leaves it."""
+
+    position: int | None = None
+    input: str | None = None
 
 
 class TaskLogEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,6 +255,12 @@ class AnswerTaskPermissionRequest(Request, frozen=True, kw_only=True):
     outcome: str = ""
 
 
+class ForceQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether to pause or delete by force: no grace, whatever is in the way. Ours."""
+
+    force: bool = False
+
+
 class PauseTaskResponse(msgspec.Struct, frozen=True, kw_only=True):
     """The build that stops the task's workspace. Source: T110, T119."""
 
@@ -203,6 +269,12 @@ class PauseTaskResponse(msgspec.Struct, frozen=True, kw_only=True):
 
 class ResumeTaskResponse(msgspec.Struct, frozen=True, kw_only=True):
     """The build that starts the task's workspace. Source: T113, T119."""
+
+    workspace_build: WorkspaceBuild
+
+
+class RetryTaskResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """The build that does again what the newest one failed at."""
 
     workspace_build: WorkspaceBuild
 

@@ -1,9 +1,11 @@
 """Keeps a coding agent running behind a session: starts it, restores its context, starts it again."""
 
 import asyncio
+import errno
 from collections import deque
 from pathlib import Path
 
+from taskyard_agent import points
 from taskyard_agent.acp import (
     AcpClient,
     AgentExited,
@@ -29,12 +31,17 @@ END_GRACE_S = 2.0
 """Seconds that an agent has to end by itself when its start went wrong."""
 
 
-class _StartFailed(Exception):
-    """The agent could not be brought up; final: another try would end the same."""
+ROOM_PAUSE_S = 2.0
+"""Seconds between tries to start a coding agent while the disk of the home is full."""
 
-    def __init__(self, sentence: str, *, final: bool) -> None:
+
+class _StartFailed(Exception):
+    """The agent could not be brought up; final: another try would end the same. full: there was no room on the disk."""
+
+    def __init__(self, sentence: str, *, final: bool, full: bool = False) -> None:
         super().__init__(sentence)
         self.final = final
+        self.full = full
 
 
 class AcpKeeper:
@@ -53,6 +60,7 @@ class AcpKeeper:
         self._argvs = deque(parts.launch.argvs)
         self._first_problem: _StartFailed | None = None
         self._was_up = False
+        self._told_full = False
         self._restarts = Restarts()
 
     async def run(self) -> None:
@@ -63,6 +71,9 @@ class AcpKeeper:
             try:
                 sentence, ended = await self._live()
             except _StartFailed as problem:
+                if problem.full and not self._session.stopping:
+                    await self._wait_for_room(problem)
+                    continue
                 if self._has_another(problem):
                     continue
                 error = self._first_problem or problem
@@ -81,6 +92,15 @@ class AcpKeeper:
         """The agent and all that it started are gone."""
         if self._client is not None:
             await self._client.end(grace_s)
+
+    async def _wait_for_room(self, problem: _StartFailed) -> None:
+        """Says once that the disk is full: that is over some time, and the coding agent has no part in it."""
+        if not self._told_full:
+            self._told_full = True
+            sentence = f"The coding agent cannot be started: {problem}. It is tried again until there is room."
+            self._session.agent_gone(sentence, None)
+            self._log("error", sentence)
+        await asyncio.sleep(ROOM_PAUSE_S)
 
     def _has_another(self, problem: _StartFailed) -> bool:
         """Whether there is another command to be tried, because none was up so far."""
@@ -128,7 +148,7 @@ class AcpKeeper:
                 told = not_found(error.command, self._env)
                 failed: _StartFailed | None = _StartFailed(told, final=True)
             except (ProcessError, OSError, ValueError) as error:
-                failed = _StartFailed(str(error), final=True)
+                failed = _StartFailed(str(error), final=True, full=_is_full(error))
             else:
                 failed = await self._serve(client)
         if failed is not None:
@@ -165,10 +185,11 @@ class AcpKeeper:
             told = f"The coding agent did not come up. {_ended(client, error.exit)}"
             return _StartFailed(told, final=False)
         except (ProcessError, OSError, LoginNeeded, McpConfigInvalid) as error:
-            return _StartFailed(str(error), final=True)
-        self._was_up = True
+            return _StartFailed(str(error), final=True, full=_is_full(error))
+        self._was_up, self._told_full = True, False
         self._first_problem = None
         self._session.agent_up(opened)
+        await points.reached("bridge.ready")
         self._parts.on_health("healthy")
         return None
 
@@ -191,6 +212,10 @@ class AcpKeeper:
         servers = McpServers(parts.url, self._env, config, parts.token)
         order = OpeningOrder(place, parts.launch.kind, self._argvs[0], servers, parts.log)
         return await Opening(client, info, self._session, order).open()
+
+
+def _is_full(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _ended(client: AcpClient, ended: Exit) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from taskyard_agent import points
 from taskyard_agent.acp import (
     AcpClient,
     AcpError,
@@ -139,9 +140,12 @@ class AcpSession:
         self._show_end(None)
         try:
             await self._take(turn, said)
-        except BaseException:
+        except BaseException as error:
             self._drop(turn)
+            if prompt_id is not None and isinstance(error, Refused):
+                await self._forget(prompt_id)
             raise
+        await points.reached("prompt.noted")
         await self._send(turn, blocks, agent)
 
     def _free_agent(self) -> OpenSession:
@@ -162,13 +166,21 @@ class AcpSession:
                 await self.file.prompt_taken(turn.prompt_id)
         except OSError as error:
             raise Refused("not_ready", f"The prompt cannot be stored: {error}") from error
+        await points.reached("prompt.taken")
         if self._turn is not turn:
             raise Refused("shutting_down", "The workspace is stopping. Resume the task first.")
         self.updates.end_segment()  # what was said since the last turn is no answer to this
         self.record.turn += 1
         if not self.record.put(ItemKind.USER_MESSAGE, {"prompt_id": turn.prompt_id} | said):
             self.record.turn -= 1
-            raise Refused("agent_exited", "The prompt cannot be stored. Is the disk full?")
+            raise Refused("not_ready", "The prompt cannot be stored. Is the disk full?")
+
+    async def _forget(self, prompt_id: str) -> None:
+        """The prompt did not reach the agent: its id is free to be sent again."""
+        try:
+            await self.file.prompt_dropped(prompt_id)
+        except OSError as problem:
+            self.record.fault(f"A lost prompt cannot be noted: {problem}", level="warning")
 
     def _drop(self, turn: _OpenTurn, *, reason: str | None = None, failed: bool = False) -> None:
         if self._turn is turn:
@@ -194,6 +206,7 @@ class AcpSession:
             raise Refused("timeout", str(error)) from error
         self._context = None
         self._tasks.create_task(self._follow(turn, turn.acp))
+        await points.reached("prompt.sent")
         await self._early_error(turn.acp)
 
     async def _early_error(self, acp: Turn) -> None:

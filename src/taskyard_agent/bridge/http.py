@@ -21,6 +21,7 @@ from taskyard_agent.bridge.errors import (
 )
 from taskyard_agent.bridge.events import EventStream, Messages, Screen, screen_of
 from taskyard_agent.bridge.guard import Guard
+from taskyard_agent.bridge.prompts import PromptOrder
 from taskyard_agent.bridge.served import Served
 from taskyard_agent.bridge.session import Refused
 from taskyard_agent.bridge.shapes import (
@@ -35,6 +36,9 @@ from taskyard_agent.bridge.streams import EVENT_HEADERS
 
 PROMPT_HEADER = "X-Taskyard-Prompt-Id"
 """Names a prompt, so that the same one sent again is not worked on again."""
+
+AFTER_HEADER = "X-Taskyard-Prompt-After"
+"""With a prompt that may have been sent before: the number that the transcript had then."""
 
 PROMPT_ID_CHARS = 128
 """Characters of the longest prompt id: a thousand of them are kept, and a UUID has 36."""
@@ -51,6 +55,7 @@ class Routes:
 
     def __init__(self, served: Served) -> None:
         self._session = served.session
+        self._prompts = served.prompts
         self._agent_type = served.agent_type
         self._uploads = served.uploads
         self._limits = served.options.limits
@@ -80,17 +85,24 @@ class Routes:
         if asked.type == "raw":
             await self._raw(asked.content)
         else:
-            await self._prompt(asked.content, request.headers.get(PROMPT_HEADER))
+            headers = request.headers
+            await self._prompt(
+                asked.content, headers.get(PROMPT_HEADER), headers.get(AFTER_HEADER, "")
+            )
         url = schema_url(request, "MessageResponse")
         return _json("MessageResponse", MessageResponse(url, ok=True))
 
-    async def _prompt(self, content: str, prompt_id: str | None) -> None:
+    async def _prompt(self, content: str, prompt_id: str | None, after: str) -> None:
         if prompt_id is not None and len(prompt_id) > PROMPT_ID_CHARS:
             raise Problem(
                 422, "invalid", f"A prompt's id has {PROMPT_ID_CHARS} characters at most."
             )
         try:
-            await self._session.prompt(content, prompt_id)
+            if prompt_id is None:
+                await self._session.prompt(content, None)
+            else:
+                seq = int(after) if after.isascii() and after.isdecimal() else None
+                await self._prompts.add(PromptOrder(prompt_id, content, None, "reject", None, seq))
         except Refused as refused:
             raise refused_problem(refused) from refused
 

@@ -13,6 +13,7 @@ from taskyard_agent.bridge.overview import CANCELLED, PromptFate
 from taskyard_agent.bridge.prompt_queue import Answer, PromptQueue, Queued, Settled
 from taskyard_agent.bridge.record import Record, SessionState
 from taskyard_agent.bridge.session import Refused, Session, TakesBlocks
+from taskyard_agent.session_file import PromptState as Kept
 
 When = Literal["reject", "queue", "cancel_and_send"]
 State = Literal["queued", "sent", "done", "failed", "cancelled"]
@@ -38,15 +39,21 @@ EXPIRED = "It waited longer than its sender allowed."
 
 LOST = "It was taken, and lost before the coding agent got it. Send it again under another id."
 
+FORGOTTEN = "This workspace has lost its record of that time, and cannot say whether it was worked on already."
+
 
 class PromptOrder(msgspec.Struct, frozen=True):
-    """A prompt as it is asked for. blocks null: it is text. timeout_s null: it may wait for ever."""
+    """A prompt as it is asked for. blocks null: it is text. timeout_s null: it may wait for ever.
+
+    after: it may have been sent before, when the transcript had this number; null for one that is new.
+    """
 
     id: str
     text: str
     blocks: list[msgspec.Raw] | None
     when: When
     timeout_s: float | None
+    after: int | None = None
 
 
 class PromptState(msgspec.Struct, frozen=True):
@@ -104,9 +111,10 @@ class Prompts:
 
     def _forgotten(self, prompt_id: str) -> PromptState | None:
         """One whose id was taken, and whose message is not on disk: the crash came first, or it was dropped."""
-        if self._session.file.prompt_state(prompt_id) is None:
+        known = self._session.file.prompt_state(prompt_id)
+        if known is None:
             return None
-        if self._session.record.journal.first_seq > 1:
+        if known is Kept.DONE and self._session.record.journal.first_seq > 1:
             return PromptState(prompt_id, "done")
         return PromptState(prompt_id, "failed", code="lost", error=LOST)
 
@@ -122,8 +130,15 @@ class Prompts:
             raise Refused("lost", LOST)
         if forgotten is not None:
             return Answer(order.id, self._session.record.journal.first_seq - 1, 0)
+        if order.after is not None and not self._reaches(order.after):
+            raise Refused("lost", FORGOTTEN)
         with self._busy_with(order.id):
             return await self._place(order)
+
+    def _reaches(self, seq: int) -> bool:
+        """Whether all is known that happened since the transcript had that number."""
+        journal = self._session.record.journal
+        return seq <= 0 or journal.first_seq <= seq <= journal.last_seq
 
     def _answer(self, prompt_id: str) -> Answer | None:
         """What was said of a prompt before."""

@@ -59,6 +59,12 @@ OBSERVED = {
 
 Level = Literal["warning", "error"]
 
+MEND_S = 1.0
+"""Seconds between tries to write what is owed, while the transcript cannot be written."""
+
+OWED = (ItemKind.TURN_END, ItemKind.STATE)
+"""Kinds of items of which the newest is not lost when it cannot be written, in the order in which they happen."""
+
 Log = Callable[[str, str], None]
 """Takes the level and the text of a line for the logs."""
 
@@ -98,6 +104,8 @@ class Record:
         self._clock = clock
         self._lost_bytes = 0
         self._warned = False
+        self._owed: dict[ItemKind, tuple[int, Data]] = {}
+        self._mending: asyncio.TimerHandle | None = None
         self._bell = Bell()
         self._flip = asyncio.Event()
         journal.preface = self.conversation.preface
@@ -111,11 +119,42 @@ class Record:
 
         at: when it began, null for now.
         """
-        item = self._store_gap() and self._store(kind, data, at)
+        if kind is ItemKind.STATE:
+            self._owed.pop(kind, None)  # this one takes its place
+        item = self._store_gap() and self._pay() and self._store(kind, data, at)
         if not item:
+            self._owe(kind, data)
             return False
         if self.learn(item):
             self._ring()
+        return True
+
+    def _owe(self, kind: ItemKind, data: Data) -> None:
+        """What nobody would say again is said as soon as the disk takes it: else a turn seems to go on for ever."""
+        if kind in OWED:
+            self._owed[kind] = (self.turn, data)
+        if self._mending is None and not self.closed:
+            self._mending = asyncio.get_running_loop().call_later(MEND_S, self._mend)
+
+    def _mend(self) -> None:
+        self._mending = None
+        if self._store_gap() and self._pay():
+            self._warned = False
+            self._ring()
+        elif not self.closed:
+            self._mending = asyncio.get_running_loop().call_later(MEND_S, self._mend)
+
+    def _pay(self) -> bool:
+        """Whether all that was owed is on disk, in the order in which it happens: a turn's end, then the state."""
+        for kind in OWED:
+            if kind in self._owed:
+                (turn, data), lost = self._owed[kind], self._lost_bytes
+                item = self._store(kind, data, turn=turn)
+                if item is None:
+                    self._lost_bytes = lost
+                    return False
+                del self._owed[kind]
+                self.learn(item)
         return True
 
     def learn(self, item: Item) -> bool:
@@ -163,6 +202,8 @@ class Record:
     def close(self) -> None:
         """Ends every listener's wait for good."""
         self.closed = True
+        if self._mending is not None:
+            self._mending.cancel()
         self.ended.set()
         self.journal.wake()
         self._flip.set()
@@ -190,9 +231,12 @@ class Record:
         self.changes += 1
         self._bell.ring()
 
-    def _store(self, kind: ItemKind, data: Data, at: datetime | None = None) -> Item | None:
+    def _store(
+        self, kind: ItemKind, data: Data, at: datetime | None = None, turn: int | None = None
+    ) -> Item | None:
+        turn = self.turn if turn is None else turn
         try:
-            return self.journal.append(kind, self.turn, data, at or self._clock())
+            return self.journal.append(kind, turn, data, at or self._clock())
         except OSError as error:
             if not self._warned:
                 log.warning("the transcript cannot be written: %s", error)

@@ -131,15 +131,33 @@ def _close(record: Record, cut_off: _CutOff) -> None:
 
 
 async def settle_prompts(record: Record, file: SessionFile, on_disk: set[str]) -> None:
-    """No prompt is unfinished any more; one that never reached the transcript is reported. Source: N18."""
+    """No prompt is unfinished any more. Source: N18.
+
+    One that never reached the transcript is free to be sent again where it is certain that the coding agent did
+    not get it; else it is lost, and reported.
+    """
     for prompt_id in file.unfinished():
-        if prompt_id not in on_disk:
+        if prompt_id in on_disk:
+            await file.prompt_done(prompt_id)
+        elif _certainly_unsent(record, file):
+            await file.prompt_dropped(prompt_id)
+        else:
             record.fault(
                 f"The prompt {prompt_id} was taken, and lost before the coding agent got it. "
                 "Send it again.",
                 level="warning",
             )
-        await file.prompt_done(prompt_id)
+            await file.prompt_lost(prompt_id)
+
+
+def _certainly_unsent(record: Record, file: SessionFile) -> bool:
+    """Whether a prompt that the transcript does not have was given to nobody.
+
+    Over ACP it is written down before it is sent, into a terminal after it. What was written is there as long as
+    the machine stays up and the file is whole.
+    """
+    is_whole = record.journal.dropped_bytes == 0 and not file.damaged
+    return file.session.transport == "acp" and file.same_boot and is_whole
 
 
 async def note_done(record: Record, file: SessionFile, prompt_id: str) -> None:

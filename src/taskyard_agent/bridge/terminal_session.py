@@ -209,7 +209,7 @@ class TerminalSession:
         said = {"prompt_id": turn.prompt_id, "text": text}
         if not self.record.put(ItemKind.USER_MESSAGE, said, turn.began):
             self.record.turn -= 1
-            raise Refused("agent_exited", "The prompt cannot be stored. Is the disk full?")
+            raise Refused("not_ready", "The prompt cannot be stored. Is the disk full?")
         self._reply = reply
         self._speech.begin()
         self._expect_answer()

@@ -42,7 +42,7 @@ where a.id = :agent_id and a.generation = :generation and w.id = a.workspace_id 
 -- The agent, locked until the transaction ends.
 select id from workspace_agents
 where id = :agent_id
-for update;
+for no key update;
 
 -- name: disconnect_agent_as_system
 -- The link to this server is gone; nothing when the agent has connected elsewhere since.
@@ -122,9 +122,14 @@ where w.id = :workspace_id and w.last_used_at < :now::timestamptz - interval '1 
     );
 
 -- name: insert_app_status_as_system
--- What a coding agent reports, or what we observe of it.
+-- What a coding agent reports, or what we observe of it. It counts for the newest build, whatever time that was made
+-- at by a clock that was set back since.
 insert into workspace_app_statuses (id, workspace_id, agent_id, app_id, state, message, uri, number, created_at)
-values (:id, :workspace_id, :agent_id, :app_id, :state, :message, :uri, :number, :now);
+select
+    :id, :workspace_id, :agent_id, :app_id, :state, :message, :uri, :number,
+    greatest(:now::timestamptz, max(b.created_at) + interval '1 microsecond')
+from workspace_builds b
+where b.workspace_id = :workspace_id;
 
 -- name: drop_app_statuses_as_system
 -- Reports through this app that nobody is shown any more: all but the newest.

@@ -3,7 +3,7 @@
 select id, organization_id, owner_id, template_id, ttl_ms, generation, driver
 from workspaces
 where id = :workspace_id and not deleted
-for update;
+for no key update;
 
 -- name: get_file_of_version_as_system
 -- The template files that a version was imported from, and what runs its jobs on its behalf.
@@ -16,11 +16,11 @@ where v.id = :template_version_id;
 -- A new build of a workspace, with the next number.
 insert into workspace_builds (
     id, workspace_id, build_number, transition, reason, initiator_id, job_id, template_version_id,
-    template_version_preset_id, orphan, created_at, updated_at
+    template_version_preset_id, orphan, force, created_at, updated_at
 )
 select
     :id, :workspace_id, coalesce(max(b.build_number), 0) + 1, :transition, :reason, :initiator_id, :job_id,
-    :template_version_id, :preset_id, :orphan, :now, :now
+    :template_version_id, :preset_id, :orphan, :force, :now, :now
 from workspace_builds b
 where b.workspace_id = :workspace_id;
 

@@ -8,6 +8,14 @@ on conflict (created_by, sha256) do nothing;
 -- The file of these bytes that this user has.
 select id from files where created_by = :created_by and sha256 = :sha256;
 
+-- name: touch_file
+-- The same bytes were uploaded again, so the file is as good as new.
+update files set touched_at = :now where id = :file_id;
+
+-- name: sum_files_as_system
+-- How many bytes a user's files have.
+select coalesce(sum(octet_length(f.data)), 0)::bigint as bytes from files f where f.created_by = :created_by;
+
 -- name: get_file
 -- A file that the viewer uploaded, or that a version of an organization they look after was made from.
 select f.id, f.mimetype, f.data

@@ -16,7 +16,7 @@ insert into users (
 -- A live user by id, with the organizations they belong to.
 select
     u.id, u.username, u.email, u.name, u.avatar_url, u.password_hash, u.login_type, u.status, u.roles,
-    u.github_user_id, u.created_at, u.updated_at, u.last_seen_at,
+    u.github_user_id, u.max_running, u.created_at, u.updated_at, u.last_seen_at,
     array(
         select m.organization_id from organization_members m where m.user_id = u.id
         order by m.created_at, m.organization_id
@@ -28,7 +28,7 @@ where u.id = :user_id and not u.deleted;
 -- A live user by name, whatever its case.
 select
     u.id, u.username, u.email, u.name, u.avatar_url, u.password_hash, u.login_type, u.status, u.roles,
-    u.github_user_id, u.created_at, u.updated_at, u.last_seen_at,
+    u.github_user_id, u.max_running, u.created_at, u.updated_at, u.last_seen_at,
     array(
         select m.organization_id from organization_members m where m.user_id = u.id
         order by m.created_at, m.organization_id
@@ -40,7 +40,7 @@ where lower(u.username) = lower(:username) and not u.deleted;
 -- A live user by address, whatever its case.
 select
     u.id, u.username, u.email, u.name, u.avatar_url, u.password_hash, u.login_type, u.status, u.roles,
-    u.github_user_id, u.created_at, u.updated_at, u.last_seen_at,
+    u.github_user_id, u.max_running, u.created_at, u.updated_at, u.last_seen_at,
     array(
         select m.organization_id from organization_members m where m.user_id = u.id
         order by m.created_at, m.organization_id
@@ -55,13 +55,14 @@ values (:id, :name, :display_name, '', '', :is_default, :now, :now);
 
 -- name: get_default_organization_as_system
 -- The organization that `default` names; there is always one.
-select id, name, display_name, description, icon, is_default, created_at, updated_at
+select id, name, display_name, description, icon, is_default, max_running, created_at, updated_at
 from organizations
 where is_default;
 
 -- name: list_organizations
 -- Organizations the viewer belongs to, or all; the default one first.
-select o.id, o.name, o.display_name, o.description, o.icon, o.is_default, o.created_at, o.updated_at
+select
+    o.id, o.name, o.display_name, o.description, o.icon, o.is_default, o.max_running, o.created_at, o.updated_at
 from organizations o
 where :viewer_all or o.id = any(:viewer_orgs) or exists (
     select 1 from organization_members m where m.organization_id = o.id and m.user_id = :viewer_id
@@ -70,7 +71,8 @@ order by o.is_default desc, lower(o.name);
 
 -- name: list_user_organizations
 -- Organizations of one user, as far as the viewer sees them.
-select o.id, o.name, o.display_name, o.description, o.icon, o.is_default, o.created_at, o.updated_at
+select
+    o.id, o.name, o.display_name, o.description, o.icon, o.is_default, o.max_running, o.created_at, o.updated_at
 from organizations o
 join organization_members m on m.organization_id = o.id and m.user_id = :user_id
 where :viewer_all or :viewer_id = :user_id or o.id = any(:viewer_orgs)
@@ -118,6 +120,14 @@ where k.login_type = 'token'
     and (:user_id::uuid is null or k.user_id = :user_id)
     and (:expired or k.expires_at > :now)
 order by k.created_at desc, k.id;
+
+-- name: count_tokens_as_system
+-- How many named tokens of a user are good.
+select count(*) as count from api_keys where user_id = :user_id and login_type = 'token' and expires_at > :now;
+
+-- name: take_turn_as_system
+-- Waits until nobody else adds something to what the user has; until the transaction ends.
+select 1 as count from pg_advisory_xact_lock(hashtextextended(:user_id::uuid::text, 7245004));
 
 -- name: get_token_by_name
 -- A user's token by its name.

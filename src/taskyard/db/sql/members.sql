@@ -3,6 +3,20 @@
 insert into organizations (id, name, display_name, description, icon, is_default, created_at, updated_at)
 values (:id, :name, :display_name, :description, :icon, false, :now, :now);
 
+-- name: lock_organization_as_system
+-- An organization by id, held until the transaction ends.
+select id, name, display_name, description, icon, is_default, max_running, created_at, updated_at
+from organizations
+where id = :organization_id
+for no key update;
+
+-- name: update_organization
+-- What is said of an organization, and how many workspaces of it may run at once.
+update organizations
+set display_name = :display_name, description = :description, icon = :icon, max_running = :max_running,
+    updated_at = :now
+where id = :id;
+
 -- name: list_members
 -- Members of an organization as far as the viewer sees them, with their user data; by name, narrowed, a page of them.
 select

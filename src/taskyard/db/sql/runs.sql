@@ -3,7 +3,7 @@
 select
     b.id as build_id, b.workspace_id, b.build_number, b.transition, b.job_id, b.created_at, w.name as workspace_name,
     w.ttl_ms, w.generation, w.driver, w.deleted, v.name as template_version_name, v.definition, j.file_id,
-    t.id as task_id, b.orphan,
+    t.id as task_id, b.orphan, b.force,
     not exists (
         select 1 from workspace_builds n where n.workspace_id = b.workspace_id and n.build_number > b.build_number
     ) as newest,
@@ -20,10 +20,11 @@ where b.id = :build_id;
 select data from files where id = :file_id;
 
 -- name: raise_generation
--- The next generation of a workspace, above every one its driver knows.
+-- The next generation of a workspace, above every one its driver knows. From its first start on it stays in the data
+-- directory host_id.
 update workspaces
-set generation = greatest(generation, :seen::integer) + 1, driver = :driver, updated_at = :now
-where id = :workspace_id and not deleted
+set generation = greatest(generation, :seen::integer) + 1, driver = :driver, host_id = :host_id, updated_at = :now
+where id = :workspace_id and not deleted and (host_id is null or host_id = :host_id)
 returning generation;
 
 -- name: set_restarts
@@ -88,7 +89,7 @@ update workspaces set deleted = true, updated_at = :now where id = :workspace_id
 update tasks set deleted_at = :now where workspace_id = :workspace_id and deleted_at is null;
 
 -- name: list_world_as_system
--- Every live workspace with what its newest build wants and what was heard of its agent.
+-- Every live workspace of a data directory, or of none yet, with what its newest build wants and what was heard of its agent.
 select
     w.id as workspace_id, w.owner_id, w.driver, w.generation, w.restarts, b.id as build_id, b.job_id, b.transition,
     b.deadline, b.template_version_id, b.template_version_preset_id,
@@ -106,7 +107,8 @@ select
         then j.completed_at + make_interval(secs => p.failure_ttl_ms / 1000.0) end as tidy_from,
     case when w.dormant_at is null and p.dormant_ttl_ms > 0
         then w.last_used_at + make_interval(secs => p.dormant_ttl_ms / 1000.0) end as rest_from,
-    w.deleting_at as discard_from
+    w.deleting_at as discard_from,
+    abandoned_from(w.id, w.owner_id, b.transition, j.completed_at, j.error) as abandoned_from
 from workspaces w
 join templates p on p.id = w.template_id
 cross join lateral (
@@ -120,11 +122,11 @@ join provisioner_jobs j on j.id = b.job_id
 left join lateral (
     select max(g.last_connected_at) as last_connected_at from workspace_agents g where g.workspace_build_id = b.id
 ) a on true
-where not w.deleted;
+where not w.deleted and (w.host_id is null or w.host_id = :host_id);
 
 -- name: lock_any_workspace
 -- A workspace, deleted or not, locked until the transaction ends.
-select id from workspaces where id = :workspace_id for update;
+select id from workspaces where id = :workspace_id for no key update;
 
 -- name: get_place_as_system
 -- A workspace with its newest build and whether anything is at work on it. A statement of its own, because
@@ -140,7 +142,8 @@ select
         then j.completed_at + make_interval(secs => p.failure_ttl_ms / 1000.0) end as tidy_from,
     case when w.dormant_at is null and p.dormant_ttl_ms > 0
         then w.last_used_at + make_interval(secs => p.dormant_ttl_ms / 1000.0) end as rest_from,
-    w.deleting_at as discard_from
+    w.deleting_at as discard_from,
+    abandoned_from(w.id, w.owner_id, b.transition, j.completed_at, j.error) as abandoned_from, w.host_id
 from workspaces w
 join templates p on p.id = w.template_id
 join workspace_builds b on b.workspace_id = w.id

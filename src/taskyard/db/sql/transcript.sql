@@ -1,9 +1,15 @@
 -- name: lock_workspace_as_system
--- The workspace's generation and how far its items are held, locked until the transaction ends.
-select generation, acked_seq
-from workspaces
-where id = :workspace_id
-for update;
+-- The workspace's generation, how far its items are held, and the phase of its start that items may end; locked until
+-- the transaction ends.
+select w.generation, w.acked_seq, (
+    select p.phase from workspace_build_phases p
+    where p.workspace_id = w.id and (p.ended_at is null or (p.phase = 'coding_agent' and p.outcome = 'failed'))
+    order by p.began_at desc
+    limit 1
+) as phase
+from workspaces w
+where w.id = :workspace_id
+for no key update of w;
 
 -- name: take_numbers_as_system
 -- Room for more items at the end of the transcript of a workspace's task, live or deleted; no row without a task.
@@ -66,7 +72,7 @@ select
     t.id as task_id, t.input, b.id as build_id, w.generation, w.id as workspace_id, a.lifecycle,
     app.id as app_id, app.slug, app.url, app.health, v.definition,
     p.id as prompt_id, p.state as prompt_state, p.content as prompt_content, p.of_this_start as prompt_of_this_start,
-    p.number as prompt_number,
+    p.number as prompt_number, p.after_seq,
     (
         select d.content from task_prompts d
         where d.task_id = t.id and d.source = 'input' and d.state in ('delivered', 'uncertain')
@@ -84,7 +90,7 @@ join tasks t on t.workspace_id = w.id and t.deleted_at is null
 join workspace_apps app on app.id = b.app_id
 join template_versions v on v.id = b.template_version_id
 left join lateral (
-    select q.id, q.state, q.content, q.number, q.workspace_build_id = b.id as of_this_start
+    select q.id, q.state, q.content, q.number, q.after_seq, q.workspace_build_id = b.id as of_this_start
     from task_prompts q
     where q.task_id = t.id and q.source = 'input' and (q.workspace_build_id = b.id or q.state = 'sending')
     order by of_this_start desc, q.place desc
@@ -95,8 +101,13 @@ where a.id = :agent_id and a.generation = w.generation and b.transition = 'start
 
 -- name: insert_prompt_as_system
 -- A task's input, marked before anything of it leaves the server; one for each start.
-insert into task_prompts (id, task_id, source, workspace_build_id, content, state, created_at, sent_at)
-values (:id, :task_id, 'input', :build_id, :content, 'sending', :now, :now);
+insert into task_prompts (
+    id, task_id, source, workspace_build_id, content, state, created_at, sent_at, after_seq
+)
+select :id, t.id, 'input', :build_id, :content, 'sending', :now, :now, w.acked_seq
+from tasks t
+join workspaces w on w.id = t.workspace_id
+where t.id = :task_id;
 
 -- name: adopt_prompt_as_system
 -- An earlier start's input, never confirmed, is delivered by this start.

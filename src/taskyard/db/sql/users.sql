@@ -3,7 +3,7 @@
 with found as (
     select
         u.id, u.username, u.email, u.name, u.avatar_url, u.password_hash, u.login_type, u.status, u.roles,
-        u.github_user_id, u.created_at, u.updated_at, u.last_seen_at,
+        u.github_user_id, u.max_running, u.created_at, u.updated_at, u.last_seen_at,
         array(
             select m.organization_id from organization_members m where m.user_id = u.id
             order by m.created_at, m.organization_id
@@ -27,7 +27,7 @@ with found as (
 )
 select
     f.id, f.username, f.email, f.name, f.avatar_url, f.password_hash, f.login_type, f.status, f.roles,
-    f.github_user_id, f.created_at, f.updated_at, f.last_seen_at, f.organization_ids, f.total
+    f.github_user_id, f.max_running, f.created_at, f.updated_at, f.last_seen_at, f.organization_ids, f.total
 from found f
 where :after::text is null or lower(f.username) > lower(:after)
 order by lower(f.username)
@@ -38,7 +38,7 @@ limit :limit offset :offset;
 -- that rows which only name them need not wait for: whoever holds a user's new workspace may be about to write such.
 select
     u.id, u.username, u.email, u.name, u.avatar_url, u.password_hash, u.login_type, u.status, u.roles,
-    u.github_user_id, u.created_at, u.updated_at, u.last_seen_at,
+    u.github_user_id, u.max_running, u.created_at, u.updated_at, u.last_seen_at,
     array(
         select m.organization_id from organization_members m where m.user_id = u.id
         order by m.created_at, m.organization_id
@@ -59,7 +59,7 @@ for no key update of u;
 -- A user's data as given; unique indexes refuse a taken name, address or GitHub account.
 update users
 set username = :username, email = :email, name = :name, github_user_id = :github_user_id, status = :status,
-    roles = :roles, password_hash = :password_hash, updated_at = :now
+    roles = :roles, password_hash = :password_hash, max_running = :max_running, updated_at = :now
 where id = :id and not deleted;
 
 -- name: delete_user

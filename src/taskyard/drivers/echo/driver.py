@@ -33,6 +33,15 @@ class _State(msgspec.Struct, frozen=True):
     token: str
 
 
+KEPT = ("echo.json", "messages.json")
+"""What is left of a workspace when it moves to another server."""
+
+
+def at_rest() -> bytes:
+    """What `state.json` says of a workspace that has files here, and never ran."""
+    return msgspec.json.encode(_State(0, running=False, token=""))
+
+
 class EchoDriver:
     """Plays scripts in place of workspaces; keeps its records under root.
 
@@ -92,11 +101,11 @@ class EchoDriver:
         """The workspace as its record has it."""
         return self._observation(workspace_id)
 
-    async def stop(self, workspace_id: UUID, *, grace_s: float) -> None:
-        """Plays `stop`, at most for the grace; then the workspace does not run, whatever came of it."""
+    async def stop(self, workspace_id: UUID, *, grace_s: float, up_to: int | None = None) -> None:
+        """Plays `stop`, at most for the grace; then the workspace does not run. Raises DriverError."""
         async with self._lock(workspace_id):
             state = self._load(workspace_id)
-            if state is None:
+            if state is None or _is_later(state, up_to):
                 return
             try:
                 async with asyncio.timeout(grace_s):
@@ -106,10 +115,11 @@ class EchoDriver:
             await self._end_agent(workspace_id)
             self._save(workspace_id, msgspec.structs.replace(state, running=False))
 
-    async def destroy(self, workspace_id: UUID) -> None:
+    async def destroy(self, workspace_id: UUID, *, up_to: int | None = None) -> None:
         """Plays `destroy`, then nothing is left; raises DriverError when the script fails."""
         async with self._lock(workspace_id):
-            if self._load(workspace_id) is None:
+            state = self._load(workspace_id)
+            if state is None or _is_later(state, up_to):
                 return
             await _play(self._script(workspace_id).destroy)
             await self._end_agent(workspace_id)
@@ -118,6 +128,14 @@ class EchoDriver:
     async def list(self) -> Sequence[Observation]:
         """Every workspace with a record."""
         return [self._observation(workspace_id) for workspace_id in self._known()]
+
+    async def strays(self) -> Sequence[str]:
+        """Folders and files among the workspaces that are none."""
+        if not self._root.is_dir():
+            return []
+        known = {str(workspace_id) for workspace_id in self._known()}
+        names = sorted(path.name for path in self._root.iterdir() if path.name not in known)
+        return [f"{self._root / name} is no workspace" for name in names]
 
     async def crash(self, workspace_id: UUID) -> None:
         """Ends a workspace as if its processes had been killed; for tests."""
@@ -160,7 +178,8 @@ class EchoDriver:
     def _known(self) -> Iterable[UUID]:
         if not self._root.is_dir():
             return []
-        return [UUID(path.parent.name) for path in self._root.glob("*/state.json")]
+        names = [path.parent.name for path in self._root.glob("*/state.json")]
+        return [UUID(name) for name in names if _is_id(name)]
 
     def _observation(self, workspace_id: UUID) -> Observation:
         state = self._load(workspace_id)
@@ -195,11 +214,27 @@ class EchoDriver:
         shutil.rmtree(folder)
 
 
+def _is_id(name: str) -> bool:
+    try:
+        return str(UUID(name)) == name
+    except ValueError:
+        return False
+
+
+def _is_later(state: _State, up_to: int | None) -> bool:
+    """Whether somebody has started the workspace again since."""
+    return up_to is not None and state.generation > up_to
+
+
 async def _play(steps: Sequence[Step], log: LogSink | None = None) -> None:
     """Plays the steps of a verb; raises DriverError where the script says so."""
     for step in steps:
         if step.log is not None and log is not None:
             log(step.level, step.log)
         await pause(step.sleep_s, step.wait_for)
-        if step.fail is not None:
+        if step.fail is not None and _fails(step):
             raise DriverError(step.fail)
+
+
+def _fails(step: Step) -> bool:
+    return step.fail_while is None or Path(step.fail_while).exists()

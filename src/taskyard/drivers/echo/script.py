@@ -15,7 +15,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One step; of several keys each is done, in the order of these fields.
 
     log: a line for the build log. sleep_s: seconds. wait_for: an absolute path that must exist.
-    fail: the sentence with which the verb fails.
+    fail: the sentence with which the verb fails; with fail_while only as long as that absolute path exists.
     """
 
     log: str | None = None
@@ -23,6 +23,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sleep_s: float = 0
     wait_for: str | None = None
     fail: str | None = None
+    fail_while: str | None = None
 
 
 class AgentStep(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

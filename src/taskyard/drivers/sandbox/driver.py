@@ -15,16 +15,25 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from taskyard.drivers.base import Limits, LogSink, Observation, WorkspaceSpec
+from taskyard.drivers.base import Limits, LogSink, Observation, PlaceState, WorkspaceSpec
 from taskyard.drivers.sandbox.orders import check_spec
 from taskyard.drivers.sandbox.place import Place, Record, load_record, workspaces
 from taskyard.drivers.sandbox.probe import try_walls
 from taskyard.drivers.sandbox.process import send
 from taskyard.drivers.sandbox.programs import find_programs
 from taskyard.drivers.sandbox.runtime import Bubblewrap, find_bubblewrap
+from taskyard.drivers.sandbox.strays import end_strays
 from taskyard.drivers.sandbox.tree import reap
 from taskyard.drivers.sandbox.waiting import Locks, ended_within, to_end
-from taskyard.drivers.sandbox.workspace import Maker, destroy, finish, look, runs, settle
+from taskyard.drivers.sandbox.workspace import (
+    Maker,
+    destroy,
+    finish,
+    is_later,
+    look,
+    runs,
+    settle,
+)
 from taskyard.errors import DriverError, DriverUnavailable
 from taskyard.wire.enums import LogLevel
 
@@ -142,15 +151,16 @@ class SandboxDriver:
         async with self._held(workspace_id) as place:
             return await self._in_thread(partial(settle, place, workspace_id))
 
-    async def stop(self, workspace_id: UUID, *, grace_s: float) -> None:
+    async def stop(self, workspace_id: UUID, *, grace_s: float, up_to: int | None = None) -> None:
         """Returns once no process of the workspace is left; its home directory stays.
 
         The agent gets SIGTERM and grace_s seconds to end by itself, then everything is killed.
+        A workspace of a generation above up_to is left alone.
         """
         if not await self._in_thread(self._place(workspace_id).folder.is_dir):
             return
         async with self._held(workspace_id) as place:
-            record = await self._in_thread(partial(_ask_to_end, place))
+            record = await self._in_thread(partial(_ask_to_end, place, up_to))
             if record is None:
                 return
             assert record.agent is not None
@@ -158,10 +168,13 @@ class SandboxDriver:
             cause = "stopped" if in_time else f"stopped; killed after {grace_s:g} s of grace"
             await self._in_thread(partial(finish, place, record, cause))
 
-    async def destroy(self, workspace_id: UUID) -> None:
-        """Returns once processes, files and the driver's own record of the workspace are gone."""
+    async def destroy(self, workspace_id: UUID, *, up_to: int | None = None) -> None:
+        """Returns once processes, files and the driver's own record of the workspace are gone.
+
+        A workspace of a generation above up_to is left alone.
+        """
         async with self._held(workspace_id) as place:
-            await self._in_thread(partial(destroy, place, workspace_id))
+            await self._in_thread(partial(destroy, place, workspace_id, up_to))
 
     def _place(self, workspace_id: UUID) -> Place:
         return Place(self._root, str(workspace_id))
@@ -170,7 +183,10 @@ class SandboxDriver:
     async def _held(self, workspace_id: UUID) -> AsyncIterator[Place]:
         place = self._place(workspace_id)
         async with self._locks.hold(place.lock):
-            yield place
+            try:
+                yield place
+            finally:
+                await self._in_thread(partial(_drop_lock_of_nothing, place))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """What the work returns. Raises DriverError for whatever the file system refuses."""
@@ -190,15 +206,31 @@ class SandboxDriver:
             ) from error
 
     async def list(self) -> Sequence[Observation]:
-        """Every workspace this driver holds a folder of, in no order."""
+        """Every workspace this driver holds a folder of, in no order; one that is damaged hides no others."""
         ids = await self._in_thread(partial(workspaces, self._root))
-        return [await self.observe(workspace_id) for workspace_id in ids]
+        return [await self._seen(workspace_id) for workspace_id in ids]
+
+    async def strays(self) -> Sequence[str]:
+        """What is there without a record, a sentence each; processes that are certainly ours were ended."""
+        return await self._in_thread(partial(end_strays, self._root))
+
+    async def _seen(self, workspace_id: UUID) -> Observation:
+        try:
+            return await self.observe(workspace_id)
+        except DriverError as error:
+            return Observation(workspace_id, PlaceState.UNKNOWN, 0, str(error))
 
 
-def _ask_to_end(place: Place) -> Record | None:
-    """The record of a workspace whose agent was told to end; None when nothing runs any more."""
+def _drop_lock_of_nothing(place: Place) -> None:
+    """Nothing; whoever waited while a workspace was destroyed made its lock anew, and nobody else would remove it."""
+    if not place.folder.exists():
+        place.lock.unlink(missing_ok=True)
+
+
+def _ask_to_end(place: Place, up_to: int | None) -> Record | None:
+    """The record of a workspace whose agent was told to end; None when nothing runs any more that should."""
     record = load_record(place)
-    if record is None or record.monitor is None:
+    if record is None or record.monitor is None or is_later(record, up_to):
         return None
     if not runs(record):
         finish(place, record, "")

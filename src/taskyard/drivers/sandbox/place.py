@@ -98,10 +98,15 @@ class Place:
         return self.root / ".locks" / self.name
 
 
+def is_workspace(name: str) -> bool:
+    """Whether a folder of that name is a workspace's."""
+    return _UUID.fullmatch(name) is not None
+
+
 def workspaces(root: Path) -> Sequence[UUID]:
     """The ids of all workspaces that have a folder here."""
     names = [path.name for path in root.iterdir()]
-    return [UUID(name) for name in names if _UUID.fullmatch(name)]
+    return [UUID(name) for name in names if is_workspace(name)]
 
 
 def load_record(place: Place) -> Record | None:

@@ -35,6 +35,7 @@ from taskyard.drivers.sandbox.process import (
     wait_gone,
 )
 from taskyard.errors import DriverError
+from taskyard_agent import points
 
 _START_TIMEOUT_S = 20.0
 """From the orders to a running agent: some 30 ms; more only on a machine that is nearly dead."""
@@ -62,7 +63,9 @@ def start_tree(place: Place, record: Record, orders: bytes, children: set[int]) 
         children.add(pid)
         record = msgspec.structs.replace(record, monitor=identify(pid))
         save_record(place, record)
+        points.passed("start.spawned", place.name)
         started = _give(pipe, orders) and _says_ready(ready)
+    points.passed("start.ordered", place.name)
     record = _with_processes(place, record)
     if started and is_alive(record.agent):
         save_record(place, record)

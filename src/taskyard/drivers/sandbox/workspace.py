@@ -35,6 +35,7 @@ from taskyard.drivers.sandbox.runtime import AGENT_HOME, Bind
 from taskyard.drivers.sandbox.tree import end_tree, start_tree
 from taskyard.drivers.sandbox.uids import claim_uid, release_uid
 from taskyard.errors import DriverError
+from taskyard_agent import points
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +138,24 @@ def finish(place: Place, record: Record, cause: str) -> None:
     save_record(place, record.without_processes("; ".join(parts)))
 
 
-def destroy(place: Place, workspace_id: UUID) -> None:
-    """Nothing; processes, files and record are gone. The record goes last, so that a retry finds it."""
+def is_later(record: Record, up_to: int | None) -> bool:
+    """Whether somebody has started the workspace since its generation was up_to; not when that is null."""
+    return up_to is not None and record.generation > up_to
+
+
+def destroy(place: Place, workspace_id: UUID, up_to: int | None = None) -> None:
+    """Nothing; processes, files and record are gone. The record goes last, so that a retry finds it.
+
+    A workspace of a generation above up_to is left alone.
+    """
     record = load_record(place)
+    if record is not None and is_later(record, up_to):
+        return
     if record is not None:
         end_tree(place, record)
     if place.folder.is_dir():
         empty_folder(place.folder, keep=place.record.name)
+        points.passed("delete.emptied", place.name)
         release_uid(place.root, workspace_id)
         place.record.unlink(missing_ok=True)
         place.folder.rmdir()

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -13,7 +13,6 @@ from yarl import URL
 from taskyard.sdk.calls import (
     CONNECT_TIMEOUT_S,
     DEFAULT_TIMEOUT_S,
-    RETRY_PAUSES_S,
     PathPart,
     Query,
     Raw,
@@ -132,8 +131,8 @@ class AsyncCaller:
         return await open_socket(self._address, request, self._tls)
 
     async def _answer(self, request: Request) -> Reply:
-        """The answer, whatever its status; reads are tried again on a new connection."""
-        pauses = iter(RETRY_PAUSES_S if request.repeatable else ())
+        """The answer, whatever its status; what may be sent again is, on a new connection."""
+        pauses = iter(request.pauses_s)
         while True:
             try:
                 return await self._once(request)
@@ -144,13 +143,50 @@ class AsyncCaller:
                     raise Unreachable(self.url, reason(cause)) from error
             await asyncio.sleep(pause)
 
-    async def _once(self, request: Request) -> Reply:
+    async def _pieces(self, request: Request, silence_s: float) -> AsyncGenerator[bytes, None]:
+        """A good answer in pieces as they come; no byte for so long is an error. Raises ApiError, Unreachable."""
+        response = await self._opened(request, silence_s)
+        try:
+            async with response:
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                is_good = 200 <= response.status < 300
+                body = b"" if is_good else await response.read()
+                check(request, Reply(response.status, headers, body), self.url)
+                async for piece in response.content.iter_any():
+                    yield piece
+        except (OSError, aiohttp.ClientError) as error:
+            raise Unreachable(self.url, reason(_cause(error))) from error
+
+    async def _opened(self, request: Request, silence_s: float) -> aiohttp.ClientResponse:
+        """An answer that still comes; a kept connection may be over, so another one is tried. Raises Unreachable."""
+        pauses = iter(request.pauses_s)
+        while True:
+            try:
+                return await self._session().request(
+                    request.method,
+                    self._url_of(request),
+                    headers=request.headers,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(
+                        sock_connect=CONNECT_TIMEOUT_S, sock_read=silence_s
+                    ),
+                )
+            except (OSError, aiohttp.ClientError) as error:
+                cause = _cause(error)
+                pause = None if is_final(cause) else next(pauses, None)
+                if pause is None:
+                    raise Unreachable(self.url, reason(cause)) from error
+            await asyncio.sleep(pause)
+
+    def _url_of(self, request: Request) -> URL:
         address = self._address
         scheme = "https" if address.secure else "http"
-        url = f"{scheme}://{address.host_header}:{address.port}{request.target}"
+        return URL(f"{scheme}://{address.host_header}:{address.port}{request.target}", encoded=True)
+
+    async def _once(self, request: Request) -> Reply:
         async with self._session().request(
             request.method,
-            URL(url, encoded=True),
+            self._url_of(request),
             data=request.body,
             headers=request.headers,
             allow_redirects=False,

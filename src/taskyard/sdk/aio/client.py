@@ -1,13 +1,21 @@
 """The asyncio client."""
 
+from taskyard.sdk.aio.audit import AsyncAuditCalls
 from taskyard.sdk.aio.identity import AsyncIdentityCalls
 from taskyard.sdk.aio.secrets import AsyncSecretCalls
+from taskyard.sdk.aio.streams import AsyncStreamCalls
 from taskyard.sdk.aio.tasks import AsyncTaskCalls
 from taskyard.sdk.aio.templates import AsyncTemplateCalls
 from taskyard.sdk.aio.workspaces import AsyncWorkspaceCalls
 
 
 class AsyncClient(
-    AsyncIdentityCalls, AsyncSecretCalls, AsyncTaskCalls, AsyncTemplateCalls, AsyncWorkspaceCalls
+    AsyncAuditCalls,
+    AsyncIdentityCalls,
+    AsyncSecretCalls,
+    AsyncStreamCalls,
+    AsyncTaskCalls,
+    AsyncTemplateCalls,
+    AsyncWorkspaceCalls,
 ):
     """Every operation of a server as a coroutine."""

@@ -194,6 +194,14 @@ class AsyncIdentityCalls(AsyncCaller):
         """Make an organization."""
         return await self.request(identity.Organization, "create_organization", body=request)
 
+    async def update_organization(
+        self, organization: PathPart, request: identity.UpdateOrganizationRequest
+    ) -> identity.Organization:
+        """Change what is given of an organization."""
+        return await self.request(
+            identity.Organization, "update_organization", organization, body=request
+        )
+
     async def list_organizations(self) -> list[identity.Organization]:
         """List the organizations that the caller may see."""
         return await self.request(list[identity.Organization], "list_organizations")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from taskyard.sdk.aio.caller import AsyncCaller
 from taskyard.sdk.calls import NEXT_PAGE_HEADER, PAGE_SIZE, PathPart, Query, decoded, queued_prompt
-from taskyard.wire import tasks, workspaces
+from taskyard.wire import phases, tasks, workspaces
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -45,9 +45,9 @@ class AsyncTaskCalls(AsyncCaller):
         """Get one task by id or name."""
         return await self.request(tasks.Task, "get_task", user, task)
 
-    async def delete_task(self, user: PathPart, task: PathPart) -> None:
-        """Delete a task and its workspace."""
-        await self.exchange("delete_task", user, task)
+    async def delete_task(self, user: PathPart, task: PathPart, *, force: bool = False) -> None:
+        """Delete a task and its workspace; by force whatever is in the way, and whatever its driver says."""
+        await self.exchange("delete_task", user, task, query={"force": force or None})
 
     async def update_task_input(
         self, user: PathPart, task: PathPart, request: tasks.UpdateTaskInputRequest
@@ -65,6 +65,14 @@ class AsyncTaskCalls(AsyncCaller):
     async def get_task_logs(self, user: PathPart, task: PathPart) -> tasks.TaskLogsResponse:
         """Get the conversation of a task."""
         return await self.request(tasks.TaskLogsResponse, "get_task_logs", user, task)
+
+    async def get_task_phases(
+        self, user: PathPart, task: PathPart, *, build: int | None = None
+    ) -> phases.TaskPhasesResponse:
+        """Show what a start of a task went through, and why it failed."""
+        return await self.request(
+            phases.TaskPhasesResponse, "get_task_phases", user, task, query={"build": build}
+        )
 
     async def list_task_permissions(
         self, user: PathPart, task: PathPart, *, answered: bool = False
@@ -88,17 +96,49 @@ class AsyncTaskCalls(AsyncCaller):
         """Answer what the coding agent of a task asks."""
         await self.exchange("answer_task_permission", user, task, permission, body=request)
 
+    async def list_task_prompts(self, user: PathPart, task: PathPart) -> tasks.TaskPromptsResponse:
+        """List the prompts that wait for their turn, and what became of the newest others."""
+        return await self.request(tasks.TaskPromptsResponse, "list_task_prompts", user, task)
+
+    async def update_task_prompt(
+        self,
+        user: PathPart,
+        task: PathPart,
+        prompt: PathPart,
+        request: tasks.UpdateTaskPromptRequest,
+    ) -> tasks.TaskPrompt:
+        """Move or change a prompt that waits for its turn."""
+        return await self.request(
+            tasks.TaskPrompt, "update_task_prompt", user, task, prompt, body=request
+        )
+
+    async def delete_task_prompt(self, user: PathPart, task: PathPart, prompt: PathPart) -> None:
+        """Take back a prompt that waits for its turn."""
+        await self.exchange("delete_task_prompt", user, task, prompt)
+
+    async def interrupt_task(self, user: PathPart, task: PathPart) -> None:
+        """End the turn of the coding agent; its workspace goes on."""
+        await self.exchange("interrupt_task", user, task)
+
     async def attach_task(self, user: PathPart, task: PathPart) -> "ClientConnection":
         """See and steer the coding agent of a task while it works; wire/attached.py has the messages."""
         return await self.open_socket("attach_task", user, task)
 
-    async def pause_task(self, user: PathPart, task: PathPart) -> tasks.PauseTaskResponse:
-        """Stop the workspace of a task and keep its files."""
-        return await self.request(tasks.PauseTaskResponse, "pause_task", user, task)
+    async def pause_task(
+        self, user: PathPart, task: PathPart, *, force: bool = False
+    ) -> tasks.PauseTaskResponse:
+        """Stop the workspace of a task and keep its files; by force without grace, whatever is in the way."""
+        return await self.request(
+            tasks.PauseTaskResponse, "pause_task", user, task, query={"force": force or None}
+        )
 
     async def resume_task(self, user: PathPart, task: PathPart) -> tasks.ResumeTaskResponse:
         """Start the workspace of a paused task again."""
         return await self.request(tasks.ResumeTaskResponse, "resume_task", user, task)
+
+    async def retry_task(self, user: PathPart, task: PathPart) -> tasks.RetryTaskResponse:
+        """Do again what the newest build of a task failed at."""
+        return await self.request(tasks.RetryTaskResponse, "retry_task", user, task)
 
     async def upload_task_log_snapshot(self, task: PathPart, request: tasks.SnapshotUpload) -> None:
         """Keep the end of a task's conversation for while it is paused."""

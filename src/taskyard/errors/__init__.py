@@ -35,6 +35,10 @@ class DatabaseAway(TaskyardError):
     """The database does not answer, or went away in the middle of a statement."""
 
 
+class DatabaseFull(DatabaseAway):
+    """The database has no room for it, mostly because its disk is full."""
+
+
 class NotFound(TaskyardError):
     """What was asked for is not there, or the caller must not see it: the same answer for both."""
 
@@ -65,11 +69,23 @@ class Invalid(TaskyardError):
 
 
 class AgentUnreachable(TaskyardError):
-    """The workspace agent has no open link here."""
+    """The workspace agent has no open link; why says more where there is more to say, without a full stop."""
 
-    def __init__(self, agent_id: UUID) -> None:
-        super().__init__(f"workspace agent {agent_id} is not connected")
+    def __init__(self, agent_id: UUID, why: str = "") -> None:
+        super().__init__(
+            f"workspace agent {agent_id} is not connected" + (f": {why}" if why else "")
+        )
         self.agent_id = agent_id
+
+
+class HeldElsewhere(TaskyardError):
+    """Another server, reached at url by its peers, holds the link of the workspace agent."""
+
+    def __init__(self, agent_id: UUID, server_id: UUID, url: str) -> None:
+        super().__init__(f"workspace agent {agent_id} is connected to another server, {server_id}")
+        self.agent_id = agent_id
+        self.server_id = server_id
+        self.url = url
 
 
 class BodyInvalid(TaskyardError):
@@ -198,6 +214,10 @@ class JobFailed(TaskyardError):
     """A job that cannot succeed, whoever tries again; the sentence becomes the job's error."""
 
 
+class JobStumbled(TaskyardError):
+    """A job that could not be done this time, but perhaps by another try; the last one's sentence is the job's error."""
+
+
 class JobCanceled(TaskyardError):
     """Somebody asked to cancel the job before it was done."""
 
@@ -315,33 +335,6 @@ class RequestRefused(Refused):
     """A request asks for something that cannot be had, and waiting does not help."""
 
 
-class VersionArchived(TaskyardError):
-    """A template version that was archived makes no workspaces."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This template version is archived. Choose another version of the template."
-        )
-
-
-class VersionImporting(TaskyardError):
-    """A template version whose import is not over yet."""
-
-    def __init__(self, status: str) -> None:
-        super().__init__(
-            f"The import of this template version is {status}. Try again when it is done."
-        )
-        self.status = status
-
-
-class TemplateDeleted(TaskyardError):
-    """The template was deleted."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"The template {name} was deleted. Choose another template.")
-        self.name = name
-
-
 class WorkspaceNameTaken(Invalid):
     """The owner has a workspace of this name, or one that is still being deleted."""
 
@@ -403,60 +396,6 @@ class Missing(NotFound):
         self.code = code
 
 
-class ArchiveTooLarge(TaskyardError):
-    """An archive that unpacks to more than is taken."""
-
-    def __init__(self, limit: str) -> None:
-        super().__init__(
-            f"The archive unpacks to more than {limit}. Leave out what the template does not need."
-        )
-        self.limit = limit
-
-
-class ArchiveInvalid(TaskyardError):
-    """An archive that cannot be read, or holds what a template must not; the sentence says what to change."""
-
-
-class TemplateNameTaken(Invalid):
-    """The organization has a template of this name."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"There is a template named {name} already. Choose another name, or add a version to that one.",
-            [("name", "this name is in use")],
-        )
-        self.name = name
-
-
-class VersionNameTaken(Invalid):
-    """The template has a version of this name."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"This template has a version named {name} already. Choose another name, or leave it empty.",
-            [("name", "this name is in use")],
-        )
-        self.name = name
-
-
-class VersionRenameTaken(VersionNameTaken):
-    """A version cannot get the name that another of its template has."""
-
-
-class ImportUnfinished(TaskyardError):
-    """What is asked of a version is known only once its import is over."""
-
-    def __init__(self, status: str) -> None:
-        super().__init__(
-            f"The import of this template version is {status}. Ask again when it is over."
-        )
-        self.status = status
-
-
-class VersionNotReady(Refused):
-    """What cannot be had from a version whose import did not succeed, or not yet."""
-
-
 class SecretKeyWrong(TaskyardError):
     """The key that secrets are sealed by cannot be used; the sentence names its file."""
 
@@ -467,3 +406,59 @@ class SecretUnreadable(TaskyardError):
     def __init__(self, name: str, why: str) -> None:
         super().__init__(f"The secret {name} cannot be opened: {why}. Set it again.")
         self.name = name
+
+
+class IdempotencyKeyInvalid(TaskyardError):
+    """A header Idempotency-Key that is no key."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The header Idempotency-Key must be given once, with 1 to 255 visible ASCII characters."
+        )
+
+
+class IdempotencyMismatch(TaskyardError):
+    """A key that its user has sent before, with another request."""
+
+    def __init__(self, key: str, operation: str) -> None:
+        super().__init__(
+            f"The Idempotency-Key {key} belongs to another request of yours ({operation}). "
+            "Send a new key with this one."
+        )
+        self.key = key
+
+
+class IdempotencyBusy(TaskyardError):
+    """The same request with the same key is being worked on, and has been for as long as one may wait."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"The request with the Idempotency-Key {key} is still being worked on. Send it again in a moment."
+        )
+        self.key = key
+
+
+class IdempotencyLost(TaskyardError):
+    """A request whose server was taken for dead: another try has it in hand, and this one has changed nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This request was taken over by a later one of the same Idempotency-Key. Send it again in a moment."
+        )
+
+
+class IdempotencyUnknown(TaskyardError):
+    """A request that was done before, but whose answer cannot be given again; names what it was done to."""
+
+    def __init__(self, operation: str, kind: str, name: str) -> None:
+        thing = f" at the {kind.replace('_', ' ')} {name}" if name else ""
+        super().__init__(
+            f"This request ({operation}) was done{thing}, but its answer was lost or is not kept. "
+            "Look at what is there; to do it once more, send a new Idempotency-Key."
+        )
+        self.kind = kind
+        self.name = name
+
+
+class QuotaReached(TaskyardError):
+    """A user has as much of something as one may have; the sentence says how much, and what to remove."""

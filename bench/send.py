@@ -1,0 +1,171 @@
+"""How long a message takes from a client to the coding agent, and its answer back to a client."""
+
+import io
+import json
+import shutil
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import msgspec
+
+from bench.bridge import bare_turn
+from bench.bridged import ANSWER_S, Stream, piped
+from bench.create import LOOK_S, PASSWORD
+from bench.measure import Figure, figure, interleave
+from taskyard.sdk import Client
+from taskyard.sdk.local import LocalServer
+from taskyard.wire.enums import JobStatus, TaskStatus
+from taskyard.wire.identity import CreateFirstUserRequest, LoginRequest
+from taskyard.wire.tasks import CreateTaskRequest
+from taskyard.wire.templates import CreateTemplateRequest, CreateTemplateVersionRequest
+
+QUESTION = (
+    "How long from POST send to the message at the coding agent, and to its answer at a client that follows the "
+    "task's events, beside a bare pipe to the same program? Queued: of a message that finds the task idle."
+)
+
+FLOOR = ("bare pipe: to the coding agent", "bare pipe: to its answer")
+
+TEMPLATE = """
+[task]
+app = "agent"
+[agent]
+type = "custom"
+transport = "acp"
+command = ["python", "/opt/template/peer.py", "acp"]
+"""
+
+
+class _Data(msgspec.Struct):
+    text: str = ""
+    state: str = ""
+
+
+class _Item(msgspec.Struct):
+    kind: str
+    data: _Data
+
+
+def measure(*, quick: bool) -> list[Figure]:
+    """Times of messages to one idle task, one at a time."""
+    home = Path(tempfile.mkdtemp(prefix="taskyard-bench-"))
+    home.chmod(0o711)
+    try:
+        with LocalServer(home) as server, piped() as (to_fd, from_fd):
+            return _Run(server.url, to_fd, from_fd).measure(10 if quick else 300)
+    finally:
+        shutil.rmtree(home)
+
+
+class _Run:
+    def __init__(self, url: str, to_fd: int, from_fd: int) -> None:
+        self._fds = (to_fd, from_fd)
+        self._times: dict[str, list[float]] = {}
+        self._token = _first_token(url)
+        with Client(url, self._token) as client:
+            self._path = f"/api/v2/tasks/me/{_task(client)}"
+        host, port = urlsplit(url).hostname, urlsplit(url).port
+        assert port is not None
+        self._line = HTTPConnection(host or "", port, timeout=60)
+        self._events = Stream(port, f"{self._path}/events?coder_session_token={self._token}")
+        self._until_idle()
+
+    def measure(self, rounds: int) -> list[Figure]:
+        ways = (("send", None), ("queued", "queue"))
+        interleave(rounds, self._bare, *(partial(self._turn, *way) for way in ways))
+        floors = [(name, self._times[name]) for name in FLOOR]
+        found = [figure(name, times) for name, times in floors]
+        for name, _ in ways:
+            for what, floor in zip(("to the coding agent", "to its answer"), floors, strict=True):
+                row = f"{name}: {what}"
+                found.append(figure(row, self._times[row], floor))
+        return found
+
+    def _bare(self) -> None:
+        for name, seconds in zip(FLOOR, bare_turn(*self._fds), strict=True):
+            self._times.setdefault(name, []).append(seconds)
+
+    def _turn(self, name: str, when: str | None) -> None:
+        body = {"input": "stamp"} | ({} if when is None else {"when": when})
+        began_ns = time.monotonic_ns()
+        headers = {"Coder-Session-Token": self._token}
+        self._line.request("POST", f"{self._path}/send", json.dumps(body), headers)
+        answer = self._line.getresponse()
+        answer.read()
+        if answer.status not in (202, 204):
+            raise RuntimeError(f"the server answered {answer.status}")
+        came_ns, ended_ns = self._until_answered()
+        self._note(f"{name}: to the coding agent", came_ns - began_ns)
+        self._note(f"{name}: to its answer", ended_ns - began_ns)
+        self._until_idle()
+
+    def _note(self, name: str, ns: int) -> None:
+        self._times.setdefault(name, []).append(ns / 1e9)
+
+    def _until_answered(self) -> tuple[int, int]:
+        """When the coding agent had the message, by itself, and when its answer was here."""
+        while True:
+            item = self._item()
+            if item.kind in ("agent_text", "agent_message") and item.data.text:
+                return int(item.data.text), time.monotonic_ns()
+
+    def _until_idle(self) -> None:
+        while not ((item := self._item()).kind == "state" and item.data.state == "idle"):
+            pass
+
+    def _item(self) -> _Item:
+        while (event := next(self._events)).name != "item":
+            pass
+        return msgspec.json.decode(event.data, type=_Item)
+
+
+def wait(look: Callable[[], bool]) -> None:
+    """Returns once the look says so."""
+    deadline = time.monotonic() + ANSWER_S
+    while not look():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the server did not get there in {ANSWER_S:g} s")
+        time.sleep(LOOK_S)
+
+
+def _first_token(url: str) -> str:
+    with Client(url, "") as nobody:
+        nobody.create_first_user(
+            CreateFirstUserRequest(username="bench", email="bench@example.com", password=PASSWORD)
+        )
+        login = LoginRequest(email="bench@example.com", password=PASSWORD)
+        return nobody.login(login).session_token
+
+
+def _task(client: Client) -> UUID:
+    """An active task of a template whose coding agent tells when a message came."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        peer = Path(__file__).with_name("bridge_peers.py").read_bytes()
+        for name, content in (("taskyard.toml", TEMPLATE.encode()), ("peer.py", peer)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    file_id = client.upload_file(packed.getvalue(), "application/x-tar").hash
+    version = client.create_template_version(
+        "default",
+        CreateTemplateVersionRequest(file_id=file_id, storage_method="file", provisioner="echo"),
+    )
+    wait(lambda: _is_imported(client, version.id))
+    client.create_template(
+        "default", CreateTemplateRequest(name="stamp", template_version_id=version.id)
+    )
+    task = client.create_task("me", CreateTaskRequest(template_version_id=version.id, input=""))
+    wait(lambda: client.get_task("me", task.id).status is TaskStatus.ACTIVE)
+    return task.id
+
+
+def _is_imported(client: Client, version_id: UUID) -> bool:
+    return client.get_template_version(version_id).job.status is JobStatus.SUCCEEDED

@@ -1,0 +1,247 @@
+"""Requests that are done once, by the key that their sender gave them.
+
+What holds it is one row: each deed of a request is marked there in the transaction that does it, and only by the try
+that has the request in hand. A try whose server died, or was frozen, can be replaced at any time: either it has done
+something, which is known then, or it will not do it any more.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID, uuid4
+
+import anyio
+import structlog
+
+from taskyard.config import keep_for
+from taskyard.control.services import Services
+from taskyard.db import idempotency as db
+from taskyard.db.idempotency import KeyRow, Try
+from taskyard.db.pool import ring
+from taskyard.errors import (
+    DatabaseAway,
+    DatabaseBusy,
+    IdempotencyBusy,
+    IdempotencyLost,
+    IdempotencyMismatch,
+    IdempotencyUnknown,
+    TaskyardError,
+)
+
+if TYPE_CHECKING:
+    from taskyard.db.pool import Connection
+
+__all__ = [
+    "Claim",
+    "KeyRow",
+    "Try",
+    "begin",
+    "finish",
+    "lapse",
+    "mark",
+    "release",
+    "unknown",
+    "while_alive",
+]
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+TOPIC = "idempotency"
+"""Rung with the id of a row when its request is over."""
+
+LEASE = timedelta(seconds=5)
+"""How long a try counts as alive that said nothing: so long a client waits after its server died."""
+
+RENEW_S = 1.5
+"""Seconds between two signs of life of a try, three in a lease."""
+
+WAIT_S = 30.0
+"""Seconds that a request waits for another of its key: the slowest one waits so long for a coding agent."""
+
+POLL_S = 1.0
+"""Seconds until a waiting request looks by itself, as a ring may be lost."""
+
+KEPT_BYTES = 256 * 1024
+"""Largest answer that is kept to be given again; those of POST have some thousand bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to do what a request asks for; deeds above 0: an earlier try has done something of it already."""
+
+    id: UUID
+    request_id: str
+    row: KeyRow | None = None
+
+
+async def begin(services: Services, asked: Try) -> Claim | KeyRow:
+    """The right to work on a request, or the row of one that is over; waits for another try of it.
+
+    Raises IdempotencyMismatch where the key was used for something else, IdempotencyBusy after WAIT_S.
+    """
+    found = await _once(services, asked)
+    if found is not None:
+        return found
+    wake = asyncio.Event()
+    async with services.doorbell.on(TOPIC, lambda _: wake.set()):
+        try:
+            async with asyncio.timeout(WAIT_S):
+                while found is None:
+                    await _rung(wake)
+                    found = await _once(services, asked)
+        except TimeoutError as error:
+            raise IdempotencyBusy(asked.key) from error
+    return found
+
+
+async def _rung(wake: asyncio.Event) -> None:
+    """Returns when somebody rang, or after POLL_S."""
+    try:
+        async with asyncio.timeout(POLL_S):
+            await wake.wait()
+    except TimeoutError:
+        pass
+    wake.clear()
+
+
+async def _once(services: Services, asked: Try) -> Claim | KeyRow | None:
+    """What there is for a request now; null while another try has it in hand."""
+    now = services.now()
+    keep = keep_for(services.settings.keep_idempotency)
+    assert keep is not None
+    fresh = {"lease_expires_at": now + LEASE, "expires_at": now + keep, "now": now}
+    key_id = uuid4()
+    async with services.db.transaction() as conn:
+        # Should Postgres lose these lines, then it has lost all that was done after them too.
+        await conn.execute("set local synchronous_commit = off")
+        if await db.insert_key_as_system(conn, asked, id=key_id, **fresh):
+            return Claim(key_id, asked.request_id)
+        row = await db.lock_key_as_system(conn, asked.owner_id, asked.key)
+        if row is None:
+            return None  # released in this moment: the next look claims it
+        if row.expires_at <= now:
+            await db.reuse_key_as_system(conn, asked, id=row.id, **fresh)
+            return Claim(row.id, asked.request_id)
+        if (row.operation, row.fingerprint) != (asked.operation, asked.fingerprint):
+            raise IdempotencyMismatch(asked.key, row.operation)
+        if row.finished_at is not None:
+            return row
+        if row.lease_expires_at > now:
+            return None
+        await db.take_key_as_system(conn, row.id, asked.request_id, now + LEASE)
+        return Claim(row.id, asked.request_id, row if row.deeds else None)
+
+
+async def while_alive(services: Services, claim: Claim, work: Callable[[], Awaitable[T]]) -> T:
+    """What the work returns or raises, while the claim's lease is renewed."""
+    failed: TaskyardError | None = None
+    async with asyncio.TaskGroup() as group:
+        renewing = group.create_task(_renew(services, claim))
+        try:
+            result = await work()
+        except TaskyardError as error:
+            failed = error
+        finally:
+            renewing.cancel()
+    if failed is not None:
+        raise failed
+    return result
+
+
+async def _renew(services: Services, claim: Claim) -> None:
+    while True:
+        await asyncio.sleep(RENEW_S)
+        try:
+            async with services.db.connection() as conn:
+                until = services.now() + LEASE
+                if not await db.renew_key_as_system(conn, claim.id, claim.request_id, until):
+                    return
+        except (DatabaseAway, DatabaseBusy):
+            continue
+
+
+async def finish(
+    services: Services, claim: Claim, answer: bytes | None, *, sealed: bool = False
+) -> None:
+    """Keeps the answer of a request that is over; null: it was done, but its answer is not kept.
+
+    A database that does not answer loses the answer, not what was done: the next try finds that out.
+    """
+    try:
+        async with services.db.transaction() as conn:
+            await db.finish_key_as_system(
+                conn,
+                id=claim.id,
+                request_id=claim.request_id,
+                answer=answer,
+                sealed=sealed,
+                now=services.now(),
+            )
+            await ring(conn, TOPIC, str(claim.id))
+    except (DatabaseAway, DatabaseBusy) as error:
+        log.warning("idempotency.answer_lost", key_id=str(claim.id), cause=str(error))
+
+
+async def release(services: Services, claim: Claim) -> bool:
+    """Whether nothing was done for the request: then its key can be used again, as if it had never come."""
+    released = True
+    with anyio.CancelScope(shield=True):
+        try:
+            async with services.db.transaction() as conn:
+                released = await db.release_key_as_system(conn, claim.id, claim.request_id)
+                if released:
+                    await ring(conn, TOPIC, str(claim.id))
+        except (DatabaseAway, DatabaseBusy):
+            pass  # it lapses by itself; the next try sees what was done
+    return released
+
+
+async def lapse(services: Services, claim: Claim) -> None:
+    """The next try of the request need not wait for this one, which ends in the middle of its work."""
+    if await release(services, claim):
+        return
+    with anyio.CancelScope(shield=True):
+        try:
+            async with services.db.connection() as conn:
+                await db.renew_key_as_system(conn, claim.id, claim.request_id, services.now())
+        except (DatabaseAway, DatabaseBusy):
+            return
+
+
+async def mark(
+    conn: "Connection",
+    claim_id: UUID,
+    request_id: str | None,
+    deed: tuple[str, str, str, str],
+    *,
+    now: datetime,
+) -> None:
+    """Keeps that a request did this: action, kind, id and name of the thing. Raises IdempotencyLost.
+
+    Then the transaction must not commit: another try has the request in hand.
+    """
+    action, resource_type, resource_id, resource_name = deed
+    if not await db.mark_deed_as_system(
+        conn,
+        id=claim_id,
+        request_id=request_id,
+        action=action,
+        resource_type=resource_type,
+        resource_id=resource_id,
+        resource_name=resource_name,
+        now=now,
+    ):
+        raise IdempotencyLost
+
+
+def unknown(row: KeyRow) -> IdempotencyUnknown:
+    """The error that says what was done for a request whose answer cannot be given again."""
+    return IdempotencyUnknown(
+        row.operation,
+        row.deed_resource_type or "",
+        row.deed_resource_name or row.deed_resource_id or "",
+    )

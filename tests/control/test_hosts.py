@@ -1,0 +1,234 @@
+"""Several data directories on one database: work is done where the files are, links are found wherever they are."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+
+from taskyard.control.agents import welcome
+from taskyard.control.links import Links, forwardable
+from taskyard.control.reconciler import Reconciler
+from taskyard.control.servers import AWAY, Presence, Whereabouts, report_stranded
+from taskyard.control.services import Services
+from taskyard.db import jobs, runs
+from taskyard.db.deployment import claim_deployment_as_system
+from taskyard.db.jobs import Claim, JobKind, JobRow
+from taskyard.db.servers import Server, join_host_as_system
+from taskyard.errors import AgentUnreachable, HeldElsewhere
+from taskyard.wire.enums import Transition
+from taskyard_agent.mux import Handlers, Mux
+from tests.control.agent_kit import Seat, seat
+from tests.control.world_kit import Place, World, eventually
+
+pytestmark = pytest.mark.anyio
+
+HERE, THERE = uuid4(), uuid4()
+"""Two data directories."""
+
+
+@pytest.fixture
+async def here(world: World) -> World:
+    """The world by a server of the first of them."""
+    async with world.services.db.connection() as conn:
+        for host_id in (HERE, THERE):
+            await join_host_as_system(conn, host_id, f"machine-{str(host_id == HERE).lower()}")
+    world.services = replace(world.services, host_id=HERE)
+    return world
+
+
+async def claim(world: World, host_id: UUID, *, max_running: int = 100) -> JobRow | None:
+    """What a worker of a data directory gets to do."""
+    now = world.now
+    wanted = Claim(
+        uuid4(), "test", [JobKind.BUILD], now + timedelta(minutes=1), max_running, host_id=host_id
+    )
+    async with world.services.db.transaction() as conn:
+        return await jobs.claim_job(conn, wanted, now)
+
+
+async def started(world: World) -> Place:
+    """A workspace that runs in the world's data directory."""
+    place = await world.workspace({})
+    async with world.working():
+        await world.settled(place)
+    return place
+
+
+def server(services: Services, url: str = "unix:///nowhere") -> Server:
+    """What a server says of itself."""
+    return Server(
+        id=services.server_id,
+        host_id=services.host_id,
+        name="machine",
+        url=url,
+        roles=["api", "worker"],
+        version="1",
+    )
+
+
+async def test_work_is_done_where_the_files_are(here: World) -> None:
+    """A first start is anybody's, all that follows is for workers of that data directory."""
+    place = await started(here)
+    assert await here.value("select host_id from workspaces") == HERE
+    await here.build(place, Transition.STOP)
+    assert await claim(here, THERE) is None
+    assert await claim(here, HERE) is not None
+
+
+async def test_a_start_that_was_taken_there_is_not_made_here(here: World) -> None:
+    """A generation is given to the data directory that has the workspace, and to no other."""
+    place = await started(here)
+    async with here.services.db.transaction() as conn:
+        given = await runs.raise_generation(
+            conn, place.id, seen=5, driver="echo", host_id=THERE, now=here.now
+        )
+    assert given is None
+
+
+async def test_each_data_directory_has_room_of_its_own(here: World) -> None:
+    """What runs there leaves its place here to others."""
+    await started(here)
+    await here.workspace({})
+    assert await claim(here, HERE, max_running=1) is None
+    assert await claim(here, THERE, max_running=1) is not None
+
+
+async def test_a_delete_by_force_needs_nobody_who_is_gone(here: World) -> None:
+    """Others give the record up once no server of the data directory lives; its own does it while one does."""
+    place = await started(here)
+    await Presence(here.services, server(here.services)).arrive()
+    await here.build(place, Transition.DELETE)
+    await here.execute("update workspace_builds set force = true where transition = 'delete'")
+    assert await claim(here, THERE) is None
+    await here.execute("update servers set seen_at = now() - interval '1 minute'")
+    assert await claim(here, THERE) is not None
+
+
+async def test_a_reconciler_leaves_the_others_alone(here: World) -> None:
+    """It neither repairs nor removes what is another data directory's, even where it finds files of it."""
+    place = await started(here)
+    there = replace(here.services, host_id=THERE)
+    for drivers in ({}, here.drivers):
+        await Reconciler(there, drivers).reconcile()
+    assert (
+        await here.value("select count(*) from provisioner_jobs where type = 'workspace_repair'")
+        == 0
+    )
+    assert (await here.driver.observe(place.id)).generation == 1
+
+
+async def test_who_waits_for_a_server_that_is_gone_is_told_once(here: World) -> None:
+    """By whichever of three servers looks first: in the log of the build, and as what the coding agent does."""
+    place = await started(here)
+    assert await report_stranded(here.services, here.now) == 0
+    await here.execute("update hosts set seen_at = now() - interval '1 hour'")
+    async with asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(report_stranded(here.services, here.now))
+    lines = [line for line in await here.logs(await here.newest(place)) if line.stage == AWAY]
+    assert len(lines) == 1
+    assert "machine-true" in lines[0].output
+    assert "--force" in lines[0].output
+    assert await report_stranded(here.services, here.now) == 0
+
+
+async def test_one_server_of_a_data_directory_at_a_time(here: World) -> None:
+    """The next one takes the place of what a killed one left; one that ends leaves nothing."""
+    for _ in range(2):
+        services = replace(here.services, server_id=uuid4())
+        presence = Presence(services, server(services))
+        await presence.arrive()
+    assert await here.value("select array_agg(id) from servers") == [services.server_id]
+    await presence.leave()
+    assert await here.value("select count(*) from servers") == 0
+
+
+async def test_what_an_older_release_started_is_the_first_data_directory_s(here: World) -> None:
+    """It knew of no others: the first server of this release takes over what it left, and no other one does."""
+    await started(here)
+    await here.execute("update workspaces set host_id = null")
+    async with here.services.db.transaction() as conn:
+        await claim_deployment_as_system(conn, HERE, here.now)
+    for host_id, expected in ((THERE, None), (HERE, HERE)):
+        services = replace(here.services, server_id=uuid4(), host_id=host_id)
+        await Presence(services, server(services)).arrive()
+        assert await here.value("select host_id from workspaces") == expected
+
+
+@asynccontextmanager
+async def linked(links: Links, agent_id: UUID) -> AsyncIterator[asyncio.Event]:
+    """A link that is held; set once it was hung up."""
+    hung_up = asyncio.Event()
+
+    async def send(_frame: bytes) -> None:
+        raise AssertionError
+
+    async with asyncio.TaskGroup() as group:
+        mux = Mux(send, group, Handlers())
+        await links.put(agent_id, mux, hung_up.set)
+        try:
+            yield hung_up
+        finally:
+            mux.end("the test is over")
+
+
+def beside(place: Seat) -> Services:
+    """Another server of the same database."""
+    services = place.world.services
+    server_id = uuid4()
+    links = Links(elsewhere=Whereabouts(services.db, server_id))
+    return replace(services, server_id=server_id, host_id=THERE, links=links)
+
+
+async def test_a_link_is_found_wherever_it_is(here: World) -> None:
+    """A request that can be sent on is told where; all others wait, and then nobody is connected."""
+    place = await seat(here)
+    await Presence(here.services, server(here.services, "unix:///here")).arrive()
+    await welcome(here.services, place.actor, "1", here.now)
+    there = beside(place)
+    with pytest.raises(HeldElsewhere) as found, forwardable():
+        await there.links.get(place.actor.agent_id)
+    assert (found.value.server_id, found.value.url) == (here.services.server_id, "unix:///here")
+    with pytest.raises(AgentUnreachable):
+        await there.links.get(place.actor.agent_id)
+    await here.execute("update servers set seen_at = now() - interval '1 minute'")
+    await here.execute("update workspaces set host_id = $1", HERE)
+    with pytest.raises(AgentUnreachable, match=r"machine.*not been heard of since"), forwardable():
+        await there.links.get(place.actor.agent_id)
+
+
+async def test_an_agent_that_went_to_another_server_is_let_go(here: World, tmp_path: Path) -> None:
+    """The link that a server only thinks it holds is hung up as soon as the agent is welcomed elsewhere."""
+    place = await seat(here)
+    there = beside(place)
+    await Presence(there, server(there)).arrive()
+    presence = Presence(here.services, server(here.services))
+    await presence.arrive()
+    async with (
+        asyncio.timeout(10),
+        linked(here.services.links, place.actor.agent_id) as hung_up,
+        asyncio.TaskGroup() as group,
+    ):
+        running = [
+            group.create_task(here.services.doorbell.run()),
+            group.create_task(presence.run()),
+        ]
+        await welcome(here.services, place.actor, "1", here.now)
+        await eventually(lambda: _listens(here))
+        await welcome(there, place.actor, "1", here.now)
+        await hung_up.wait()
+        for task in running:
+            task.cancel()
+
+
+async def _listens(world: World) -> bool | None:
+    """Whether somebody hears the bell."""
+    count = await world.value(
+        "select count(*) from pg_stat_activity where datname = current_database() and query like 'LISTEN%'"
+    )
+    return count == 1 or None
