@@ -120,6 +120,17 @@ select
     now(), now()
 from crowd_builds;
 
+insert into workspace_room (workspace_id, owner_id, organization_id, host_id, taken, waits, initiator_id)
+select
+    w.id, w.owner_id, w.organization_id, w.host_id, not b.waits, case when b.waits then j.place end,
+    case when b.waits then w.owner_id end
+from crowd_builds b
+join workspaces w on w.id = md5('workspace' || b.task)::uuid
+join provisioner_jobs j on j.id = b.job_id
+where b.runs or b.waits;
+
+update provisioner_jobs set for_room = true where type = 'workspace_build' and started_at is null;
+
 insert into workspace_resources (id, job_id, transition, type, name, created_at)
 select md5('resource' || task)::uuid, job_id, 'start', 'echo', 'main', now()
 from crowd_builds

@@ -304,6 +304,9 @@ def _check_keep(name: str, text: str) -> None:
         raise StartupError(
             f'{name} is {text!r}, but keys are not kept for ever: give a time like "24h"'
         )
+    # Else a key could be forgotten while its request is still sent again.
+    if name == "keep_idempotency" and span is not None and span < timedelta(hours=1):
+        raise StartupError(f'{name} is {text!r}, but must be at least "1h"')
     # Else a deed could be hidden by a setting before anybody has looked.
     if name == "keep_audit" and span is not None and span < timedelta(days=1):
         raise StartupError(f'{name} is {text!r}, but must be at least "1d"')

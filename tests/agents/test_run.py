@@ -366,7 +366,7 @@ async def test_lost_prompt(tmp_path: Path) -> None:
             await healthy(made)
             await until(lambda: made.server.data(ItemKind.ERROR))
             assert "p7" in str(made.server.data(ItemKind.ERROR)[0]["message"])
-            assert (await made.server.say("echo x", "p7")).status == 200
+            assert (await made.server.say("echo x", "p7")).code == "lost"
             assert await made.server.messages() == []
 
 

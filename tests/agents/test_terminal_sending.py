@@ -287,6 +287,37 @@ async def test_N13_cancel_presses_the_key_for_it(tmp_path: Path) -> None:
         assert made.data(ItemKind.TURN_END)[-1]["reason"] == "cancelled"
 
 
+async def test_N13_a_cancel_while_a_message_is_typed(tmp_path: Path) -> None:
+    """The key is pressed behind the message and not into it, and the turn ends as cancelled."""
+    log = tmp_path / "read"
+    played = script(step("work", "stopped", dialog="press a key"), log=str(log))
+    async with terminal(tmp_path, played) as made:
+        await made.stable()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(made.say("work"))
+            while made.session.turn is None:
+                await asyncio.sleep(0)
+            assert made.data(ItemKind.USER_MESSAGE) == []
+            await made.session.cancel()
+        await made.stable()
+        typed = b"".join(read_by(log))
+        assert (typed.count(b"\x03"), typed.endswith(b"\r\x03")) == (1, True)
+        assert made.data(ItemKind.TURN_END)[-1]["reason"] == "cancelled"
+
+
+async def test_a_program_that_works_by_itself_is_interrupted(tmp_path: Path) -> None:
+    """Whatever somebody typed into the terminal to make it work: a cancel presses the key for it."""
+    log = tmp_path / "read"
+    played = script(step("work", "stopped", think_s=0.6), log=str(log))
+    async with terminal(tmp_path, played) as made:
+        await made.stable()
+        await made.session.keys("work\r")
+        await made.state("running")
+        assert made.session.turn is None
+        await made.session.cancel()
+        await until(lambda: read_by(log)[-1] == b"\x03")
+
+
 async def test_keys_for_a_program_that_is_gone(tmp_path: Path) -> None:
     """Are refused, and so are messages."""
     async with terminal(tmp_path, None, command=["true"], life=Life(OnExit.HOLD)) as made:

@@ -88,6 +88,25 @@ async def test_N13_cancelling_nothing(tmp_path: Path) -> None:
         assert (await get(client, "/v2/session"))["state"] == "idle"
 
 
+async def test_N13_cancelling_one_turn_and_no_other(tmp_path: Path) -> None:
+    """A cancel that names a turn ends that one alone; of one that is over, or to come, it says so."""
+    async with bridge(tmp_path) as client:
+        told = await post(client, "/v2/cancel?turn=1", status=409)
+        assert told["code"] == "nothing_runs"
+        await prompt(client, "wait")
+        for other in (2, 10**18):
+            await post(client, f"/v2/cancel?turn={other}", status=409)
+        assert (await get(client, "/v2/session"))["state"] == "running"
+        await post(client, "/v2/cancel?turn=1", status=202)
+        await until_idle(client)
+        await prompt(client, "wait")
+        await post(client, "/v2/cancel?turn=1", status=409)
+        assert (await get(client, "/v2/session"))["state"] == "running"
+        await post(client, "/v2/cancel?turn=x", status=422)
+        await post(client, "/v2/cancel", status=202)
+        await until_idle(client)
+
+
 async def test_N38_transcript(tmp_path: Path) -> None:
     """Items are numbered from 1 without a hole, are those on disk, and can be read in pieces and by kind."""
     async with bridge(tmp_path) as client:

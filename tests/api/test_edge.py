@@ -20,6 +20,7 @@ from taskyard.control.services import Services
 from taskyard.server.edge import Edge
 from taskyard.wire.base import NIL_UUID
 from taskyard.wire.routes import ROUTES, Body
+from taskyard.wire.transcript import LAST_EVENT_ID
 from tests.api.edge_kit import ask, edged, listening, say
 
 pytestmark = pytest.mark.anyio
@@ -199,7 +200,8 @@ async def test_pages_of_other_origins(services: Services) -> None:
         assert preflight.status == 204
         assert preflight.headers["access-control-allow-origin"] == PAGE
         assert "GET" in preflight.headers["access-control-allow-methods"]
-        assert "Coder-Session-Token" in preflight.headers["access-control-allow-headers"]
+        taken = preflight.headers["access-control-allow-headers"].split(", ")
+        assert {"Coder-Session-Token", "Idempotency-Key", LAST_EVENT_ID} <= set(taken)
         assert "access-control-allow-credentials" not in preflight.headers
         for path in ("/api/v2/buildinfo", "/api/v2/tasks", "/nothing"):
             reply = await ask(port, "GET", path, {"Origin": PAGE})

@@ -5,7 +5,7 @@ import random
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -263,3 +263,23 @@ async def test_a_deleted_task_by_its_id(api: Api) -> None:
             assert [t.kind for t in await stream.take(2)] == ["item", "deleted"]
             assert await stream.next() is None
         await forget(api, api.now + timedelta(seconds=1))
+
+
+async def test_a_deleted_task_that_somebody_still_follows(api: Api) -> None:
+    """Whoever comes after the deletion gets all items before `deleted`, also where those who follow know less yet."""
+    seat = await started(api)
+    await (await Writer.of(seat)).thoughts(["one"])
+    async with streaming(api, events_of(seat.task)) as stream:
+        await stream.until("status")
+        # As another server does it, whose bells have not come yet.
+        await api.execute(
+            "with t as (update tasks set last_number = 3, deleted_at = now() where id = $1)"
+            " insert into task_items (task_id, number, kind, turn, data, time, stored_at)"
+            " select $1, n, 'thought', 1, '{}', now(), now() from generate_series(2, 3) n",
+            UUID(seat.task["id"]),
+        )
+        async with streaming(api, events_of(seat.task)) as late:
+            assert [t.id.partition(".")[0] for t in await late.take(4)] == ["1", "2", "3", "3"]
+            assert await late.next() is None
+        told = await stream.take(3)
+        assert [t.kind for t in told] == ["item", "item", "deleted"]

@@ -111,14 +111,19 @@ async def test_a_life_is_told(api: Api) -> None:
 
 
 async def test_what_is_no_longer_kept(api: Api) -> None:
-    """Whoever was away for too long is told to read the list, then goes on; others go on as they were."""
+    """Whoever was away for too long, or comes with an id that is not there yet, is told to read the list; others go on."""
     await api.task(await api.template("one"))
     seat = await started(api)
     newest = await api.value("select max(id) from task_events")
     assert await forget(api, api.now + timedelta(seconds=1)) > 0
     assert await api.value("select count(*) from task_events") == 2
     async with background(api.services.doorbell.run()):
-        for after, kinds in (("1", ["reset", "task"]), (str(newest), ["task"])):
+        beyond = str(newest + 1000)  # of a database that was put back to an earlier state
+        for after, kinds in (
+            ("1", ["reset", "task"]),
+            (str(newest), ["task"]),
+            (beyond, ["reset", "task"]),
+        ):
             async with streaming(api, ALL, after=after) as stream:
                 await api.report(seat.task, "working", f"after {after}")
                 assert [t.kind for t in await stream.take(len(kinds))] == kinds

@@ -1,6 +1,7 @@
 """Whatever is sent, the answer says what is wrong with it: never a 500, never a stack trace."""
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Sequence
 
@@ -28,13 +29,20 @@ async def tried(api: Api, token: str, method: str, target: str, body: bytes | No
 
 
 async def asked(api: Api, token: str, method: str, target: str) -> tuple[int, bytes]:
-    """Status, 0 for no answer, and all of an answer to a request whose target is sent as it stands."""
+    """Status, 0 for no answer, and all of an answer to a request whose target is sent as it stands.
+
+    Of a stream of events, which may have no end, all that is read is its head.
+    """
     head = f"{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
     if token:
         head += f"Coder-Session-Token: {token}\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", int(api.url.rpartition(":")[2]))
     writer.write(head.encode() + b"\r\n")
-    answer = await reader.read()
+    answer = b""
+    with contextlib.suppress(asyncio.IncompleteReadError):
+        answer = await reader.readuntil(b"\r\n\r\n")
+    if b"text/event-stream" not in answer:
+        answer += await reader.read()
     writer.close()
     return int(answer.split(b" ", 2)[1]) if answer.startswith(b"HTTP/1.1 ") else 0, answer
 

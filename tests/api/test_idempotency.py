@@ -6,7 +6,10 @@ from datetime import timedelta
 import httpx2
 import pytest
 
+from taskyard.control import idempotency
 from taskyard.control.idempotency import TOPIC
+from taskyard.control.reaper import Reaper
+from taskyard.server import idempotency as idempotency_edge
 from tests.api.seed import Api, Person, SeededTemplate, reason
 
 pytestmark = pytest.mark.anyio
@@ -196,6 +199,104 @@ async def test_a_frozen_try_that_was_replaced_changes_nothing(api: Api) -> None:
     assert frozen.result().headers["Retry-After"] == "1"
     assert await count(api, "tasks") == 0
     assert await count(api, "workspaces") == 0
+
+
+async def in_hand(api: Api, key: str) -> None:
+    """The request of a key is worked on by somebody else, who has done nothing yet."""
+    await api.execute(
+        "update idempotency_keys set finished_at = null, answer = null, deeds = 0, deed_at = null, deed_action = null,"
+        " deed_resource_id = null, request_id = 'other', lease_expires_at = $2 where key = $1",
+        key,
+        api.now + timedelta(seconds=60),
+    )
+
+
+async def waiting(count: int) -> None:
+    """Returns once so many requests wait for others of their keys."""
+    async with asyncio.timeout(5):
+        while idempotency._waiting.total() != count:
+            await asyncio.sleep(0.005)
+
+
+async def test_who_lost_their_rights_while_waiting_does_nothing(api: Api) -> None:
+    """A duplicate of somebody who was suspended meanwhile is refused, and leaves its key free."""
+    template = await api.template()
+    ada = await api.person("ada")
+    await create(api, template, "k", by=ada)
+    await in_hand(api, "k")
+    before = await count(api, "tasks")
+    async with asyncio.TaskGroup() as group:
+        second = group.create_task(create(api, template, "k", by=ada))
+        await waiting(1)
+        await asyncio.sleep(idempotency_edge.WAITED_S)
+        await api.execute("update users set status = 'suspended' where username = 'ada'")
+        await api.execute("update idempotency_keys set lease_expires_at = $1", api.now)
+    assert second.result().status_code == 401
+    assert await count(api, "tasks") == before
+    assert await count(api, "idempotency_keys") == 0
+
+
+async def test_only_so_many_of_one_user_wait(api: Api) -> None:
+    """More are told at once to come back; other rings wake none of them; others' requests have their own places."""
+    template = await api.template()
+    await create(api, template, "k")
+    await in_hand(api, "k")
+    async with asyncio.TaskGroup() as group:
+        held = [
+            group.create_task(create(api, template, "k")) for _ in range(idempotency.MOST_WAITING)
+        ]
+        await waiting(idempotency.MOST_WAITING)
+        refused = await create(api, template, "k")
+        assert reason(refused) == (409, "idempotency_in_progress")
+        assert refused.headers["Retry-After"] == "1"
+        await api.execute("update idempotency_keys set lease_expires_at = $1", api.now)
+    assert {one.result().status_code for one in held} == {201}
+    assert sum("Idempotency-Replayed" not in one.result().headers for one in held) == 1
+
+
+async def test_a_stranger_leaves_nothing_behind(api: Api) -> None:
+    """Whatever is sent without a token: only what did something is kept, and that for an hour."""
+    path, body = "/api/v2/users/first", {"email": "x@example.com", "username": "x"}
+    body["password"] = "correct horse battery"
+    for key in ("a", "b"):
+        answer = await api.call("POST", path, body, headers=named(key))
+        assert 400 <= answer.status_code < 500
+        assert "Idempotency-Replayed" not in answer.headers
+    assert await count(api, "idempotency_keys") == 0
+
+
+async def test_one_user_has_so_many_keys(api: Api) -> None:
+    """With as many as are kept a new one is 429 and does nothing; known ones are answered, others have their own."""
+    template = await api.template()
+    first = await create(api, template, "k")
+    await api.execute(
+        "insert into idempotency_keys (id, owner_id, key, operation, fingerprint, request_id, lease_expires_at,"
+        " finished_at, created_at, expires_at) select gen_random_uuid(), $1, 'n' || n, 'x', sha256('x'), '', $2, $2, $2,"
+        " $3 from generate_series(2, $4::int) n",
+        api.owner.id,
+        api.now,
+        api.now + timedelta(days=1),
+        idempotency.MOST_KEYS,
+    )
+    assert reason(await create(api, template, "new")) == (429, "too_many_keys")
+    assert (await create(api, template, "k")).content == first.content
+    assert (await create(api, template, "new", by=await api.person("ada"))).status_code == 201
+    assert await count(api, "tasks") == 2
+
+
+async def test_a_request_outlives_its_key(api: Api) -> None:
+    """While a request is worked on, its key is neither used again nor removed, whatever its time says."""
+    template = await api.template()
+    await create(api, template, "k")
+    await in_hand(api, "k")
+    await api.execute("update idempotency_keys set expires_at = $1", api.now)
+    await Reaper(api.services).reap(api.now)
+    assert await count(api, "idempotency_keys") == 1
+    async with asyncio.TaskGroup() as group:
+        second = group.create_task(create(api, template, "k"))
+        await waiting(1)
+        await api.execute("update idempotency_keys set finished_at = $1", api.now)
+    assert second.result().status_code == 201
 
 
 async def test_a_key_can_be_used_for_something_else_when_its_time_is_over(api: Api) -> None:

@@ -19,6 +19,7 @@ OWN = frozenset(
     {
         *("list_experiments", "list_tasks", "list_users", "list_organizations", "list_templates"),
         *("list_workspaces", "create_user", "create_organization", "upload_file", "logout"),
+        *("follow_tasks", "list_audit_logs", "export_audit_logs"),
     }
 )
 """Session routes that name nothing of anybody's. What the lists hold is checked apart."""
@@ -36,6 +37,7 @@ BODIES: Mapping[str, Json] = {
     "answer_task_permission": {"option_id": "once"},
     "update_task_prompt": {"position": 1},
     "create_token": {"token_name": "stolen"},
+    "update_organization": {"max_running": 1},
     "update_user": {"name": "stolen"},
     "update_user_profile": {"username": "stolen"},
     "update_user_password": {"password": "a stolen horse"},

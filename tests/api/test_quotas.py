@@ -43,6 +43,21 @@ async def test_a_user_has_so_many_tokens(tight: Api) -> None:
     assert (await token(tight, "mine", by=await tight.person("ada"))).status_code == 201
 
 
+async def test_a_user_has_so_many_sessions(tight: Api) -> None:
+    """One more, by a sign-in or by a key, ends the one that was used least lately, and the audit says so."""
+    ada = await tight.person("ada")
+    made = [(await tight.post("/api/v2/users/me/keys", by=ada)).json()["key"] for _ in range(4)]
+    found = [
+        (
+            await tight.call("GET", "/api/v2/users/me", headers={"Coder-Session-Token": key})
+        ).status_code
+        for key in made
+    ]
+    assert found == [401, 401, 200, 200]
+    ended = "select count(*) from audit_logs where action = 'logout' and user_id is null"
+    assert await tight.value(ended) >= 2
+
+
 async def _id(api: Api) -> str:
     found: str = await api.value("select id from api_keys where token_name = 'one'")
     return found

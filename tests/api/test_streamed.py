@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from taskyard.server.streamed import Streamed
+from taskyard.server.streamed import Parts, Streamed
 from tests.api.conftest import running
 
 pytestmark = pytest.mark.anyio
@@ -19,8 +19,9 @@ DEADLINE_S = 5.0
 class _Source:
     """Parts without end, or with a bad one, and whether whoever asked for them closed the source."""
 
-    def __init__(self, *, breaks_at: int | None = None) -> None:
+    def __init__(self, *, breaks_at: int | None = None, whole_s: float | None = None) -> None:
         self.closed = asyncio.Event()
+        self._whole_s = whole_s
         self._breaks_at = breaks_at
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
@@ -35,18 +36,21 @@ class _Source:
             self.closed.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await Streamed(self.parts(), 200, {}, "text/plain", part_s=0.1)(scope, receive, send)
+        body = Parts(self.parts(), "text/plain", self._whole_s)
+        await Streamed(body, 200, {}, part_s=0.1)(scope, receive, send)
 
 
-@pytest.mark.parametrize("breaks_at", [None, 3])
-async def test_an_unfinished_answer_has_no_end(breaks_at: int | None) -> None:
-    """A reader who stops, and a part that fails, end the answer without its last chunk, and close its source."""
-    source = _Source(breaks_at=breaks_at)
+@pytest.mark.parametrize(("breaks_at", "whole_s"), [(None, None), (3, None), (None, 0.2)])
+async def test_an_unfinished_answer_has_no_end(
+    breaks_at: int | None, whole_s: float | None
+) -> None:
+    """A reader who stops, a part that fails, and too long an answer end it without its last chunk, and close its source."""
+    source = _Source(breaks_at=breaks_at, whole_s=whole_s)
     async with running(source) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         async with asyncio.timeout(DEADLINE_S):
-            if breaks_at is None:
+            if breaks_at is None and whole_s is None:
                 await source.closed.wait()
             whole = await reader.read()
             await source.closed.wait()

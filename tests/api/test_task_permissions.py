@@ -1,5 +1,6 @@
 """Permissions over HTTP: what a coding agent asks is seen, and answered once by somebody who may."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -161,3 +162,36 @@ async def test_a_workspace_without_a_link(api: Api) -> None:
     answer = await api.post(path, {"option_id": "o"})
     assert reason(answer) == (502, "agent_unreachable")
     assert await api.value("select count(*) from task_permissions where answered_at is null") == 1
+
+
+@pytest.mark.parametrize("deed", ["answer", "interrupt"])
+async def test_what_goes_to_the_agent_is_noted_before(api: Api, tmp_path: Path, deed: str) -> None:
+    """Cut off between the two, it has not gone out; sent again by its key it does not, and may have arrived."""
+    async with bridged(api, tmp_path) as place:
+        asked = await place.asked()
+        path, body = f"{place.path}/interrupt", None
+        if deed == "answer":
+            path = f"{place.path}/permissions/{asked['id']}"
+            body = {"option_id": asked["options"][0]["option_id"]}
+        key = {"Idempotency-Key": "k"}
+        async with api.services.db.transaction() as held:
+            await held.execute("lock table audit_logs in access exclusive mode")
+            async with asyncio.TaskGroup() as group:
+                sent = group.create_task(api.call("POST", path, body, headers=key))
+                await until(lambda: _noting(api))
+                assert await answers(place) == []
+                await held.execute("commit; begin")
+        assert sent.result().status_code == 204
+        await api.execute(
+            "update idempotency_keys set finished_at = null, answer = null, lease_expires_at = $1",
+            api.now,
+        )
+        again = await api.call("POST", path, body, headers=key)
+        assert reason(again) == (409, "idempotency_unknown")
+        assert "may have arrived" in again.json()["message"]
+        assert await api.value("select count(*) from audit_logs where action = $1", deed) == 1
+
+
+async def _noting(api: Api) -> bool:
+    waits = "select count(*) from pg_locks where relation = 'audit_logs'::regclass and not granted"
+    return bool(await api.value(waits))

@@ -9,14 +9,17 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from starlette.responses import JSONResponse
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
-from taskyard.control.inbox import MAX_BODY_BYTES, MAX_WAITING
+from taskyard.control.inbox import MAX_BODY_BYTES, MAX_WAITING, SETTLED_CHARS
 from taskyard_agent.agent_types import CTRL_C
 from tests.api.attached_kit import FAKE, Bridged, bridged
 from tests.api.link_kit import until
 from tests.api.seed import UNKNOWN, Api, Json, reason
-from tests.contract.test_tasks_app import active
+from tests.contract.test_tasks_app import ScriptedApp, active
 
 pytestmark = pytest.mark.anyio
 
@@ -178,7 +181,7 @@ async def test_moved_changed_and_taken_back(api: Api) -> None:
 
     assert (await patch(3, position=1)).json()["position"] == 1
     assert await order() == [("d", 1), ("a", 2), ("b", 3), ("c", 4)]
-    assert (await patch(0, position=99, input=" A\u2603\n")).json()["position"] == 4
+    assert (await patch(0, position=2**64, input=" A\u2603\n")).json()["position"] == 4
     assert await order() == [("d", 1), ("b", 2), ("c", 3), (" A\u2603\n", 4)]
     assert (await api.call("DELETE", f"{path}/prompts/{ids[1]}")).status_code == 204
     await queue(api, path, "e")
@@ -186,7 +189,8 @@ async def test_moved_changed_and_taken_back(api: Api) -> None:
     assert reason(await api.call("DELETE", f"{path}/prompts/{ids[1]}")) == (404, "prompt_unknown")
     assert reason(await api.call("DELETE", f"{path}/prompts/{UNKNOWN}")) == (404, "prompt_unknown")
     assert reason(await patch(0)) == (400, "nothing_to_change")
-    assert reason(await patch(0, position=0)) == (400, "position_invalid")
+    for position in (0, -(2**63)):
+        assert reason(await patch(0, position=position)) == (400, "position_invalid")
     assert reason(await patch(0, input="\n")) == (400, "input_required")
     kept = await api.value(
         "select string_agg(changes::text, '') from audit_logs where resource_type = 'task' and action = 'write'"
@@ -249,6 +253,32 @@ async def test_a_full_queue(api: Api) -> None:
     assert [(await send(big))[0] for _ in range(5)] == [202, 202, 202, 202, 409]
 
 
+async def test_what_waits_no_more_is_listed_by_how_it_begins(api: Api) -> None:
+    """A list of fifty large prompts that were sent is small; what waits is whole."""
+    path = await paused(api)
+    most = "\u2603" * SETTLED_CHARS
+    await api.execute(
+        "insert into task_prompts (id, task_id, source, content, state, created_at, sent_at, settled_at)"
+        " select gen_random_uuid(), id, 'queue', $1, 'delivered', now(), now(), now() from tasks, generate_series(1, 60)",
+        "x" * 900_000,
+    )
+    await api.execute(
+        "insert into task_prompts (id, task_id, source, content, state, created_at, sent_at, settled_at, error)"
+        " select gen_random_uuid(), id, 'queue', $1, 'failed', now(), now(), now() + interval '1 s', 'no' from tasks",
+        most,
+    )
+    await queue(api, path, "y" * 900_000)
+    answer = await api.get(f"{path}/prompts")
+    assert len(answer.content) < 1_100_000
+    found = answer.json()["prompts"]
+    assert [(len(p["input"]), p["input_truncated"]) for p in found[:3]] == [
+        (900_000, False),
+        (SETTLED_CHARS, False),
+        (SETTLED_CHARS, True),
+    ]
+    assert (found[1]["input"], len(found)) == (most, 51)
+
+
 async def test_who_may(api: Api) -> None:
     """Whoever may send may use the queue; for others the task is not there."""
     path = await paused(api)
@@ -282,3 +312,42 @@ async def test_somebody_elses_server_is_interrupted_by_escape(api: Api, tmp_path
         assert reason(await api.post(f"{path}/interrupt")) == (502, "interrupt_rejected")
         app.answers["GET /status"] = JSONResponse(["\x1b"])
         assert reason(await api.post(f"{path}/interrupt")) == (502, "interrupt_rejected")
+
+
+class Turning(ScriptedApp):
+    """A bridge that begins its next turn as soon as it was asked which one runs, a set number of times."""
+
+    def __init__(self, skips: int) -> None:
+        super().__init__()
+        self.skips, self.runs, self.ended = skips, 7, list[int]()
+
+    def application(self) -> Starlette:
+        """The app to serve."""
+        return Starlette(
+            routes=[
+                Route("/v2/session", self._session),
+                Route("/v2/cancel", self._cancel, methods=["POST"]),
+            ]
+        )
+
+    async def _session(self, _: Request) -> Response:
+        shown, self.skips = self.runs, self.skips - 1
+        self.runs += self.skips >= 0
+        return JSONResponse({"state": "running", "turn": {"id": shown, "prompt_id": None}})
+
+    async def _cancel(self, request: Request) -> Response:
+        if int(request.query_params["turn"]) != self.runs:
+            return JSONResponse({}, 409, {"X-Agentapi-Code": "nothing_runs"})
+        self.ended.append(self.runs)
+        return JSONResponse({"ok": True}, 202)
+
+
+async def test_only_the_turn_that_was_seen_is_interrupted(api: Api, tmp_path: Path) -> None:
+    """A turn that ends before the request arrives takes no other one with it; the answer says that it is over."""
+    app = Turning(skips=1)
+    async with active(api, tmp_path, app) as (task, _):
+        path = f"/api/v2/tasks/me/{task['id']}"
+        assert reason(await api.post(f"{path}/interrupt")) == (409, "nothing_runs")
+        assert app.ended == []
+        assert (await api.post(f"{path}/interrupt")).status_code == 204
+        assert app.ended == [8]

@@ -1,14 +1,20 @@
 """Ways out of what failed, over HTTP: retry and force; limits of users and organizations; the place of who waits."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
 
+from taskyard.control.actors import Actor
+from taskyard.control.tasks import GIVE_WAY_S, pause_task
 from taskyard.control.worker import Worker
+from taskyard.db.tasks import TaskRow, get_task
+from taskyard.errors import RefusedNow
 from taskyard.lifecycle.template_model import DriverName
 from tests.api.seed import Api, Json, SeededTemplate, reason
 from tests.contract.states import canceling, failed, newest_build, pausing, stop_failed
@@ -117,6 +123,42 @@ async def test_force_cancels_the_build_that_is_in_the_way(api: Api, tmp_path: Pa
         driver.hold("ensure")
         assert (await api.post(path(task, "/resume"))).status_code == 202
         assert (await api.call("DELETE", path(task) + "?force=true")).status_code == 202
+
+
+async def boss_and(api: Api, task: Json) -> tuple[Actor, TaskRow]:
+    """The owner as who asks, and the task as they find it now."""
+    boss = Actor(api.owner.id, "boss", frozenset({"owner"}), frozenset(), frozenset(), "k")
+    async with api.services.db.connection() as conn:
+        row = await get_task(conn, boss.viewer, UUID(task["id"]))
+    assert row is not None
+    return boss, row
+
+
+async def test_force_cancels_what_began_since_the_task_was_read(api: Api, tmp_path: Path) -> None:
+    """What is in the way is the build that works now, not the one that the request saw first."""
+    driver = TrickyDriver(tmp_path / "echo")
+    task = await api.task(await echo_template(api))
+    async with working(api, driver):
+        await settled(api, task)
+        boss, before = await boss_and(api, task)
+        held = driver.hold("stop")
+        assert (await api.post(path(task, "/pause"))).status_code == 202
+        await held.reached.wait()
+        async with asyncio.timeout(GIVE_WAY_S / 2):
+            build = await pause_task(api.services, boss, before, api.services.now(), force=True)
+        assert build.build_number == 3
+
+
+@pytest.mark.all_tier
+async def test_force_that_nothing_gives_way_to_says_so(api: Api) -> None:
+    """A build whose worker is silent does not end; the answer says that it was told to, and to try again."""
+    task = await api.task(await api.template())
+    await api.claim(task["workspace_id"])
+    boss, row = await boss_and(api, task)
+    with pytest.raises(RefusedNow, match="sake of force") as refused:
+        await pause_task(api.services, boss, row, api.services.now(), force=True)
+    assert (refused.value.code, "again" in refused.value.detail) == ("build_active", True)
+    assert (await newest_build(api, task))["job"]["status"] == "canceling"
 
 
 async def test_retry_does_again_what_failed(api: Api) -> None:

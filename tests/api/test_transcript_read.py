@@ -5,9 +5,12 @@ import json
 import tracemalloc
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from taskyard.control import task_transcript
+from taskyard.db import events as db
+from taskyard.db.statements import BOUND
 from taskyard.wire.link import ItemKind
 from taskyard.wire.transcript import TranscriptQuery
 from tests.api.agent_seat import AgentSeat, started
@@ -123,9 +126,9 @@ async def test_what_is_wrong_with_a_query(api: Api) -> None:
 
 
 async def test_a_long_page_is_shorter(api: Api) -> None:
-    """A page ends where its items have 8 MiB, holds one at least, and the next goes on behind it."""
+    """A page ends where its items have 1 MiB, holds one at least, and the next goes on behind it."""
     seat = await started(api)
-    await (await Writer.of(seat)).thoughts(["x" * 2**22 if n < 5 else "y" for n in range(7)])
+    await (await Writer.of(seat)).thoughts(["x" * 2**19 if n < 5 else "y" for n in range(7)])
     seen: list[list[int]] = []
     after: int | None = 0
     while after is not None:
@@ -133,6 +136,33 @@ async def test_a_long_page_is_shorter(api: Api) -> None:
         seen += [[item["number"] for item in found["items"]]]
         after = found["next_after"]
     assert seen == [[1, 2], [3, 4], [5, 6, 7]]
+
+
+@pytest.mark.parametrize("of_end", [False, True])
+async def test_big_items_are_read_one_by_one(api: Api, *, of_end: bool) -> None:
+    """A page that two big items fill costs the reading of two, however many more it might have."""
+    seat = await started(api)
+    task_id = UUID(seat.task["id"])
+    await api.execute(
+        "insert into task_items (task_id, number, kind, turn, data, time, stored_at)"
+        " select $1, n, 'thought', 1, json_build_object('text', x.text), now(), now()"
+        " from generate_series(1, 40) n,"
+        " (select string_agg(md5(i::text), '') from generate_series(1, 10000) i) x (text)",
+        task_id,
+    )
+    async with api.services.db.connection() as conn:
+        read = db.list_end_of_transcript_as_system if of_end else db.list_transcript_as_system
+        span = db.Span(after=0, before=41)
+        rows = await read(conn, task_id, span, limit=30, limit_bytes=400_000)
+        assert [row.number for row in rows] == ([39, 40] if of_end else [1, 2])
+        assert [row.found for row in rows] == [30, 30]
+        bound = next(s for s in BOUND if s.name == f"events.{read.__name__}")
+        given = {"task_id": task_id, "limit": 30, "bytes": 400_000, **msgspec.structs.asdict(span)}
+        values = [given[name] for name in bound.parameters]
+        plan = await conn.fetchval(f"explain (analyze, buffers, format json) {bound.sql}", *values)
+    costs = json.loads(plan)[0]["Plan"]
+    pages = costs["Shared Hit Blocks"] + costs["Shared Read Blocks"]
+    assert pages * 8192 < 10 * 320_000, plan
 
 
 @pytest.mark.parametrize("status", ["pending", "active", "paused", "error", "gone", "deleted"])
@@ -154,6 +184,8 @@ async def test_every_status(api: Api, status: str) -> None:
             await api.call("DELETE", f"/api/v2/tasks/me/{seat.task['id']}")
             by_name = transcript_of({"id": seat.task["name"]})
             assert reason(await api.get(by_name)) == (404, "not_found")
+            of_nobody = transcript_of(seat.task).replace("/me/", "/nobody-at-all/")
+            assert reason(await api.get(of_nobody)) == (404, "not_found")
     assert len((await page(api, seat.task))["items"]) == len(LIFE)
     bob = await api.person("bob")
     refused = await api.get(transcript_of(seat.task), by=bob)

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -79,14 +79,16 @@ class ScriptedApp:
 
 
 @asynccontextmanager
-async def reached(seat: Seat, app: ScriptedApp, folder: Path) -> AsyncIterator[None]:
-    """The app behind the seat's link, until the block ends."""
+async def reached(
+    seat: Seat, app: ScriptedApp, folder: Path, *, listens: Callable[[], bool] = lambda: True
+) -> AsyncIterator[None]:
+    """The app behind the seat's link, until the block ends. listens: asked at each connection; nobody is there else."""
     server = await asyncio.start_server(app.serve, "127.0.0.1", 0)
     moved = {APP_PORT: server.sockets[0].getsockname()[1]}
     links, agent_id = seat.world.services.links, seat.actor.agent_id
 
     async def accept(stream: Stream) -> None:
-        await serve_port(stream, moved)
+        await serve_port(stream, moved if listens() else {APP_PORT: 1})
 
     try:
         async with linked(folder, accept=partial(accept)) as pair:

@@ -6,9 +6,11 @@ from uuid import UUID, uuid4
 import pytest
 
 from taskyard.control.admission import limits
+from taskyard.control.reconciler import Reconciler
 from taskyard.db import jobs
 from taskyard.db.jobs import Claim, JobKind, JobRow, Lease, Limits, WaitingRow
 from taskyard.db.runs import raise_generation
+from taskyard.lifecycle.plan import Halt
 from taskyard.wire.enums import QueueReason, Transition
 from tests.control.tricky_driver import FOR_EVER, TrickyDriver
 from tests.control.world_kit import Place, World, background
@@ -24,7 +26,7 @@ async def claim(world: World, most: int, some: Limits | None = None) -> JobRow |
         return await jobs.claim_job(conn, wanted, now)
 
 
-async def finish(world: World, job: JobRow) -> None:
+async def finish(world: World, job: JobRow, error: str | None = None) -> None:
     """The job is done, as a start is: with a driver that holds its workspace."""
     assert job.worker_id is not None
     assert job.workspace_id is not None
@@ -37,7 +39,8 @@ async def finish(world: World, job: JobRow) -> None:
             host_id=world.services.host_id,
             now=world.now,
         )
-        await jobs.finish_job(conn, Lease(job.id, job.attempt, job.worker_id), world.now)
+        lease = Lease(job.id, job.attempt, job.worker_id)
+        await jobs.finish_job(conn, lease, world.now, error=error)
 
 
 async def somebody(world: World, name: str) -> UUID:
@@ -131,6 +134,98 @@ async def test_what_is_being_stopped_keeps_its_place_until_it_is_gone(world: Wor
         assert (await world.settled(second)).job_error is None
 
 
+async def test_a_start_of_what_runs_keeps_its_place_and_needs_no_other(world: World) -> None:
+    """While it waits, nobody gets the place; it is claimed though the limit is reached, by what is its own."""
+    first, second = await world.workspace({}), await world.workspace({})
+    job = await claim(world, 1)
+    assert job is not None
+    await finish(world, job)
+    await world.build(first, Transition.START)
+    again = await claim(world, 1, Limits(per_user=1, per_organization=1))
+    assert again is not None
+    assert again.workspace_id == first.id
+    await finish(world, again)
+    assert await claim(world, 1) is None
+    await world.build(first, Transition.STOP)
+    stop = await claim(world, 1)
+    assert stop is not None
+    await finish(world, stop, error="the driver hangs")
+    await world.build(first, Transition.START)
+    resumed = await claim(world, 1)
+    assert resumed is not None
+    assert resumed.workspace_id == first.id, "a stop that failed has freed nothing"
+    await finish(world, resumed)
+    await world.build(first, Transition.STOP)
+    ended = await claim(world, 1)
+    assert ended is not None
+    await finish(world, ended)
+    freed = await claim(world, 1)
+    assert freed is not None
+    assert freed.workspace_id == second.id
+
+
+async def test_a_start_that_could_not_be_taken_back_keeps_its_place(world: World) -> None:
+    """It failed, and so did its clean-up: the place is free once the reconciler has ended what is left."""
+    world.tuned(max_running=1)
+    world.driver = driver = TrickyDriver(world.folder)
+    world.drivers = {"echo": driver}
+    driver.failing |= {"ensured": FOR_EVER, "stop": FOR_EVER}
+    first = await world.workspace({})
+    async with world.working():
+        assert (await world.settled(first)).job_error is not None
+    second = await world.workspace({})
+    assert await claim_start(world) is None
+    driver.failing.clear()
+    reconciler = Reconciler(world.services, world.drivers)
+    assert await reconciler.reconcile() == [Halt(first.id)]
+    async with world.working():
+        assert (await world.settled(second)).job_error is None
+
+
+async def test_a_start_that_was_taken_back_frees_its_place(world: World) -> None:
+    """It failed and nothing of it is left: another one may start."""
+    world.tuned(max_running=1)
+    world.driver = driver = TrickyDriver(world.folder)
+    world.drivers = {"echo": driver}
+    driver.failing["ensured"] = 1
+    first, second = await world.workspace({}), await world.workspace({})
+    async with world.working():
+        assert (await world.settled(first)).job_error is not None
+        assert (await world.settled(second)).job_error is None
+
+
+async def test_a_start_that_is_given_up_frees_its_place_in_the_end(world: World) -> None:
+    """Its workers were lost, so nobody has cleaned up: the reconciler does, though nothing is to be seen of it."""
+    first, second = await world.workspace({}), await world.workspace({})
+    job = await claim(world, 1)
+    assert job is not None
+    assert job.worker_id is not None
+    async with world.services.db.transaction() as conn:
+        lease = Lease(job.id, job.attempt, job.worker_id)
+        await jobs.finish_job(conn, lease, world.now, error="given up")
+    assert await claim(world, 1) is None
+    assert await Reconciler(world.services, world.drivers).reconcile() == [Halt(first.id)]
+    world.tuned(max_running=1)
+    async with world.working():
+        assert (await world.settled(second)).job_error is None
+
+
+async def test_a_start_that_is_canceled_while_it_waits_leaves_all_as_it_was(world: World) -> None:
+    """It is out of the queue; a place that it never had is not freed."""
+    first, second = await world.workspace({}), await world.workspace({})
+    job = await claim(world, 1)
+    assert job is not None
+    await finish(world, job)
+    for place in (first, second):
+        if place is first:
+            await world.build(first, Transition.START)
+        newest = await world.newest(place)
+        async with world.services.db.transaction() as conn:
+            await jobs.cancel_job(conn, newest.job_id, world.now)
+    rows = await world.value("select array_agg(workspace_id || ' ' || taken) from workspace_room")
+    assert rows == [f"{first.id} true"]
+
+
 async def claim_start(world: World) -> JobRow | None:
     """The start that may begin now, put back at once; null when none may."""
     async with world.services.db.connection() as conn:
@@ -191,8 +286,5 @@ async def test_hundreds_of_starts_at_once_are_taken_in_their_order(world: World)
         order.append(job.workspace_id)
         await finish(world, job)
         if len(order) % 5 == 0:
-            await world.execute(
-                "update provisioner_jobs set error = 'over' where completed_at is not null and error is null"
-                " and type = 'workspace_build'"
-            )
+            await world.execute("delete from workspace_room where taken")
     assert order == [place.id for place in places]

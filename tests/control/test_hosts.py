@@ -8,21 +8,25 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import msgspec
 import pytest
 
 from taskyard.control.agents import welcome
 from taskyard.control.links import Links, forwardable
 from taskyard.control.reconciler import Reconciler
-from taskyard.control.servers import AWAY, Presence, Whereabouts, report_stranded
+from taskyard.control.servers import AWAY, Absences, Presence, Whereabouts
 from taskyard.control.services import Services
+from taskyard.daemon.datadir import DataDir
+from taskyard.daemon.place import claim_place
 from taskyard.db import jobs, runs
 from taskyard.db.deployment import claim_deployment_as_system
 from taskyard.db.jobs import Claim, JobKind, JobRow
 from taskyard.db.servers import Server, join_host_as_system
-from taskyard.errors import AgentUnreachable, HeldElsewhere
+from taskyard.errors import AgentUnreachable, HeldElsewhere, StartupError
 from taskyard.wire.enums import Transition
+from taskyard.wire.link import ItemKind
 from taskyard_agent.mux import Handlers, Mux
-from tests.control.agent_kit import Seat, seat
+from tests.control.agent_kit import Seat, item, seat
 from tests.control.world_kit import Place, World, eventually
 
 pytestmark = pytest.mark.anyio
@@ -123,18 +127,73 @@ async def test_a_reconciler_leaves_the_others_alone(here: World) -> None:
 
 
 async def test_who_waits_for_a_server_that_is_gone_is_told_once(here: World) -> None:
-    """By whichever of three servers looks first: in the log of the build, and as what the coding agent does."""
+    """By whichever of three other servers looks first: in the log of the build, and as what the coding agent does."""
     place = await started(here)
-    assert await report_stranded(here.services, here.now) == 0
-    await here.execute("update hosts set seen_at = now() - interval '1 hour'")
+    others = [Absences(replace(here.services, host_id=THERE), watched_s=0.0) for _ in range(3)]
+    assert await others[0].look(here.now) == 0
+    await gone(here)
     async with asyncio.TaskGroup() as group:
-        for _ in range(3):
-            group.create_task(report_stranded(here.services, here.now))
+        for other in others:
+            group.create_task(other.look(here.now))
     lines = [line for line in await here.logs(await here.newest(place)) if line.stage == AWAY]
     assert len(lines) == 1
     assert "machine-true" in lines[0].output
     assert "--force" in lines[0].output
-    assert await report_stranded(here.services, here.now) == 0
+    assert await others[0].look(here.now) == 0
+
+
+async def test_nobody_tells_of_what_was_only_not_seen(here: World) -> None:
+    """Neither of one's own host, nor before another one had the time for a sign of life: the clock may have been set."""
+    await started(here)
+    await gone(here)
+    assert await Absences(here.services, watched_s=0.0).look(here.now) == 0
+    other = Absences(replace(here.services, host_id=THERE), watched_s=0.2)
+    assert await other.look(here.now) == 0
+    clock = asyncio.get_running_loop().time
+    await gone(here, ago="50 minutes")  # a sign of life, by a clock that is wrong
+    lived = clock()
+    await eventually(lambda: _told(other, here))
+    assert clock() - lived >= 0.2
+
+
+async def _told(absences: Absences, world: World) -> bool | None:
+    """Whether it tells of somebody now."""
+    return await absences.look(world.now) == 1 or None
+
+
+async def test_what_was_told_of_a_host_is_taken_back_when_it_is_there(here: World) -> None:
+    """The coding agent does what its bridge told last, once its link is held again; a second absence is told too."""
+    place = await seat(here)
+    await here.execute("update workspaces set host_id = $1", HERE)
+    await place.store(item(1, ItemKind.STATE, state="idle", session="idle", reason="end_turn"))
+    other, own = (
+        Absences(replace(here.services, host_id=THERE), watched_s=0.0),
+        Absences(here.services),
+    )
+    await Presence(here.services, server(here.services)).arrive()
+    for _ in range(2):
+        await gone(here)
+        assert await other.look(here.now) == 1
+        assert await here.value("select state from task_observed") == "failed"
+        await own.look(here.now)
+        assert await here.value("select state from task_observed") == "failed"
+        await here.execute("update servers set seen_at = now()")
+        await here.execute("update hosts set seen_at = now()")
+        await welcome(here.services, place.actor, "1", here.now)
+        await own.look(here.now)
+        assert await here.value("select state from task_observed") == "idle"
+        assert (await place.states())[-1][0] == "idle"
+        before = len(await place.items())
+        await own.look(here.now)
+        assert len(await place.items()) == before
+        await here.execute("update workspace_agents set server_id = null")
+        await here.execute("update provisioner_job_logs set created_at = now() - interval '1 day'")
+
+
+async def gone(world: World, *, ago: str = "1 hour") -> None:
+    """All hosts have given their last sign of life so long ago."""
+    await world.execute(f"update servers set seen_at = now() - interval '{ago}'")
+    await world.execute(f"update hosts set seen_at = now() - interval '{ago}'")
 
 
 async def test_one_server_of_a_data_directory_at_a_time(here: World) -> None:
@@ -148,6 +207,39 @@ async def test_one_server_of_a_data_directory_at_a_time(here: World) -> None:
     assert await here.value("select count(*) from servers") == 0
 
 
+async def test_a_server_that_was_killed_on_another_machine_is_waited_for(
+    here: World, tmp_path: Path
+) -> None:
+    """Its folder is served elsewhere from then on: at once after its silence, and not at all while it lives."""
+    with DataDir(tmp_path / "data") as data:
+        async with here.services.db.connection() as conn:
+            await join_host_as_system(conn, data.host_id, "other")
+        services = replace(here.services, host_id=data.host_id)
+        said = msgspec.structs.replace(server(services), place="other 1:2")
+        await Presence(services, said).arrive()
+        async with asyncio.TaskGroup() as group:
+            refused = group.create_task(_refused(here, data))
+            await eventually(lambda: _beaten(here, said, refused))
+        assert "a copy of the other" in refused.result()
+        await here.execute("update servers set seen_at = now() - interval '19.9 seconds'")
+        async with asyncio.timeout(5):
+            await claim_place(here.services.db, data)
+        await here.execute("update servers set seen_at = now(), place = $1", data.place)
+        await claim_place(here.services.db, data)
+
+
+async def _refused(world: World, data: DataDir) -> str:
+    with pytest.raises(StartupError) as refused:
+        await claim_place(world.services.db, data)
+    return str(refused.value)
+
+
+async def _beaten(world: World, said: Server, over: "asyncio.Task[str]") -> bool | None:
+    """Gives another sign of life, until that was noticed."""
+    await Presence(world.services, said).arrive()
+    return over.done() or None
+
+
 async def test_what_an_older_release_started_is_the_first_data_directory_s(here: World) -> None:
     """It knew of no others: the first server of this release takes over what it left, and no other one does."""
     await started(here)
@@ -158,6 +250,48 @@ async def test_what_an_older_release_started_is_the_first_data_directory_s(here:
         services = replace(here.services, server_id=uuid4(), host_id=host_id)
         await Presence(services, server(services)).arrive()
         assert await here.value("select host_id from workspaces") == expected
+
+
+async def test_nobody_else_takes_what_an_older_release_starts_meanwhile(here: World) -> None:
+    """Its rows name no data directory: for others they are the first one's, until the server of that takes them over.
+
+    Neither their jobs nor another generation are to be had elsewhere, even to give up by force while that lives.
+    """
+    place = await started(here)
+    await here.execute("update workspaces set host_id = null")
+    async with here.services.db.transaction() as conn:
+        await claim_deployment_as_system(conn, HERE, here.now)
+    await Reconciler(replace(here.services, host_id=THERE), {}).reconcile()
+    await Reconciler(replace(here.services, host_id=THERE), here.drivers).reconcile()
+    assert await here.value("select count(*) from provisioner_jobs where completed_at is null") == 0
+    assert (await here.driver.observe(place.id)).generation == 1
+    async with here.services.db.transaction() as conn:
+        given = await runs.raise_generation(
+            conn, place.id, seen=5, driver="echo", host_id=THERE, now=here.now
+        )
+    assert given is None
+    await here.build(place, Transition.STOP)
+    assert await claim(here, THERE) is None
+    assert await claim(here, HERE) is not None
+
+
+async def test_a_forced_delete_of_such_a_workspace_waits_for_the_first_one(here: World) -> None:
+    """As long as a server of it lives."""
+    place = await started(here)
+    await here.execute("update workspaces set host_id = null")
+    async with here.services.db.transaction() as conn:
+        await claim_deployment_as_system(conn, HERE, here.now)
+    await here.execute(
+        "insert into servers (id, host_id, name, url, roles, version, place, started_at, seen_at)"
+        " values ($1, $2, 'm', 'unix:///m', '{}', '1', '', now(), now())",
+        uuid4(),
+        HERE,
+    )
+    await here.build(place, Transition.DELETE)
+    await here.execute("update workspace_builds set force = true where transition = 'delete'")
+    assert await claim(here, THERE) is None
+    await here.execute("update servers set seen_at = now() - interval '1 minute'")
+    assert await claim(here, THERE) is not None
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from taskyard.control import agents, phases
 from taskyard.control.actors import AgentActor
 from taskyard.control.phases_view import task_phases
 from taskyard.control.prompts import deliver_input
+from taskyard.control.queue import deliver_queue
 from taskyard.control.reconciler import Reconciler
 from taskyard.db import jobs
 from taskyard.db import tasks as tasks_db
@@ -21,7 +22,7 @@ from taskyard.wire.enums import Transition
 from taskyard.wire.link import AgentState, ItemKind
 from taskyard.wire.phases import FailureCause, Phase, PhaseState, TaskPhasesResponse
 from tests.control.agent_kit import Seat, foreign, item, says, turn_end, user
-from tests.control.app_kit import ScriptedApp, reached
+from tests.control.app_kit import HANG_UP, ScriptedApp, reached
 from tests.control.world_kit import BRIDGED, Place, World, eventually
 
 pytestmark = pytest.mark.anyio
@@ -363,6 +364,44 @@ async def test_a_server_of_somebody_else(world: World, tmp_path: Path) -> None:
         await deliver_input(world.services, actor)
     found = await states(world, place)
     assert (found["first_prompt"], found["first_answer"]) == (DONE, SKIPPED)
+
+
+async def queued_first(world: World, *texts: str) -> tuple[Place, AgentActor]:
+    """A task without an input, with prompts that wait; somebody else's server is up in its workspace."""
+    place = await world.workspace({}, template=foreign())
+    await world.execute("update tasks set input = '' where id = $1", place.task_id)
+    for text in texts:
+        await world.execute(
+            "insert into task_prompts (id, task_id, source, content, state, created_at)"
+            " values (gen_random_uuid(), $1, 'queue', $2, 'waiting', $3)",
+            place.task_id,
+            text,
+            world.now,
+        )
+    async with world.working():
+        await world.settled(place)
+    actor = await actor_of(world, place)
+    await hello(world, actor)
+    await lifecycle(world, actor, "ready")
+    await health(world, actor, "healthy")
+    return place, actor
+
+
+@pytest.mark.parametrize(
+    ("answers", "after_one"),
+    [([(200, "")], DONE), ([(422, "empty"), (200, "")], DONE), ([(HANG_UP, "")], FAILED)],
+)
+async def test_a_first_prompt_from_the_queue(
+    world: World, tmp_path: Path, answers: list[tuple[int, str]], after_one: PhaseState
+) -> None:
+    """Where a start has only queued prompts to deliver, the first of them ends the phase; a later one mends it."""
+    place, actor = await queued_first(world, "one", "two")
+    assert (await states(world, place))["first_prompt"] is RUNNING
+    async with reached(seat_of(world, place, actor), ScriptedApp(answers=answers), tmp_path):
+        await deliver_input(world.services, actor)
+        await deliver_queue(world.services, actor)
+    found = await states(world, place)
+    assert (found["first_prompt"], found["first_answer"]) == (after_one, SKIPPED)
 
 
 async def test_a_first_prompt_that_is_refused(world: World, tmp_path: Path) -> None:

@@ -267,6 +267,24 @@ async def test_somebody_elses_server_gets_it_never_again(
     assert await place.prompts() == [("one", "uncertain"), ("two", "delivered")]
 
 
+@pytest.mark.parametrize("template", EACH)
+async def test_what_never_left_waits_again(
+    world: World, tmp_path: Path, template: Template
+) -> None:
+    """Where nobody listened the prompt certainly did not arrive: it waits, and whatever happens then, is sent once."""
+    app, is_ours = ScriptedApp(), template is BRIDGED
+    place = await seat(world, template, text="")
+    await queued(place, "one")
+    await place.store(idle(1))
+    async with reached(place, app, tmp_path, listens=lambda: not is_ours and app.asked == 0):
+        assert await deliver(place)
+        assert await place.prompts() == [("one", "waiting")]
+    async with reached(place, app, tmp_path):
+        assert not await deliver(place)
+    assert ([text for text, _ in app.got], app.after) == (["one"], [""])
+    assert await place.prompts() == [("one", "delivered")]
+
+
 async def test_somebody_elses_server_is_asked_first(world: World, tmp_path: Path) -> None:
     """A foreign server gets each prompt once it says that it takes one."""
     app = ScriptedApp(statuses=["running", "stable", "running", "stable"])

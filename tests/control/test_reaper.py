@@ -318,6 +318,51 @@ async def test_nobody_waits_for_the_reaper(api: Api) -> None:
     assert (await Reaper(api.services).reap(api.now + LATER))["workspaces"] == 1
 
 
+async def test_no_kind_starves_another(api: Api) -> None:
+    """With a share of no time each kind has its turn; a scan goes on where it got to, and begins again at the end."""
+    template = await api.template()
+    task = await api.task(template)
+    await api.start(task["workspace_id"], "ready", "healthy")
+    await api.execute(
+        "insert into provisioner_job_logs (job_id, created_at, source, level, stage, output)"
+        " select j.id, now(), 'provisioner', 'info', 's', 'stays' from provisioner_jobs j, generate_series(1, $2)"
+        " where workspace_id = $1",
+        UUID(task["workspace_id"]),
+        2 * BATCH,
+    )
+    reaper = Reaper(api.services, share_s=0.001)
+    assert not (await reaper.reap(api.now + LATER))["job_logs"]
+    assert await api.value("select count(*) from provisioner_job_logs where output = 'stays'")
+    reaper._reached["job_logs"] = await api.value("select max(id) from provisioner_job_logs")
+    at = api.now + 2 * LATER
+    await api.execute("update workspaces set deleted = true, updated_at = $1", at)
+    assert not (await reaper.reap(api.now + LATER))["job_logs"]
+    assert (await reaper.reap(api.now + LATER))["job_logs"] >= 2 * BATCH
+
+
+async def test_what_fails_holds_up_nothing_else(api: Api) -> None:
+    """A workspace, or a whole kind, that the database refuses to remove is left; all others go."""
+    template = await api.template()
+    tasks = [await made(api, template, Wish(0, deleted=True, lately=False)) for _ in range(3)]
+    await api.execute(
+        "create function refuse() returns trigger language plpgsql as $$ begin"
+        " raise exception 'too much' using errcode = 'query_canceled'; end $$"
+    )
+    await api.execute(
+        "create trigger refused before delete on workspaces for each row"
+        f" when (old.id = '{tasks[0]['workspace_id']}') execute function refuse()"
+    )
+    await api.execute(
+        "create trigger refused before delete on task_events for each row execute function refuse()"
+    )
+    await api.post("/api/v2/users/me/keys/tokens", {"token_name": "n"})
+    reaper = Reaper(api.services)
+    gone = await reaper.reap(api.now + LATER)
+    assert (gone["workspaces"], gone["audit_logs"] > 0) == (2, True)
+    await api.execute("drop trigger refused on workspaces")
+    assert (await reaper.reap(api.now + LATER))["workspaces"] == 1
+
+
 async def test_it_runs_by_itself(api: Api) -> None:
     """A pass is made when the loop starts, without being asked."""
     await api.execute(

@@ -1,6 +1,7 @@
 """What the reconciler sets right in the records, and what it tells of: once, by however many servers look."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -89,8 +90,8 @@ async def living_server(world: World) -> UUID:
         "insert into hosts (id, name, joined_at, seen_at) values ($1, 'h', now(), now())", host_id
     )
     await world.execute(
-        "insert into servers (id, host_id, name, url, roles, version, started_at, seen_at)"
-        " values ($1, $2, 'h', '', '{api}', 'v', now(), now())",
+        "insert into servers (id, host_id, name, url, roles, version, place, started_at, seen_at)"
+        " values ($1, $2, 'h', '', '{api}', 'v', '', now(), now())",
         server_id,
         host_id,
     )
@@ -175,14 +176,16 @@ async def test_a_failed_delete_of_a_task_that_is_there_is_left_to_people(world: 
     assert (await driver.observe(place.id)).state is PlaceState.RUNNING
 
 
-async def test_what_is_no_workspace_is_told_of_and_stays(
-    world: World, three: list[Reconciler], tmp_path: Path
-) -> None:
-    """A folder that somebody put among the workspaces is named, now and then, and not touched."""
+async def test_what_is_no_workspace_is_told_of_and_stays(world: World, tmp_path: Path) -> None:
+    """A folder that somebody put among the workspaces is named once, however long it stays, and not touched."""
     await started(world)
     alien = tmp_path / "echo" / "photos"
     alien.mkdir()
     (alien / "cat.png").write_text("meow")
-    events = await looked(three[:1])
+    now = world.now
+    one = [Reconciler(replace(world.services, now=lambda: now), world.drivers)]
+    events = await looked(one)
+    now += timedelta(hours=1)
+    events += await looked(one)
     assert events.count("driver.stray") == 1
     assert (alien / "cat.png").exists()

@@ -25,7 +25,11 @@ async def started(world: World) -> Place:
 async def failed(world: World) -> Place:
     """A workspace whose start failed."""
 
-    async def refuse(_run: JobRun) -> None:
+    async def undone() -> bool:
+        return True
+
+    async def refuse(run: JobRun) -> None:
+        run.undo = undone
         raise JobFailed("no")
 
     place = await world.workspace({})

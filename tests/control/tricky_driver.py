@@ -25,7 +25,10 @@ class Held:
 
 
 class TrickyDriver(EchoDriver):
-    """An echo driver whose verbs fail as often as `failing` says; the next caller of one in `held` waits there."""
+    """An echo driver whose verbs fail as often as `failing` says; the next caller of one in `held` waits there.
+
+    A verb `ensured` comes right after what it is called for is there.
+    """
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -40,6 +43,7 @@ class TrickyDriver(EchoDriver):
     async def ensure(self, spec: WorkspaceSpec, log: LogSink) -> None:
         await self._before("ensure")
         await super().ensure(spec, log)
+        await self._before("ensured")
 
     async def stop(self, workspace_id: UUID, *, grace_s: float, up_to: int | None = None) -> None:
         await self._before("stop")

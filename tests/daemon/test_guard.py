@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.asyncio.client import unix_connect
@@ -24,9 +24,17 @@ from taskyard.daemon.listen import Listener, listen_tcp, listen_unix
 
 DEADLINE_S = 10.0
 
+LARGE = 16_000_000
+"""Bytes of a large answer: more than the kernel takes."""
+
 
 async def _ok(request: Request) -> PlainTextResponse:
     return PlainTextResponse(f"read {len(await request.body())}")
+
+
+async def _large(_: Request) -> Response:
+    """A plain answer, of which the handler is done at once."""
+    return Response(b"z" * LARGE)
 
 
 async def _hold(websocket: WebSocket) -> None:
@@ -41,7 +49,8 @@ async def listening(
     sock: socket.socket, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Listener]:
     """A listener on the socket with an application that takes everything."""
-    app = Starlette(routes=[Route("/", _ok, methods=["GET", "POST"]), WebSocketRoute("/ws", _hold)])
+    plain = [Route("/", _ok, methods=["GET", "POST"]), Route("/large", _large)]
+    app = Starlette(routes=[*plain, WebSocketRoute("/ws", _hold)])
     listener = Listener(app, tls=tls)
     async with asyncio.TaskGroup() as group, asyncio.timeout(DEADLINE_S):
         group.create_task(listener.serve([sock]))
@@ -132,6 +141,40 @@ async def test_a_slow_head_is_cut_off(port: int, monkeypatch: pytest.MonkeyPatch
         with contextlib.suppress(ConnectionError):
             await reader.read()
         writer.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("ends", [False, True])
+async def test_an_answer_that_nobody_reads_is_dropped(
+    port: int, monkeypatch: pytest.MonkeyPatch, *, ends: bool
+) -> None:
+    """Who asks for a large answer and does not read it loses the connection, also where that was to be its last."""
+    monkeypatch.setattr(guard, "ANSWER_S", 0.1)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**16)
+    how = b"close" if ends else b"keep-alive"
+    writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: %b\r\n\r\n" % how)
+    await reader.readuntil(b"\r\n\r\n")
+    while not reader.at_eof() and reader.exception() is None:
+        writer.write(b"G")  # what is sent to a connection that is gone, tells so
+        await asyncio.sleep(0.01)
+    with contextlib.suppress(ConnectionError):
+        assert len(await reader.read()) < LARGE
+    writer.close()
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_is_read_steadily_comes_whole(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that goes on reading has all the time it needs, whatever waits for it."""
+    monkeypatch.setattr(guard, "ANSWER_S", 0.5)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**16)
+    writer.write(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+    for _ in range(10):
+        await reader.readexactly(LARGE // 10)
+        await asyncio.sleep(0.07)  # nothing to wait for: this is how slowly it reads
+    writer.close()
 
 
 @pytest.mark.anyio

@@ -2,11 +2,13 @@
 
 import asyncio
 from contextlib import suppress
+from pathlib import Path
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
 from taskyard.control.services import Services
-from taskyard.db.pool import ring
+from taskyard.db.pool import Doorbell, ring
 
 
 @pytest.mark.anyio
@@ -67,3 +69,59 @@ async def test_rings_are_heard_again_after_the_connection_was_lost(services: Ser
                 services.doorbell.ring_soon("topic", f"{subject} soon")
                 assert await heard.get() == f"{subject} soon"
         running.cancel()
+
+
+LAST_WORDS = b"SFATAL\0VFATAL\0C57P01\0Mit ends\0\0"
+"""Fields of what Postgres says to each connection when it ends."""
+
+
+class Between:
+    """A socket in front of Postgres, from where it may say its last words without hanging up."""
+
+    def __init__(self, socket: str) -> None:
+        self._socket = socket
+        self._clients: list[asyncio.StreamWriter] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Passes on what both sides say."""
+        with suppress(OSError):
+            answers, asks = await asyncio.open_unix_connection(self._socket)
+            self._clients.append(writer)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._pass(reader, asks))
+                group.create_task(self._pass(answers, writer))
+
+    async def _pass(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while piece := await source.read(4096):
+                target.write(piece)
+        target.close()
+
+    def say_last_words(self) -> None:
+        """To everybody who is connected."""
+        for client in self._clients:
+            client.write(b"E" + (len(LAST_WORDS) + 4).to_bytes(4) + LAST_WORDS)
+
+
+@pytest.mark.anyio
+async def test_a_ring_while_the_connection_ends(services: Services, tmp_path: Path) -> None:
+    """Postgres said that it ends and has not hung up: what is to be rung then is rung on the next connection."""
+    address = urlsplit(services.db.url)
+    folder = dict(parse_qsl(address.query))["host"]
+    between = Between(f"{folder}/.s.PGSQL.5432")
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    server = await asyncio.start_unix_server(between.serve, tmp_path / ".s.PGSQL.5432")
+    bell = Doorbell(services.db.url.replace(quote(folder, safe=""), quote(str(tmp_path), safe="")))
+    async with (
+        asyncio.timeout(20),
+        asyncio.TaskGroup() as group,
+        bell.on("topic", heard.put_nowait),
+    ):
+        running = group.create_task(bell.run())
+        assert await heard.get() == ""
+        between.say_last_words()
+        bell.ring_soon("topic", "late")
+        assert await heard.get() == ""
+        assert await heard.get() == "late"
+        running.cancel()
+    server.close()

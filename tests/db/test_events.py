@@ -25,6 +25,9 @@ pytestmark = pytest.mark.anyio
 
 EVERYBODY = Viewer(NIL_UUID, sees_all=True, admin_of=frozenset())
 
+MOST_EVENTS = 500
+"""Events of one task that are kept, as the migration has it."""
+
 PAIRS = "(select a.workspace_id, a.id, p.id from workspace_agents a join workspace_apps p on p.agent_id = a.id)"
 
 BUILT = "update workspace_builds b set transition = '{}', agent_id = x.agent, app_id = x.app"
@@ -128,6 +131,23 @@ async def test_nothing_seen_is_no_event(world: World) -> None:
             await conn.execute("update workspace_agents set lifecycle = 'off'")
             raise ZeroDivisionError
     assert await events(world, place.place.task_id) == before
+
+
+async def test_a_task_keeps_its_newest_events(world: World) -> None:
+    """A workspace that reports without end fills nothing: its newest events are kept, those of others untouched."""
+    place, other = await seat(world), await seat(world)
+    theirs = await events(world, other.place.task_id)
+    report = (
+        "insert into workspace_app_statuses (id, workspace_id, agent_id, app_id, state, message, uri, created_at)"
+        f" select gen_random_uuid(), x.place, x.agent, x.app, 'working', $2, '', now() + interval '1 day'"
+        f" from {PAIRS} x (place, agent, app) where x.place = $1"
+    )
+    async with world.services.db.connection() as conn:
+        for n in range(MOST_EVENTS + 20):
+            await conn.execute(report, place.place.id, f"step {n}")
+    kept = await events(world, place.place.task_id)
+    assert [row.report_message for row in kept] == [f"step {n + 20}" for n in range(MOST_EVENTS)]
+    assert await events(world, other.place.task_id) == theirs
 
 
 async def test_ids_follow_commits(world: World) -> None:

@@ -1,5 +1,7 @@
 """The migration to events, on a database with a task in it, beside the release before it."""
 
+import re
+
 import asyncpg
 import pytest
 
@@ -11,6 +13,9 @@ pytestmark = pytest.mark.anyio
 
 BEFORE = 3
 
+LATER = r"insert into workspace_room .*?;|update provisioner_jobs set for_room .*?;"
+"""What the seed makes of later migrations."""
+
 CHANGED = "update workspace_agents set lifecycle = 'start_error'"
 """What the release before it writes."""
 
@@ -19,6 +24,7 @@ async def test_tasks_of_before_have_an_event(postgres_url: str) -> None:
     """Each live task has one that says what it is, and what the release before changes is told from then on."""
     seed = SQL.read_text(encoding="utf-8").replace("{tasks}", "50")
     seed = "\n".join(line for line in seed.splitlines() if "trigger user" not in line)
+    seed = re.sub(LATER, "", seed, flags=re.DOTALL)
     async with database_at(postgres_url, BEFORE, seed) as url:
         assert await migrate(url) == len(load_migrations()) - BEFORE
         conn = await asyncpg.connect(url)

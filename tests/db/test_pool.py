@@ -1,6 +1,8 @@
 """Connections come back clean, whenever whoever had them is cancelled, and times come back whole."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, timezone
@@ -9,7 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from taskyard.db.pool import Database
+from taskyard.db.pool import LEAVE_S, Database
 from taskyard.errors import DatabaseAway
 from taskyard.wire.base import ZERO_TIME
 
@@ -219,3 +221,79 @@ async def test_a_connection_whose_end_is_not_noticed_yet(single: Database) -> No
         await cut_off()
     async with single.connection() as conn:
         assert [conn.get_server_pid()] != pids
+
+
+@asynccontextmanager
+async def impatient(url: str) -> AsyncIterator[tuple[Database, int]]:
+    """A pool of one connection whose process is frozen, and the pid of that; half a second is long for it."""
+    pool = Database(url, size=1, answer_s=0.5)
+    await pool.open()
+    async with pool.connection() as conn:
+        pid = conn.get_server_pid()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield pool, pid
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        await pool.close()
+
+
+@pytest.mark.parametrize("kind", ["connection", "transaction"])
+async def test_a_database_that_says_nothing(database_url: str, kind: str) -> None:
+    """A statement that is not answered is a database away, in time; the next one gets another connection."""
+    async with impatient(database_url) as (pool, pid):
+        block = pool.connection if kind == "connection" else pool.transaction
+        with pytest.raises(DatabaseAway):
+            async with asyncio.timeout(5), block() as conn:
+                await conn.fetchval("select 1")
+        async with asyncio.timeout(5), block() as conn:
+            assert conn.get_server_pid() != pid
+
+
+async def test_leaving_a_database_that_says_nothing(database_url: str) -> None:
+    """Who is cancelled in a transaction is gone soon, and has left nothing open."""
+    pool = Database(database_url, size=1)
+    await pool.open()
+    pid = 0
+
+    async def wait(begun: asyncio.Event) -> None:
+        nonlocal pid
+        async with pool.transaction() as conn:
+            pid = conn.get_server_pid()
+            os.kill(pid, signal.SIGSTOP)
+            begun.set()
+            await conn.fetchval("select 1")
+
+    try:
+        async with asyncio.timeout(3 * LEAVE_S), asyncio.TaskGroup() as group:
+            begun = asyncio.Event()
+            work = group.create_task(wait(begun))
+            await begun.wait()
+            work.cancel()
+        assert work.cancelled()
+        async with pool.connection() as conn:
+            assert conn.get_server_pid() != pid
+    finally:
+        os.kill(pid, signal.SIGCONT)
+        await pool.close()
+
+
+async def test_a_database_that_is_given_up(database_url: str) -> None:
+    """Those who wait for it, for a statement or for their turn, are told at once that it is away, and so is who comes later."""
+    pool = Database(database_url, size=1)
+    await pool.open()
+
+    async def wait() -> None:
+        with pytest.raises(DatabaseAway):
+            async with pool.transaction() as conn:
+                await conn.execute("select pg_sleep(60)")
+
+    async with looking(database_url) as running, asyncio.timeout(5), asyncio.TaskGroup() as group:
+        for _ in range(3):
+            group.create_task(wait())
+        await running("select pg_sleep")
+        pool.abandon()
+    with pytest.raises(DatabaseAway):
+        async with pool.connection():
+            pass
+    await pool.close()

@@ -61,6 +61,22 @@ STEPS: dict[Flow, tuple[str, ...]] = {
 }
 """The points of each flow, in the order in which it comes to them."""
 
+RESUMED: dict[Flow, frozenset[str]] = {
+    Flow.START: frozenset(
+        {
+            *("start.ordered", "start.ensured", "start.writing", "start.recorded"),
+            *("agent.started", "agent.connected", "agent.scripts"),
+        }
+    ),
+    Flow.RESUME: frozenset(
+        {
+            *("start.ordered", "start.ensured", "start.writing", "start.recorded"),
+            *("agent.started", "agent.connected", "agent.scripts"),
+        }
+    ),
+}
+"""Steps at which a start whose own agent is struck may fail: the task says why, and one resume mends it. Nowhere else."""
+
 WORKER_STEPS = frozenset(
     {
         *("job.claimed", "start.raised", "start.spawned", "start.ordered", "start.ensured"),
@@ -103,6 +119,11 @@ class Cell:
                 return _outside(self, _CODING_FROM, _CODING_UNTIL)
             case _:
                 return None
+
+    @property
+    def may_fail(self) -> bool:
+        """Whether the task may come to an error here, which one resume mends."""
+        return self.victim is Victim.AGENT and self.step in RESUMED.get(self.flow, frozenset())
 
     def __str__(self) -> str:
         return f"{self.flow} at {self.step}: {self.victim}, {self.way}"

@@ -1,6 +1,7 @@
 """What a run showed of the kill matrix: a table at its end, and the file that the reference page is made from."""
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -43,8 +44,13 @@ def save(found: Mapping[Cell, Shown]) -> None:
     SHOWN.write_text(f"[\n{lines}\n]\n")
 
 
+FOLDER = "tests/faults/"
+
+
 def summarize(reporter: pytest.TerminalReporter) -> None:
-    """Prints the matrix as far as this run tried it, and notes it where that was asked for."""
+    """Prints how long each part took, and the matrix as far as this run tried it, and notes it where that was asked for."""
+    for line in took(reporter.stats.values()):
+        reporter.line(line)
     found = {one.cell: one for one in _reported(reporter.stats.values())}
     if not found:
         return
@@ -56,6 +62,22 @@ def summarize(reporter: pytest.TerminalReporter) -> None:
     reporter.line(counted(found))
     if os.environ.get(WRITE):
         save(found)
+
+
+def took(groups: Iterable[list[object]]) -> list[str]:
+    """Lines: how long the tests of each file took, the matrix by victim and way; the sum of all that ran side by side."""
+    seconds: dict[str, float] = defaultdict(float)
+    for report in (one for group in groups for one in group):
+        name = getattr(report, "nodeid", "")
+        if name.startswith(FOLDER) and hasattr(report, "when"):
+            file, _, test = name.removeprefix(FOLDER).partition("::")
+            kind = test.partition("[")[2].rpartition("-")[0] if "matrix" in file else ""
+            seconds[f"{file} {kind}".strip()] += getattr(report, "duration", 0.0)
+    lines = [
+        f"{what:<60}{spent:>7.1f} s"
+        for what, spent in sorted(seconds.items(), key=lambda one: -one[1])
+    ]
+    return [*lines, f"{'all faults':<60}{sum(seconds.values()):>7.1f} s"] if lines else []
 
 
 def _reported(groups: Iterable[list[object]]) -> Iterable[Shown]:

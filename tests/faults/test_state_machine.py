@@ -1,10 +1,12 @@
 """Legal and illegal verbs in any order, with a driver that fails and agents that die: no state has no way out.
 
-The walks are hypothesis's: a failure prints the steps that lead to it. TASKYARD_WALKS is how many there are.
+The walks are hypothesis's: a failure prints the steps that lead to it. TASKYARD_WALKS is how many there are;
+without it there are as many as some seconds have room for.
 """
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,7 +42,13 @@ from taskyard.wire.tasks import (
 from tests.system.kit import World, open_folder, pushed, serving
 from tests.waiting import until
 
-WALKS = int(os.environ.get("TASKYARD_WALKS", "6"))
+WALKS = int(os.environ.get("TASKYARD_WALKS", "0"))
+"""How many walks; 0: as many as there is time for."""
+
+WALK_S = 12.0
+"""Seconds after which no other walk begins when they are not counted; one takes some seconds at most."""
+
+LEAST_WALKS = 2
 STEPS = 20
 
 SETTINGS = {
@@ -367,6 +375,17 @@ class Walk(RuleBasedStateMachine):
         return well, ""
 
 
+ONE_WALK = settings(
+    max_examples=2,  # of which hypothesis makes the first as short as can be
+    stateful_step_count=STEPS,
+    deadline=None,
+    derandomize=False,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+    print_blob=True,
+)
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     log = tmp_path_factory.mktemp("walks") / "log"
@@ -375,17 +394,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 
 
 @pytest.mark.all_tier
-def test_walks(place: Place) -> None:
+def test_walks(place: Place, figure: Callable[[str], None]) -> None:
     """Every verb answers as the matrix says, every status fits its build, and each state has a way to active and gone."""
     Walk.place = place
-    run_state_machine_as_test(
-        Walk,
-        settings=settings(
-            max_examples=WALKS,
-            stateful_step_count=STEPS,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            database=None,
-            print_blob=True,
-        ),
-    )
+    began = time.monotonic()
+    count = 0
+    while count < (WALKS or LEAST_WALKS) or (not WALKS and time.monotonic() - began < WALK_S):
+        count += 1
+        run_state_machine_as_test(Walk, settings=ONE_WALK)
+    figure(f"walks: {count}, {place.names} tasks, {time.monotonic() - began:.0f} s")

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from taskyard.wire.enums import TaskStatus
 from tests.faults.holds import Hold, strike
 from tests.faults.matrix import WORKER_STEPS, Cell, Flow, Victim, Way
-from tests.faults.yard import DEADLINE_S, FREEZE_AGENT_S, FREEZE_S, Made, Yard
-from tests.waiting import until
+from tests.faults.yard import FREEZE_AGENT_S, FREEZE_S, Made, Yard, soon
 
 AT_ONCE = 8
 """Cells of one wave: so many jobs a worker runs at once, and it should have one free."""
@@ -167,7 +166,7 @@ class Wave:
             return all(hold.is_reached for hold in self._holds) or None
 
         try:
-            until("tasks to come to their points", all_reached, within_s=DEADLINE_S)
+            soon("tasks to come to their points", all_reached)
         except AssertionError as error:
             missing = [hold.point for hold in self._holds if not hold.is_reached]
             raise AssertionError(f"nobody came to {missing}") from error
@@ -194,7 +193,7 @@ class Wave:
                 first = yard.postmaster()
                 strike(first, signal.SIGKILL)
                 self.let_go()
-                until("another Postgres", lambda: yard.postmaster() not in (0, first) or None)
+                soon("another Postgres", lambda: yard.postmaster() not in (0, first) or None)
             case _:
                 for pid in self._victims():
                     strike(pid, signal.SIGKILL)
@@ -234,7 +233,7 @@ class Wave:
         def look() -> list[int] | None:
             return self._yard.inside(hold.subject)[str(self._victim)] or None
 
-        return until(f"the {self._victim} at {hold.point}", look)
+        return soon(f"the {self._victim} at {hold.point}", look)
 
     def let_go(self) -> None:
         """Nobody is held any more."""
@@ -276,6 +275,8 @@ class Wave:
             if wanted is TaskStatus.ACTIVE:
                 if yard.until_settled(made) is TaskStatus.ERROR:
                     outcome.resumed = True
+                    if not outcome.cell.may_fail:
+                        outcome.wrong.append(f"it came to an error; {yard.story(made)}")
                     yard.again(made, "resume", wanted)
                 yard.until_answered(made)
                 yard.tell(made)

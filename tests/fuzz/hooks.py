@@ -1,10 +1,12 @@
 """What schemathesis must be told in Python, beside what it must note for us. It loads this file by its path."""
 
 import io
+import itertools
 import os
 import tarfile
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import schemathesis
 from hypothesis import strategies as st
@@ -27,10 +29,20 @@ for media_type in ("application/x-tar", "application/zip"):
 
 _ASKED: set[str] = set()
 
+_KEY = "Idempotency-Key"
+_NUMBERS = itertools.count()
+
 
 @schemathesis.hook
 def before_call(_context: object, case: schemathesis.Case[Any], **_arguments: object) -> None:
-    """Notes which operations are asked, in the file that ASKED names."""
+    """Notes which operations are asked, in the file that ASKED names, and makes most keys of requests new ones.
+
+    Keys made at random are so short that each was used before: nearly all requests would be refused for that alone.
+    """
+    headers = case.headers
+    key = headers.get(_KEY) if headers else None
+    if isinstance(key, str) and len(key) < 200 and next(_NUMBERS) % 4:
+        headers[_KEY] = f"{key}{uuid4().hex}"
     label = case.operation.label
     if label not in _ASKED:
         _ASKED.add(label)

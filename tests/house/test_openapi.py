@@ -116,13 +116,18 @@ def test_references_lead_somewhere() -> None:
 
 
 def test_parameters_are_declared() -> None:
-    """Each parameter of a path is declared as required, and nothing else is; no name stands twice in a place."""
+    """Each parameter of a path is declared as required, and nothing else is; no name stands twice in a place.
+
+    Of headers there is the key that every POST takes, which none needs.
+    """
     for path, method, operation in operations():
         declared = operation.get("parameters", [])
         in_path = [p["name"] for p in declared if p["in"] == "path"]
         assert in_path == re.findall(r"\{(\w+)\}", path), (method, path)
         assert all(p["required"] and p["description"] for p in declared if p["in"] == "path")
-        assert all(p["in"] in ("path", "query") and p["schema"] for p in declared)
+        assert all(p["in"] in ("path", "query", "header") and p["schema"] for p in declared)
+        headers = [p["name"] for p in declared if p["in"] == "header" and not p.get("required")]
+        assert headers == (["Idempotency-Key"] if method == "post" else []), (method, path)
         assert len({(p["name"], p["in"]) for p in declared}) == len(declared)
 
 

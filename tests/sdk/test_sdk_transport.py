@@ -56,6 +56,32 @@ def test_each_post_has_a_key_of_its_own(ask: Ask) -> None:
     assert first != second
 
 
+def stops(reason: str) -> bytes:
+    """What a server answers that is about to stop."""
+    headers = f"x-taskyard-reason: {reason}\r\nretry-after: 0\r\n"
+    return answer(b'{"message":"stops"}', "503 Service Unavailable", headers)
+
+
+@pytest.mark.parametrize("reason", ["stopping", "cut_off"])
+def test_a_server_that_stops_is_asked_again(ask: Ask, reason: str) -> None:
+    """Reads, and POSTs under the same key, for some seconds; what has no key is not, and no other 503."""
+    with peer([stops(reason), stops(reason), GREETING]) as server:
+        assert ask(lambda c: c.api_root(), server.url).message == "hello"
+    with peer([stops(reason), SESSION]) as server:
+        assert ask(lambda c: c.login(LOGIN), server.url).session_token == "t"
+    first, second = (request for _, request in server.asked)
+    assert first == second
+    for answers, tries, call in (
+        ([stops(reason)] * 9, 6, lambda c: c.api_root()),
+        ([stops(reason)] * 9, 1, lambda c: c.delete_task("me", "t")),
+        ([stops("busy")] * 9, 1, lambda c: c.api_root()),
+    ):
+        with peer(answers) as server, pytest.raises(ApiError) as caught:
+            ask(call, server.url)
+        assert caught.value.status == 503
+        assert len(server.asked) == tries
+
+
 def test_a_deletion_is_sent_once(ask: Ask) -> None:
     """Also what would do no harm twice: a second answer would say that nothing was there."""
     with peer([HANG_UP] * 9) as server, pytest.raises(Unreachable, match="without an answer"):

@@ -17,8 +17,9 @@ SCOPE: Scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
 class Client:
     """One request, and what comes back."""
 
-    def __init__(self, drain: Drain, app: ASGIApp) -> None:
+    def __init__(self, drain: Drain, app: ASGIApp, **scope: object) -> None:
         self._drain, self._app = drain, app
+        self._scope = {**SCOPE, **scope}
         self.got: list[Message] = []
         self.came = asyncio.Event()
 
@@ -39,7 +40,7 @@ class Client:
 
     async def run(self) -> None:
         """Returns when the request is over."""
-        await self._drain.serve(self._app, SCOPE, self._receive, self._send)
+        await self._drain.serve(self._app, self._scope, self._receive, self._send)
 
     async def _receive(self) -> Message:
         await asyncio.Event().wait()
@@ -61,10 +62,12 @@ async def hangs(_scope: Scope, _receive: Receive, _send: Send) -> None:
     await asyncio.Event().wait()
 
 
-async def drained(app: ASGIApp, *, begun: bool, within_s: float = 0.05) -> Client:
+async def drained(
+    app: ASGIApp, *, begun: bool, within_s: float = 0.05, method: str = "GET"
+) -> Client:
     """A request that was under way when its server began to drain."""
     drain = Drain()
-    client = Client(drain, app)
+    client = Client(drain, app, method=method)
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         group.create_task(client.run())
         await asyncio.sleep(0)
@@ -92,6 +95,27 @@ async def test_what_takes_too_long_is_told_to_come_back() -> None:
     headers = dict(client.got[0]["headers"])
     assert headers[b"retry-after"] == b"1"
     assert headers[b"x-taskyard-reason"] == b"stopping"
+
+
+async def test_what_may_have_been_done_is_told_apart() -> None:
+    """What was begun and changes something is no request that can be sent again as it is."""
+    client = await drained(hangs, begun=False, method="POST")
+    assert client.status == 503
+    headers = dict(client.got[0]["headers"])
+    assert headers[b"x-taskyard-reason"] == b"cut_off"
+    assert b"retry-after" not in headers
+    assert b"carried out" in client.body
+
+
+async def test_no_websocket_is_let_in_any_more() -> None:
+    """It gets the answer of a request that is not begun."""
+    drain = Drain()
+    drain.begin(60)
+    client = Client(drain, hangs, type="websocket", extensions={"websocket.http.response": {}})
+    await client.run()
+    assert client.got[0]["type"] == "websocket.http.response.start"
+    assert client.status == 503
+    assert dict(client.got[0]["headers"])[b"x-taskyard-reason"] == b"stopping"
 
 
 async def test_nothing_new_is_begun() -> None:

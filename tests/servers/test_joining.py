@@ -1,5 +1,7 @@
 """A second data directory joins a database on purpose, with the same key for secrets, or not at all."""
 
+import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,22 @@ def test_who_may_join(shared_yard: Yard) -> None:
     again = shared_yard.server("second", "--roles", "api")
     again.start()
     again.stop()
+
+
+@pytest.mark.all_tier
+def test_a_copy_of_a_data_directory_is_no_second_server(shared_yard: Yard) -> None:
+    """While a server of the first one lives, the copy is refused; after kill -9 the first one itself starts at once."""
+    first = shared_yard.started("first", "--roles", "api")
+    copy = shared_yard.home / "copy"
+    shutil.copytree(shared_yard.home / "first", copy, ignore=lambda *_: ["run"])
+    key = ("--secrets-key-file", str(shared_yard.home / "shared.key"))
+    said = refusal("--data-dir", str(copy), "--postgres-url", shared_yard.url, *key)
+    assert "one of them is a copy of the other" in said
+    assert shared_yard.host_id("first") in said
+    first.kill()
+    began = time.monotonic()
+    first.start()
+    assert time.monotonic() - began < 10
 
 
 def test_a_server_with_a_postgres_of_its_own_cannot_be_joined(tmp_path: Path) -> None:

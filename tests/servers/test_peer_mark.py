@@ -8,6 +8,8 @@ import msgspec
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
+from taskyard.errors import NotFound
+from taskyard.server.forwarding import _address
 from taskyard.server.peer_mark import GOOD_S, HEADER, Mark, PeerDoor, PeerKey
 
 pytestmark = pytest.mark.anyio
@@ -90,3 +92,13 @@ async def test_who_asked_is_who_the_first_server_says() -> None:
 async def test_nothing_else_is_believed(wrong: Callable[[], str]) -> None:
     """A mark that is missing, forged, of another request or out of time is 403."""
     assert await let_in(scope(wrong())) == 403
+
+
+@pytest.mark.parametrize(
+    "path", ["@elsewhere/x", ".elsewhere/x", ":80/x", "", "*", "/a b", "/a\r\nHost: x"]
+)
+def test_no_path_leads_to_another_server(path: str) -> None:
+    """What would change the address of the server that is asked is not sent on, whatever let it in."""
+    with pytest.raises(NotFound):
+        _address("http://peer:1", {**scope("", path=path), "raw_path": path.encode() or b"?"})
+    assert str(_address("http://peer:1", scope("", path="//x/y"))) == "http://peer:1//x/y?a=1"

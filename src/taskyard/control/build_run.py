@@ -103,6 +103,9 @@ async def _repair(run: JobRun) -> None:
         await _restart(run, row)
     else:
         await _stop_place(run, row)
+        async with run.fenced() as conn:
+            await run.free_room(conn)
+            await run.finish(conn, run.services.now())
 
 
 async def _load(run: JobRun) -> RunRow:
@@ -121,6 +124,7 @@ async def _start(run: JobRun, row: RunRow) -> None:
     generation, token = await _ensure(run, plan, STARTING)
     now = run.services.now()
     async with run.fenced() as conn:
+        await run.hold_workspace(conn)
         run.log(LogLevel.INFO, RECORDING, "The workspace runs; its agent is expected to report in.")
         await runs.end_agents(conn, row.workspace_id, now, but_of_build=row.build_id)
         await runs.set_restarts(conn, row.workspace_id, 0)
@@ -149,6 +153,7 @@ async def _restart(run: JobRun, row: RunRow) -> None:
     generation, token = await _ensure(run, plan, RESTARTING)
     now = run.services.now()
     async with run.fenced() as conn:
+        await run.hold_workspace(conn)
         await record_restart(conn, Started(row, plan.template, generation, token, now))
         await phases.started(conn, row.build_id, plan.template, now)
         await run.finish(conn, now)
@@ -159,6 +164,7 @@ async def _stop(run: JobRun, row: RunRow) -> None:
     await points.reached("stop.done", str(row.workspace_id))
     now = run.services.now()
     async with run.fenced() as conn:
+        await run.hold_workspace(conn)
         await runs.end_agents(conn, row.workspace_id, now)
         await end_observation(conn, row.workspace_id, STOPPED, now)
         await phases.stopped(conn, row.workspace_id, now)
@@ -192,6 +198,7 @@ async def _delete(run: JobRun, row: RunRow) -> None:
     await points.reached("delete.done", str(row.workspace_id))
     now = run.services.now()
     async with run.fenced() as conn:
+        await run.hold_workspace(conn)
         run.log(LogLevel.INFO, RECORDING, "The workspace is no more.")
         await run.finish(conn, now)
         await runs.end_agents(conn, row.workspace_id, now)
@@ -252,12 +259,16 @@ async def _destroy_or_give_up(run: JobRun, row: RunRow) -> None:
         run.log(LogLevel.WARN, REMOVING, text)
 
 
-async def _clean_up(run: JobRun) -> None:
-    """Takes back a start that failed or was canceled: no process stays, the files do."""
+async def _clean_up(run: JobRun) -> bool:
+    """Takes back a start that failed or was canceled: no process stays, the files do; whether that is certain."""
     row = await _load(run)
-    if row.transition is Transition.START and row.driver in run.drivers:
-        run.log(LogLevel.INFO, CLEANING, "Whatever was started is stopped.")
-        await _stop_place(run, row)
+    if row.transition is not Transition.START or row.driver is None:
+        return row.transition is Transition.START
+    if row.driver not in run.drivers:
+        return False
+    run.log(LogLevel.INFO, CLEANING, "Whatever was started is stopped.")
+    await _stop_place(run, row)
+    return True
 
 
 def _plan(run: JobRun, row: RunRow) -> _Plan:

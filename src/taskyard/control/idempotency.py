@@ -6,10 +6,12 @@ something, which is known then, or it will not do it any more.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import UUID, uuid4
 
 import anyio
@@ -28,7 +30,9 @@ from taskyard.errors import (
     IdempotencyMismatch,
     IdempotencyUnknown,
     TaskyardError,
+    TooManyKeys,
 )
+from taskyard.wire.base import NIL_UUID
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
@@ -65,6 +69,18 @@ WAIT_S = 30.0
 POLL_S = 1.0
 """Seconds until a waiting request looks by itself, as a ring may be lost."""
 
+MOST_WAITING = 16
+"""Requests of one owner that wait at one server for others of their keys; a client that repeats one has two."""
+
+MOST_KEYS = 100_000
+"""Keys of one owner that are kept at a time: with those of a day, one request in four seconds."""
+
+OPEN_KEEP = timedelta(hours=1)
+"""How long keys of nobody known are kept at most: whoever signs in knows by then whether it went well."""
+
+SENDING: Final = frozenset({"send_task_input", "interrupt_task", "answer_task_permission"})
+"""Operations that note what they do before a coding agent is told, so that it is not told twice."""
+
 KEPT_BYTES = 256 * 1024
 """Largest answer that is kept to be given again; those of POST have some thousand bytes."""
 
@@ -78,24 +94,65 @@ class Claim:
     row: KeyRow | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A request that another try has in hand: the id of its row."""
+
+    id: UUID
+
+
+_waiting: Counter[UUID] = Counter()
+
+
 async def begin(services: Services, asked: Try) -> Claim | KeyRow:
     """The right to work on a request, or the row of one that is over; waits for another try of it.
 
-    Raises IdempotencyMismatch where the key was used for something else, IdempotencyBusy after WAIT_S.
+    Raises IdempotencyMismatch where the key was used for something else, TooManyKeys, and IdempotencyBusy after
+    WAIT_S, or at once where the owner has others that wait.
     """
     found = await _once(services, asked)
-    if found is not None:
+    if not isinstance(found, _Held):
         return found
-    wake = asyncio.Event()
-    async with services.doorbell.on(TOPIC, lambda _: wake.set()):
+    with _place(asked):
         try:
             async with asyncio.timeout(WAIT_S):
-                while found is None:
-                    await _rung(wake)
+                while isinstance(found, _Held):
+                    await _until_over(services, asked, found.id)
                     found = await _once(services, asked)
         except TimeoutError as error:
             raise IdempotencyBusy(asked.key) from error
     return found
+
+
+@contextmanager
+def _place(asked: Try) -> Iterator[None]:
+    """One of the places of those that wait; raises IdempotencyBusy where the owner has no more."""
+    owner = asked.owner_id
+    if _waiting[owner] >= MOST_WAITING:
+        raise IdempotencyBusy(asked.key)
+    _waiting[owner] += 1
+    try:
+        yield
+    finally:
+        _waiting[owner] -= 1
+        if not _waiting[owner]:
+            del _waiting[owner]
+
+
+async def _until_over(services: Services, asked: Try, key_id: UUID) -> None:
+    """Returns when that request is over, or its try seems to be dead; only looks, and locks nothing."""
+    wake = asyncio.Event()
+
+    def rung(subject: str) -> None:
+        if subject in ("", str(key_id)):
+            wake.set()
+
+    async with services.doorbell.on(TOPIC, rung):
+        while True:
+            async with services.db.connection() as conn:
+                if not await db.is_held_as_system(conn, asked, key_id, services.now()):
+                    return
+            await _rung(wake)
 
 
 async def _rung(wake: asyncio.Event) -> None:
@@ -108,30 +165,41 @@ async def _rung(wake: asyncio.Event) -> None:
     wake.clear()
 
 
-async def _once(services: Services, asked: Try) -> Claim | KeyRow | None:
-    """What there is for a request now; null while another try has it in hand."""
-    now = services.now()
+def _keep(services: Services, asked: Try) -> timedelta:
+    """How long a key is kept."""
     keep = keep_for(services.settings.keep_idempotency)
     assert keep is not None
-    fresh = {"lease_expires_at": now + LEASE, "expires_at": now + keep, "now": now}
+    return min(keep, OPEN_KEEP) if asked.owner_id == NIL_UUID else keep
+
+
+async def _once(services: Services, asked: Try) -> Claim | KeyRow | _Held:
+    """What there is for a request now. Raises IdempotencyMismatch, TooManyKeys."""
+    now = services.now()
+    until = now + _keep(services, asked)
+    fresh = {"lease_expires_at": now + LEASE, "expires_at": until, "now": now}
+    # Keys of nobody known are few: each of them has brought somebody in, and is not kept for long.
+    most = None if asked.owner_id == NIL_UUID else MOST_KEYS
     key_id = uuid4()
     async with services.db.transaction() as conn:
         # Should Postgres lose these lines, then it has lost all that was done after them too.
         await conn.execute("set local synchronous_commit = off")
-        if await db.insert_key_as_system(conn, asked, id=key_id, **fresh):
+        if await db.insert_key_as_system(conn, asked, id=key_id, most=most, **fresh):
             return Claim(key_id, asked.request_id)
         row = await db.lock_key_as_system(conn, asked.owner_id, asked.key)
         if row is None:
-            return None  # released in this moment: the next look claims it
-        if row.expires_at <= now:
+            if most is not None and await db.has_keys_as_system(conn, asked.owner_id, most):
+                raise TooManyKeys(most)
+            return _Held(key_id)  # released in this moment: the next look claims it
+        is_held = row.finished_at is None and row.lease_expires_at > now
+        if row.expires_at <= now and not is_held:
             await db.reuse_key_as_system(conn, asked, id=row.id, **fresh)
             return Claim(row.id, asked.request_id)
         if (row.operation, row.fingerprint) != (asked.operation, asked.fingerprint):
             raise IdempotencyMismatch(asked.key, row.operation)
         if row.finished_at is not None:
             return row
-        if row.lease_expires_at > now:
-            return None
+        if is_held:
+            return _Held(row.id)
         await db.take_key_as_system(conn, row.id, asked.request_id, now + LEASE)
         return Claim(row.id, asked.request_id, row if row.deeds else None)
 
@@ -244,4 +312,5 @@ def unknown(row: KeyRow) -> IdempotencyUnknown:
         row.operation,
         row.deed_resource_type or "",
         row.deed_resource_name or row.deed_resource_id or "",
+        sent=row.operation in SENDING,
     )

@@ -159,10 +159,6 @@ async def _organization(lost: Lost) -> Found | None:
     return next((Found(organization_view(o)) for o in found if o.id == lost.id), None)
 
 
-async def _nothing(_lost: Lost) -> Found | None:
-    return Found(None)
-
-
 AGAIN: Final[dict[str, Again]] = {
     "create_task": _task,
     "pause_task": _pause,
@@ -176,7 +172,6 @@ AGAIN: Final[dict[str, Again]] = {
     "create_user": _user,
     "create_first_user": _first_user,
     "create_organization": _organization,
-    "answer_task_permission": _nothing,
 }
 """Operations whose answer can be read again. Of the others is only said that they were done, and to what."""
 

@@ -44,6 +44,9 @@ MAX_BODY_BYTES: Final = 1024 * 1024 - 1
 MOST_SETTLED: Final = 50
 """Prompts listed that wait no more, the newest: the transcript has all."""
 
+SETTLED_CHARS: Final = 1000
+"""Characters listed of each of those: enough to tell which it is, and fifty of them are no large answer."""
+
 
 async def queue_prompt(
     services: Services, actor: Actor, task: tasks_db.TaskRow, text: str, *, now: datetime
@@ -71,7 +74,9 @@ async def queue_prompt(
 async def list_prompts(services: Services, task: tasks_db.TaskRow) -> wire.TaskPromptsResponse:
     """What is under way and what waits, in order, and what became of the newest others."""
     async with services.db.connection() as conn:
-        rows = await db.list_prompts_as_system(conn, task.id, settled=MOST_SETTLED)
+        rows = await db.list_prompts_as_system(
+            conn, task.id, settled=MOST_SETTLED, settled_chars=SETTLED_CHARS
+        )
         reason = await _waits_for(conn, task)
     if not any(row.state is PromptState.WAITING for row in rows):
         reason = None
@@ -125,6 +130,7 @@ def prompt_view(row: db.PromptRow) -> wire.TaskPrompt:
         source=row.source,
         state=row.state,
         input=row.content,
+        input_truncated=row.is_cut,
         created_at=row.created_at,
         created_by=row.created_by,
         sent_at=row.sent_at,
@@ -167,10 +173,10 @@ async def _waits_for(conn: "Connection", task: tasks_db.TaskRow) -> QueueWait | 
 
 
 async def _move(conn: "Connection", task_id: UUID, prompt_id: UUID, position: int) -> None:
-    """Deals out the places of those that wait anew; none is used that was not theirs."""
+    """Deals out the places of those that wait anew; none is used that was not theirs. position: from 1, any number."""
     rows = await db.list_places_as_system(conn, task_id)
     order = [row.id for row in rows if row.id != prompt_id]
-    order.insert(position - 1, prompt_id)
+    order.insert(min(position - 1, len(order)), prompt_id)
     moved = [
         db.PlaceRow(wanted, row.place)
         for wanted, row in zip(order, rows, strict=True)

@@ -27,8 +27,20 @@ IN_TURN: Final = frozenset({"running", "awaiting_permission", "awaiting_input"})
 """What a session of our bridge is while there is a turn to be ended."""
 
 
+RUNNING: Final = "running"
+"""What it is in a turn, and while a program with a screen works by itself: then there is no turn."""
+
+NO_SUCH_TURN: Final = "nothing_runs"
+"""Refusal of our bridge: the turn that was named is over."""
+
+
+class _Turn(msgspec.Struct):
+    id: int
+
+
 class _Session(msgspec.Struct):
     state: str
+    turn: _Turn | None = None
 
 
 class _Status(msgspec.Struct):
@@ -46,29 +58,44 @@ async def interrupt_task(services: Services, actor: Actor, task: TaskRow, now: d
     address = app_address(task)
     answer = await _ask(services, address, "GET", "v2/session")
     if answer.status == 404:
-        await _interrupt_other(services, address)
+        await _check_other(services, address)
+        await _note(services, actor, task, now)
+        body = {"content": ESCAPE, "type": "raw"}
+        _check(await _ask(services, address, "POST", "message", body=body))
     else:
-        state = _read(answer, _Session).state
-        if state not in IN_TURN:
-            raise _nothing_runs(state)
-        _check(await _ask(services, address, "POST", "v2/cancel", body={}))
-    async with services.db.transaction() as conn:
-        deed = deed_of(
-            AuditResource.TASK,
-            task,
-            AuditAction.INTERRUPT,
-            {"turn": {"old": "running", "new": None}},
+        session = _read(answer, _Session)
+        if session.state not in IN_TURN or (session.turn is None and session.state != RUNNING):
+            raise _nothing_runs(session.state)
+        await _note(services, actor, task, now)
+        await _cancel(services, address, session.turn)
+
+
+async def _cancel(services: Services, address: AppAddress, turn: _Turn | None) -> None:
+    """Our bridge was asked to end that turn and no later one; turn None: whatever runs."""
+    path = "v2/cancel" if turn is None else f"v2/cancel?turn={turn.id}"
+    answer = await _ask(services, address, "POST", path, body={})
+    if answer.code == NO_SUCH_TURN:
+        raise RefusedNow(
+            NO_SUCH_TURN,
+            "The turn that ran is over.",
+            "If another one has begun meanwhile, it goes on. Interrupt the task again to end that.",
         )
+    _check(answer)
+
+
+async def _note(services: Services, actor: Actor, task: TaskRow, now: datetime) -> None:
+    """Keeps who interrupts, before it is done: sent twice by one key, it does not end the turn after this one."""
+    changes = {"turn": {"old": "running", "new": None}}
+    deed = deed_of(AuditResource.TASK, task, AuditAction.INTERRUPT, changes)
+    async with services.db.transaction() as conn:
         await record(conn, actor, deed, now)
 
 
-async def _interrupt_other(services: Services, address: AppAddress) -> None:
-    """Presses Escape at somebody else's server."""
+async def _check_other(services: Services, address: AppAddress) -> None:
+    """Nothing while somebody else's server is at work; raises RefusedNow."""
     status = _read(await _ask(services, address, "GET", "status"), _Status).status
     if status == STABLE:
         raise _nothing_runs(status)
-    body = {"content": ESCAPE, "type": "raw"}
-    _check(await _ask(services, address, "POST", "message", body=body))
 
 
 async def _ask(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from taskyard.control import phases
 from taskyard.control.services import Services
-from taskyard.db import jobs
+from taskyard.db import jobs, runs
 from taskyard.db.jobs import JobRow, Lease, LogLine
 from taskyard.drivers.base import Driver
 from taskyard.errors import JobCanceled
@@ -36,7 +36,8 @@ class JobRun:
     """A claimed job in the hands of its executor.
 
     canceled is set once somebody asked to cancel. undo is what a job that fails or is canceled has to
-    take back; executors set it before they begin what must not stay half done. log_to is the job whose
+    take back, and says whether certainly nothing is left; executors set it before they begin what must not stay half
+    done. log_to is the job whose
     log the lines are for: its own, or that of the build it repairs.
     """
 
@@ -50,7 +51,7 @@ class JobRun:
         self.canceled = asyncio.Event()
         self.finished = False
         self.log_to = job.id
-        self.undo: Callable[[], Awaitable[None]] | None = None
+        self.undo: Callable[[], Awaitable[bool]] | None = None
         self.interruption: Interruption | None = None
         self.poked = asyncio.Event()
         self._finishing = False
@@ -108,6 +109,17 @@ class JobRun:
         canceled = self.canceled.is_set() or self.interruption is Interruption.CANCELED
         if error is not None or canceled:
             await phases.job_failed(conn, self.job, error, now)
+
+    async def hold_workspace(self, conn: "Connection") -> None:
+        """Locks the job's workspace in the fenced transaction of conn, before what is of it, as everybody does."""
+        if self.job.workspace_id is not None:
+            await runs.hold_workspace(conn, self.job.workspace_id)
+
+    async def free_room(self, conn: "Connection") -> None:
+        """The job's workspace takes no room any more, as nothing of it runs; in the fenced transaction of conn."""
+        await self.hold_workspace(conn)
+        if self.job.workspace_id is not None and self.job.workspace_build_id is not None:
+            await jobs.free_room(conn, self.job.workspace_id, self.job.workspace_build_id)
 
     async def write_lines(self, conn: "Connection") -> None:
         """Writes the log lines so far in the fenced transaction of conn."""

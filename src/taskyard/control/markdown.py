@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections import Counter, defaultdict, deque
 from difflib import unified_diff
 from itertools import takewhile
 from typing import Final
@@ -12,13 +13,17 @@ CONTEXT_LINES: Final = 3
 DIFFED_LINES: Final = 400
 """Most lines on either side that are compared line by line; of more, which may take minutes, both are shown whole."""
 
+DIFFED_PAIRS: Final = 8
+"""Most pairs of equal lines on the two sides, for each line, of what is compared so: each pair is looked at again and
+again, and where all lines are alike there are thousands. Programs have one or two, with their empty lines and braces."""
+
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _FENCE: Final = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _TICKS: Final = re.compile(r"`+")
 _MARKS: Final = re.compile(r"(?:[\s>]|[-+*] |\d{1,9}[.)] )*")
 _RISKY: Final = re.compile(r"<|`{3}|~{3}")
 _PUNCTUATION: Final = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~&])")
-_TAG: Final = re.compile(r"(`+)(?:(?!\1).)*?\1(?!`)|<(?=[A-Za-z/!?])")
+_INLINE: Final = re.compile(r"\\[!-/:-@\[-`{-~]|`+|<(?=[A-Za-z/!?])")
 
 
 def lines(text: str) -> list[str]:
@@ -28,19 +33,25 @@ def lines(text: str) -> list[str]:
 
 def quoted(text: str) -> str:
     """The text as a quotation, which ends what is open in it."""
-    return "\n".join(f"> {_no_tags(line)}".rstrip() for line in lines(text)) + "\n"
+    return "\n".join(f"> {line}".rstrip() for line in _no_tags(lines(text))) + "\n"
 
 
 def prose(text: str) -> str:
     """Markdown of somebody else: as it is, or as the one entry of a list where it might not end by itself."""
     told = lines(text.strip())
     if not _ends(told):
-        return "- " + "\n  ".join(_no_tags(line) for line in told) + "\n"
-    inside, shown = "", []
+        return "- " + "\n  ".join(_no_tags(told)) + "\n"
+    shown: list[str] = []
+    plain: list[str] = []
+    inside = ""
     for line in told:
-        inside = _fence_after(inside, line)
-        shown.append(line if inside else _no_tags(line))
-    return "\n".join(shown) + "\n"
+        before, inside = inside, _fence_after(inside, line)
+        if before or inside:
+            shown += [*_no_tags(plain), line]
+            plain = []
+        else:
+            plain.append(line)
+    return "\n".join([*shown, *_no_tags(plain)]) + "\n"
 
 
 def fenced(text: str, language: str = "") -> str:
@@ -72,7 +83,7 @@ def difference(path: str, old: str, new: str) -> str:
     """What became of a file, as a difference in the usual form."""
     before, after = lines(old) if old else [], lines(new)
     names = (f"a/{one_line(path)}", f"b/{one_line(path)}")
-    if max(len(before), len(after)) <= DIFFED_LINES:
+    if _is_soon_compared(before, after):
         told = unified_diff(before, after, *names, n=CONTEXT_LINES, lineterm="")
         return fenced("\n".join(told), "diff")
     same = sum(1 for _ in takewhile(lambda two: two[0] == two[1], zip(before, after, strict=False)))
@@ -85,6 +96,13 @@ def difference(path: str, old: str, new: str) -> str:
     shown += [f"+{line}" for line in after[same : len(after) - tail]]
     head = [f"--- {names[0]}", f"+++ {names[1]}", f"@@ line {same + 1} @@"]
     return fenced("\n".join([*head, *shown]), "diff")
+
+
+def _is_soon_compared(before: list[str], after: list[str]) -> bool:
+    if max(len(before), len(after)) > DIFFED_LINES:
+        return False
+    often = Counter(after)
+    return sum(often[line] for line in before) <= DIFFED_PAIRS * (len(before) + len(after))
 
 
 def _ends(told: list[str]) -> bool:
@@ -112,6 +130,40 @@ def _fence_after(inside: str, line: str) -> str:
     return "" if closes else inside
 
 
-def _no_tags(line: str) -> str:
-    """A line in which `<` begins no HTML, but for code."""
-    return _TAG.sub(lambda found: found[0] if found[1] else "\\<", line)
+def _no_tags(told: list[str]) -> list[str]:
+    """Lines in which `<` begins no HTML, but for what is code to every reader: it begins and ends on one line."""
+    shown, is_open = [], False
+    for line in told:
+        is_open = is_open and bool(line.strip(" \t"))
+        text, is_open = _line_without_tags(line, was_open=is_open)
+        shown.append(text)
+    return shown
+
+
+def _line_without_tags(line: str, *, was_open: bool) -> tuple[str, bool]:
+    """The line, and whether code may be open behind it; in one pass, however many backticks it has.
+
+    A bar may be the end of a cell, and of code with it: such a line has no code that is certain.
+    """
+    ends, is_certain = _tick_ends(line), not was_open and "|" not in line
+    parts, at = [], 0
+    while (found := _INLINE.search(line, at)) is not None:
+        parts.append(line[at : found.start()])
+        mark, at = found[0], found.end()
+        if mark[0] == "`":
+            later = ends[len(mark)]
+            while later and later[0] <= at:
+                later.popleft()
+            was_open = was_open or not later
+            if later and is_certain:
+                mark, at = line[found.start() : later[0]], later[0]
+        parts.append("\\<" if mark == "<" else mark)
+    return "".join(parts) + line[at:], was_open
+
+
+def _tick_ends(line: str) -> dict[int, deque[int]]:
+    """Where each run of backticks ends, by its length: code ends with as many as it begins with."""
+    ends: defaultdict[int, deque[int]] = defaultdict(deque)
+    for found in _TICKS.finditer(line):
+        ends[len(found[0])].append(found.end())
+    return ends

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from taskyard.control import phases
 from taskyard.control.actors import AgentActor
 from taskyard.control.appclient import AppAddress, AppResponse, app_request
 from taskyard.control.prompts import (
@@ -169,7 +170,10 @@ async def _send(services: Services, letter: _Letter) -> _Next:
                 services.links, letter.address, "POST", "message", body=body, headers=headers
             )
         except AppFailed as error:
-            if not isinstance(error, AppUnconnected):
+            if isinstance(error, AppUnconnected):
+                if not is_again:
+                    return await _put_back(services, letter)
+            else:
                 is_again = True
                 if not letter.is_ours:
                     sentence = f"The prompt may not have arrived: {error}."
@@ -253,6 +257,8 @@ async def _settle(
             conn, row.task_id
         )  # first: items lock task and prompt in this order too
         settled = await settle_prompt_as_system(conn, row.prompt_id, state, error, now=now)
+        if settled:  # of a start that has nothing else to say it is the first prompt
+            await phases.prompt_settled(conn, row.build_id, state, error, now=now)
         if settled and error is not None:
             level = "warning" if state is PromptState.UNCERTAIN else "error"
             item = _Item(level, error)

@@ -5,7 +5,7 @@ run anywhere: each write looks again under the workspace's lock, and a workspace
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, assert_never
@@ -17,7 +17,7 @@ from taskyard.control import phases
 from taskyard.control.audit import Deed, record
 from taskyard.control.builds import insert_build
 from taskyard.control.records import Records
-from taskyard.control.servers import report_stranded
+from taskyard.control.servers import Absences
 from taskyard.control.services import Services
 from taskyard.control.transcript import end_observation
 from taskyard.db import jobs, records, runs
@@ -96,7 +96,9 @@ class Reconciler:
         self._looked: tuple[datetime, float] | None = None
         self._wake = asyncio.Event()
         self._records = Records(services)
-        self._told: dict[object, datetime] = {}
+        self._absences = Absences(services)
+        self._asked: dict[UUID, datetime] = {}
+        self._reported: dict[str, set[object]] = {}
 
     async def run(self) -> None:
         """Reconciles until cancelled; a pass that fails is logged, and the next one comes."""
@@ -126,17 +128,19 @@ class Reconciler:
             await self._lapse_agents(now)
         seen = await self._observe()
         async with self._services.db.connection() as conn:
-            world = await runs.list_world_as_system(conn, self._services.host_id)
-        rows = {row.workspace_id: row for row in world}
-        actions = plan(
-            [_desired(row) for row in world],
-            _observed(rows.values(), seen, now),
-            now,
-            listening_since=self._since,
+            world = await runs.list_world_as_system(
+                conn, self._services.host_id, _held(seen, PlaceState.RUNNING), now=now
+            )
+            strangers = await runs.list_strangers_as_system(
+                conn, self._services.host_id, _held(seen, *PlaceState)
+            )
+        # In a thread: whoever has thousands of workspaces still wants to be answered meanwhile.
+        actions = await asyncio.to_thread(
+            _plan, world, _observed(world, strangers, seen, now), now, self._since
         )
         for action in actions:
             await self._act(action, seen)
-        await report_stranded(self._services, now)
+        await self._absences.look(now)
         if clock_holds:
             await self._records.look(now)
         return actions
@@ -177,20 +181,25 @@ class Reconciler:
         return seen
 
     async def _report(self, name: str, driver: Driver, seen: Iterable[Observation]) -> None:
-        """Tells, now and then, of what cannot be read, and of what lies among the workspaces and is not ours."""
+        """Tells, once while it lasts, of what cannot be read, and of what lies among the workspaces and is not ours."""
+        before, now = self._reported.get(name, set()), set[object]()
         for one in seen:
-            if one.state is PlaceState.UNKNOWN and self._is_news(one.workspace_id):
-                workspace_id = str(one.workspace_id)
-                log.error("workspace.unreadable", workspace_id=workspace_id, cause=one.detail)
-        for stray in await driver.strays():
-            if self._is_news(stray):
+            if one.state is PlaceState.UNKNOWN:
+                now.add(one.workspace_id)
+                if one.workspace_id not in before:
+                    workspace_id = str(one.workspace_id)
+                    log.error("workspace.unreadable", workspace_id=workspace_id, cause=one.detail)
+        for stray in await _strays(name, driver):
+            now.add(stray)
+            if stray not in before:
                 log.warning("driver.stray", driver=name, what=stray)
+        self._reported[name] = now
 
-    def _is_news(self, what: object) -> bool:
-        """Whether nothing was said or done about it for a while, which from now on it was."""
+    def _is_due(self, workspace_id: UUID) -> bool:
+        """Whether nobody was asked to remove the orphan for a while, which from now on they were."""
         now = self._services.now()
-        self._told = {key: at for key, at in self._told.items() if now - at < AGAIN}
-        return self._told.setdefault(what, now) is now
+        self._asked = {key: at for key, at in self._asked.items() if now - at < AGAIN}
+        return self._asked.setdefault(workspace_id, now) is now
 
     async def _act(self, action: Action, seen: Mapping[str, list[Observation]]) -> None:
         match action:
@@ -274,7 +283,7 @@ class Reconciler:
 
     async def _destroy(self, workspace_id: UUID, seen: Mapping[str, list[Observation]]) -> None:
         """Removes what drivers hold of a workspace that was never recorded here."""
-        if not self._is_news(("orphan", workspace_id)):
+        if not self._is_due(workspace_id):
             return
         for name, observations in seen.items():
             if any(o.workspace_id == workspace_id for o in observations):
@@ -285,7 +294,7 @@ class Reconciler:
                 except (DriverError, TimeoutError) as error:
                     log.warning("workspace.orphan_stays", exc_info=error)
                 else:
-                    self._told.pop(("orphan", workspace_id), None)
+                    self._asked.pop(workspace_id, None)
 
     async def _pause(self, action: AutoPause) -> None:
         """Makes the stop build of a workspace whose deadline still is past."""
@@ -337,6 +346,16 @@ class Reconciler:
                 return
             await _build(conn, place, Transition.DELETE, BuildReason.INITIATOR, now=now)
         log.warning("workspace.abandoned", workspace_id=str(action.workspace_id))
+
+
+async def _strays(name: str, driver: Driver) -> Sequence[str]:
+    """What the driver finds without a record; nothing where it does not answer."""
+    try:
+        async with asyncio.timeout(DRIVER_TIMEOUT_S):
+            return await driver.strays()
+    except (DriverError, TimeoutError, OSError) as error:
+        log.warning("driver.not_observed", driver=name, exc_info=error)
+        return ()
 
 
 LEFT_ALONE = StateNews(
@@ -418,19 +437,40 @@ def _desired(row: WorldRow) -> Desired:
         rest_from=row.rest_from,
         discard_from=row.discard_from,
         abandoned_from=row.abandoned_from,
+        takes_room=row.takes_room,
     )
 
 
+def _plan(
+    world: Iterable[WorldRow], observed: Mapping[UUID, Observed], now: datetime, since: datetime
+) -> list[Action]:
+    return plan([_desired(row) for row in world], observed, now, listening_since=since)
+
+
+def _held(seen: Mapping[str, list[Observation]], *states: PlaceState) -> list[UUID]:
+    """What drivers hold in one of these states."""
+    return [o.workspace_id for found in seen.values() for o in found if o.state in states]
+
+
 def _observed(
-    world: Iterable[WorldRow], seen: Mapping[str, list[Observation]], at: datetime
+    world: Iterable[WorldRow],
+    strangers: set[UUID],
+    seen: Mapping[str, list[Observation]],
+    at: datetime,
 ) -> dict[UUID, Observed]:
-    """What drivers see by workspace: absent where the driver answered and does not know it.
+    """What drivers see of these workspaces, and of those that nobody knows: absent where the driver answered and does
+    not know it, or there never was one.
 
     What a driver cannot read is missing, so that it is left alone.
     """
-    found = {row.workspace_id: Observed(Place.ABSENT, 0, at) for row in world if row.driver in seen}
+    rows = {row.workspace_id: row for row in world}
+    absent = Observed(Place.ABSENT, 0, at)
+    found = {key: absent for key, row in rows.items() if row.driver is None or row.driver in seen}
+    wanted = rows.keys() | strangers
     for observations in seen.values():
         for observation in observations:
+            if observation.workspace_id not in wanted:
+                continue
             if observation.state is PlaceState.UNKNOWN:
                 found.pop(observation.workspace_id, None)
                 continue

@@ -11,18 +11,20 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import asyncpg
+import msgspec
 import structlog
 
 from taskyard.control.services import Services
-from taskyard.control.transcript import end_observation
-from taskyard.db import jobs, runs
+from taskyard.control.transcript import append_server_item, end_observation
+from taskyard.db import jobs, observed, runs
 from taskyard.db import servers as db
+from taskyard.db import transcript as transcript_db
 from taskyard.db.pool import Database
-from taskyard.db.servers import Server, StrandedRow
+from taskyard.db.servers import ReturnedRow, Server, StrandedRow
 from taskyard.errors import DatabaseAway, DatabaseBusy, HeldElsewhere
 from taskyard.lifecycle.job import SERVER_BEAT_S
 from taskyard.wire.enums import LogLevel, LogSource, Transition
-from taskyard.wire.link import AgentState, StateNews
+from taskyard.wire.link import AgentState, ItemKind, StateNews
 
 log = structlog.get_logger()
 
@@ -36,7 +38,14 @@ LEAVE_S = 2.0
 """Seconds a server that ends has to say so; else its silence says it."""
 
 AWAY = "Server away"
-"""The stage of the line that says, once a build, that the host of a workspace is gone."""
+"""The stage of the line that says, once an absence, that the host of a workspace is gone."""
+
+OUT_OF_REACH = "away"
+"""The session of a coding agent that is said to have failed only because its host is gone."""
+
+WATCHED_S = 2 * SERVER_BEAT_S
+"""Seconds without a sign of life that another server must have seen itself before it tells of a host: the database's
+clock may have been set, or nobody could reach it, and then those who live give one within these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,30 +133,80 @@ class Presence:
             self._services.links.hang_up(agent_id)
 
 
-async def report_stranded(services: Services, now: datetime) -> int:
-    """Tells of workspaces whose host is gone: in the log of what waits for it, and as what the coding agent does.
+class Absences:
+    """What is told of workspaces whose host is gone, and taken back once it is there again."""
 
-    Once a build, by whichever server looks first. Returns how many were told of. The agents of such a host have ended
-    by themselves: their lease is the time it is given.
-    """
-    away = timedelta(seconds=services.settings.agent_lease_s)
-    async with services.db.connection() as conn:
-        rows = await db.list_stranded_as_system(conn, away, AWAY)
-    for row in rows:
-        await _tell(services, row, now)
-    return len(rows)
+    def __init__(self, services: Services, *, watched_s: float = WATCHED_S) -> None:
+        self._services = services
+        self._watched_s = watched_s
+        self._watched: dict[UUID, tuple[datetime, float]] = {}
+
+    async def look(self, now: datetime) -> int:
+        """Tells of them: in the log of what waits for the host, and as what the coding agent does.
+
+        Once an absence, by whichever server looks first. Returns how many were told of. The agents of such a host have
+        ended by themselves: their lease is the time it is given.
+        """
+        services = self._services
+        away = timedelta(seconds=services.settings.agent_lease_s)
+        async with services.db.connection() as conn:
+            rows = await db.list_stranded_as_system(conn, services.host_id, away, AWAY)
+            returned = await db.list_returned_as_system(conn, services.host_id, OUT_OF_REACH)
+        gone = [row for row in rows if row.host_id in self._silent(rows)]
+        for row in gone:
+            await _tell(services, row, now)
+        for workspace in returned:
+            await _take_back(services, workspace, now)
+        return len(gone)
+
+    def _silent(self, rows: list[StrandedRow]) -> set[UUID]:
+        """Those of their hosts that have given no sign of life for as long as they were watched."""
+        clock = asyncio.get_running_loop().time()
+        seen = {row.host_id: row.seen_at for row in rows}
+        self._watched = {
+            host_id: before
+            if (before := self._watched.get(host_id)) is not None and before[0] == seen_at
+            else (seen_at, clock)
+            for host_id, seen_at in seen.items()
+        }
+        return {h for h, (_, since) in self._watched.items() if clock - since >= self._watched_s}
+
+
+async def _take_back(services: Services, row: ReturnedRow, now: datetime) -> None:
+    """The coding agent does what its bridge told last: that tells changes only."""
+    async with services.db.transaction() as conn:
+        held = await transcript_db.lock_workspace_as_system(conn, row.workspace_id)
+        stored = await observed.get_observation_as_system(conn, row.task_id)
+        if held is None or stored.session != OUT_OF_REACH:
+            return
+        news = _news(await db.get_told_state_as_system(conn, row.task_id, held.generation))
+        if news is None:
+            return
+        await append_server_item(conn, row.workspace_id, ItemKind.STATE, news, now=now)
+    log.info("workspace.back", workspace_id=str(row.workspace_id))
+
+
+def _news(told: bytes | None) -> StateNews | None:
+    """A state that a bridge told; None for none, and for words that are ours: a workspace may send anything."""
+    try:
+        news = None if told is None else msgspec.json.decode(told, type=StateNews)
+    except (ValueError, RecursionError):
+        return None
+    return None if news is None or news.session == OUT_OF_REACH else news
 
 
 async def _tell(services: Services, row: StrandedRow, now: datetime) -> None:
     text = f"{away_sentence(row.name, row.seen_at)}. {WAY_OUT}"
     async with services.db.transaction() as conn:
         place = await runs.lock_place(conn, row.workspace_id)
-        if place is None or await runs.has_log_stage(conn, place.job_id, AWAY):
+        if place is None:
+            return
+        if await runs.has_log_stage(conn, place.job_id, AWAY, since=row.seen_at):
             return
         line = (now, LogSource.PROVISIONER_DAEMON, LogLevel.ERROR, AWAY, text)
         await jobs.append_job_logs(conn, place.job_id, [line])
         if place.transition is Transition.START:
-            news = StateNews(AgentState.FAILED, "error", reason=_in_short(row))
+            news = StateNews(AgentState.FAILED, OUT_OF_REACH, reason=_in_short(row))
             await end_observation(conn, place.workspace_id, news, now)
         await jobs.ring_changed(conn, place.workspace_id, place.build_id)
     log.error("workspace.host_away", workspace_id=str(row.workspace_id), host=row.name)

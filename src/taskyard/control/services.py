@@ -10,6 +10,7 @@ from taskyard.control.feeds import Feeds
 from taskyard.control.links import Links
 from taskyard.control.meters import Meters
 from taskyard.control.vault import Vault
+from taskyard.control.waiting import Waiting
 from taskyard.db.pool import Database, Doorbell
 from taskyard.wire.base import NIL_UUID
 
@@ -32,3 +33,4 @@ class Services:
     meters: Meters = field(default_factory=Meters)
     vault: Vault = field(default_factory=Vault)
     feeds: Feeds = field(default_factory=Feeds)
+    waiting: Waiting = field(default_factory=Waiting)

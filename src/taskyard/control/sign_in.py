@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from taskyard.config import Settings
 from taskyard.control import identity_audit as told
 from taskyard.control import keys
 from taskyard.control.actors import Actor, Origin
@@ -74,7 +75,7 @@ async def login(
         again = await db.get_user_as_system(conn, user.id)
         if again is None or again.password_hash != user.password_hash:
             raise LoginRefused  # changed while it was looked at; whoever changed it has ended all sessions
-        await db.insert_api_key(conn, key, now)
+        await add_session(conn, services.settings, key, user.username, now=now)
         await record_sign_in(conn, (user.id, user.username, origin), now, succeeded=True)
     return text
 
@@ -96,6 +97,17 @@ def new_session(user_id: UUID, now: datetime) -> tuple[str, db.ApiKeyRow]:
         lifetime=keys.SESSION_LIFETIME,
         now=now,
     )
+
+
+async def add_session(
+    conn: "Connection", settings: Settings, key: db.ApiKeyRow, username: str, *, now: datetime
+) -> None:
+    """Keeps a new session; beyond as many as one user may have, the one that was used least lately ends."""
+    keep = settings.max_tokens_per_user - 1
+    await db.take_turn_as_system(conn, key.user_id)
+    for ended in await db.delete_oldest_sessions_as_system(conn, key.user_id, keep, now):
+        await record(conn, None, told.of_key(AuditAction.LOGOUT, ended, username), now)
+    await db.insert_api_key(conn, key, now)
 
 
 def subjects(email: str, origin: Origin) -> dict[str, int]:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -74,24 +75,46 @@ async def follow_task(
     Raises what who raises, and NotFound once its actor may no longer see the task.
     """
     source = TaskSource(task.id)
+    if task.deleted:
+        async with aclosing(_tell_rest(services, source, begin)) as rest:
+            async for text in rest:
+                await _check(who, task)
+                yield text
+        return
     async with services.feeds.open(services.db, services.doorbell, task.id, source) as feed:
         cursor = _start(begin, await feed.join())
         # Sent at once, so that a client learns that its connection has come about.
         yield PING
         while True:
-            batch = await feed.next(cursor, 0.0 if task.deleted else ping_s)
-            if not (await who()).viewer.sees(task.owner_id, task.organization_id):
-                raise NotFound(f"task {task.id}")
+            batch = await feed.next(cursor, ping_s)
+            await _check(who, task)
+            yield PING if batch is None else batch.text
             if batch is not None:
                 cursor = batch.end
-                yield batch.text
-            elif not task.deleted:
-                yield PING
-            else:  # its last event was too old to be kept
-                gone = wire.TaskDeleted(at=services.now())
-                yield sent(wire.NewsKind.DELETED, f"{cursor.item}.{cursor.event}", gone)
-            if task.deleted if batch is None else batch.is_last:
-                return
+                if batch.is_last:
+                    return
+
+
+async def _check(who: Who, task: TaskRef) -> None:
+    if not (await who()).viewer.sees(task.owner_id, task.organization_id):
+        raise NotFound(f"task {task.id}")
+
+
+async def _tell_rest(
+    services: Services, source: "TaskSource", begin: Begin
+) -> AsyncGenerator[bytes, None]:
+    """All that there is of a deleted task. No feed has a part in it: one may not have heard yet what came last."""
+    end = await source.end(services.db)
+    cursor = _start(begin, end)
+    while cursor.is_behind(end):
+        batch = await source.read(services.db, cursor, end)
+        cursor = batch.end
+        yield batch.text
+        if batch.is_last:
+            return
+    # Its last event was too old to be kept.
+    gone = wire.TaskDeleted(at=services.now())
+    yield sent(wire.NewsKind.DELETED, f"{cursor.item}.{cursor.event}", gone)
 
 
 def _start(begin: Begin, end: Position) -> Position:
@@ -112,7 +135,8 @@ async def follow_tasks(
         cursor = end if begin.item is None else Position(0, min(begin.item, end.event))
         async with services.db.connection() as conn:
             missing_to = (await db.get_end_of_events_as_system(conn)).missing_to
-        if begin.item is None or cursor.event < missing_to:
+        # An id that is not there yet is of a database that was put back to an earlier state.
+        if begin.item is None or begin.item > end.event or cursor.event < missing_to:
             cursor = end
             yield sent(wire.NewsKind.RESET, str(cursor.event), wire.TasksReset())
         else:

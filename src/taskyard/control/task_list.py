@@ -55,7 +55,7 @@ async def list_tasks(
         only = await _filter(conn, actor, query.q)
         only = replace(only, before_at=before_at, before_id=before_id)
         rows = await db.list_tasks(conn, actor.viewer, only, limit=limit)
-        places = await read_places(conn, services.settings, rows)
+        places = await read_places(conn, services, rows)
         failures = await read_failures(conn, rows)
     if size is None and len(rows) == limit:
         rest = _rest(services, who, only, rows[-1], now=now)
@@ -91,7 +91,7 @@ async def _rest(
         actor = await who()
         async with services.db.reading() as conn:
             rows = await db.list_tasks(conn, actor.viewer, only, limit=BATCH)
-            places = await read_places(conn, services.settings, rows)
+            places = await read_places(conn, services, rows)
             failures = await read_failures(conn, rows)
         if rows:
             yield _views(rows, actor, places, failures, now=now)

@@ -93,9 +93,11 @@ async def answer_permission(
     if request.option_id:
         _check_option(row, request.option_id)
     refuse(TaskVerb.ANSWER, task)
+    await services.links.get(app_address(task).agent_id)  # raises before anything is noted
+    option_id, now = request.option_id or None, services.now()
+    await _note(services, actor, task, row, option_id=option_id, now=now)
     await _tell(services, actor, task, permission_id, request=request)
-    option_id = request.option_id or None
-    await _note(services, actor, task, row, option_id=option_id, now=services.now())
+    await _keep(services, actor, task, row, option_id=option_id, now=services.now())
 
 
 async def _open(services: Services, task: TaskRow, permission_id: str) -> db.PermissionRow:
@@ -200,10 +202,7 @@ async def _note(
     option_id: str | None,
     now: datetime,
 ) -> None:
-    """Keeps who answered; the workspace's own item, which names nobody, may have come first."""
-    answer = db.PermissionAnswer(
-        id=row.id, option_id=option_id, answered_by="person", answerer=actor.username
-    )
+    """Keeps who is about to answer what, so that nobody's answer goes out twice by one key."""
     told = {"id": row.id, "title": row.title, "answer": option_id or PermissionOutcome.CANCELLED}
     deed = deed_of(
         AuditResource.TASK,
@@ -212,6 +211,22 @@ async def _note(
         {"permission": {"old": None, "new": msgspec.to_builtins(told)}},
     )
     async with services.db.transaction() as conn:
-        await db.answer_permission_as_system(conn, task.id, answer, now)
         await record(conn, actor, deed, now)
+
+
+async def _keep(
+    services: Services,
+    actor: Actor,
+    task: TaskRow,
+    row: db.PermissionRow,
+    *,
+    option_id: str | None,
+    now: datetime,
+) -> None:
+    """Keeps whose answer it was; the workspace's own item, which names nobody, may have come first."""
+    answer = db.PermissionAnswer(
+        id=row.id, option_id=option_id, answered_by="person", answerer=actor.username
+    )
+    async with services.db.transaction() as conn:
+        await db.answer_permission_as_system(conn, task.id, answer, now)
         await ring(conn, "task", str(task.id))

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from msgspec import UNSET
 
-from taskyard.config import Settings
 from taskyard.control.admission import limits
 from taskyard.control.services import Services
 from taskyard.db import jobs
@@ -26,15 +25,15 @@ async def queue_places(services: Services, rows: Sequence[TaskRow]) -> Places:
     if not _waiting(rows):
         return {}
     async with services.db.connection() as conn:
-        return await read_places(conn, services.settings, rows)
+        return await read_places(conn, services, rows)
 
 
-async def read_places(conn: "Connection", settings: Settings, rows: Sequence[TaskRow]) -> Places:
+async def read_places(conn: "Connection", services: Services, rows: Sequence[TaskRow]) -> Places:
     """The same, over a connection that is there already."""
     waiting = _waiting(rows)
     if not waiting:
         return {}
-    found = await jobs.list_waiting_starts(conn, waiting, limits(settings))
+    found = await services.waiting.places(conn, waiting, limits(services.settings))
     return {row.workspace_id: _place(row) for row in found}
 
 

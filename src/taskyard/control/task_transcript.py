@@ -1,10 +1,14 @@
 """The transcript of a task, in every status it may have: a page of it, or all of it, an item at a time."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from difflib import get_close_matches
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 from uuid import UUID
+
+import anyio
+import anyio.to_thread
 
 from taskyard.control.actors import Actor
 from taskyard.control.services import Services
@@ -17,17 +21,22 @@ from taskyard.wire import transcript as wire
 from taskyard.wire.base import encode
 from taskyard.wire.link import ItemKind
 
+T = TypeVar("T")
+
 PAGE: Final = 200
 """Items of a page, unless told."""
 
-PAGE_BYTES: Final = 8 * 1024 * 1024
-"""Bytes of the items of a page, and one item more: a page that has as many is shorter than was asked for."""
+PAGE_BYTES: Final = 1024 * 1024
+"""Bytes of the items of a page, and one item more: a page that has as many is shorter than was asked for. A slow reader
+keeps the memory of it for a while."""
 
 PART: Final = 200
 """Items that are read at a time of what is sent while it is read."""
 
 PART_BYTES: Final = 512 * 1024
 """Bytes of them, and one item more: all that is in memory of the longest transcript."""
+
+_LIMITER: list[anyio.CapacityLimiter] = []
 
 
 async def find_deleted_task(services: Services, actor: Actor, task_id: UUID) -> db.DeletedTaskRow:
@@ -76,10 +85,22 @@ async def markdown(
     yield text.head().encode()
     async with aclosing(_pages(services, task_id, query)) as pages:
         async for page in pages:
-            part = "".join(text.add(item) for item in page)
+            part = await _in_thread(partial(_added, text, page))
             if part:
-                yield part.encode()
-    yield text.end().encode()
+                yield part
+    yield (await _in_thread(text.end)).encode()
+
+
+def _added(text: TranscriptText, page: list[wire.TaskItem]) -> bytes:
+    return "".join(text.add(item) for item in page).encode()
+
+
+async def _in_thread(make: Callable[[], T]) -> T:
+    """What is made of other people's text, which takes as long as they like; for one reader at a time."""
+    # A limiter belongs to an event loop, so it is made inside the first one that needs it.
+    if not _LIMITER:
+        _LIMITER.append(anyio.CapacityLimiter(1))
+    return await anyio.to_thread.run_sync(make, limiter=_LIMITER[0])
 
 
 async def _pages(

@@ -29,7 +29,6 @@ from taskyard.errors import (
     RefusedNow,
     RequestRefused,
 )
-from taskyard.lifecycle.job import is_active
 from taskyard.lifecycle.permissions import Verb, can
 from taskyard.lifecycle.task import Refusal, RefusalKind, TaskVerb, allowed
 from taskyard.wire.enums import AuditAction, AuditResource, BuildReason, Transition
@@ -218,32 +217,39 @@ def _again(task: db.TaskRow) -> tuple[Transition, BuildReason]:
 
 
 async def _give_way(services: Services, actor: Actor, task: db.TaskRow) -> None:
-    """Cancels the build that works on the task's workspace, and waits a moment for its end.
+    """Cancels whatever build works on the task's workspace, until none does.
 
-    Raises Forbidden where builds are not the actor's to cancel.
+    Raises Forbidden where builds are not the actor's to cancel, RefusedNow where that takes too long.
     """
-    if task.build_id is None or task.job_status is None or not is_active(task.job_status):
-        return
-    with suppress(JobCompleted, JobCancelRequested):
-        await cancel_build(services, actor, task.build_id, None, now=services.now())
     ended = asyncio.Event()
-    async with services.doorbell.on("build", lambda _: ended.set()):
-        with suppress(TimeoutError):
-            async with asyncio.timeout(GIVE_WAY_S):
-                await _until_not_built(services, task.workspace_id, ended)
+    try:
+        async with (
+            asyncio.timeout(GIVE_WAY_S),
+            services.doorbell.on("build", lambda _: ended.set()),
+        ):
+            while await _cancel_newest(services, actor, task.workspace_id):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(GIVE_WAY_POLL_S):
+                        await ended.wait()
+                ended.clear()
+    except TimeoutError as error:
+        raise RefusedNow(
+            "build_active",
+            "The build of this workspace was told to end, for the sake of force, and is not over yet.",
+            f"It did not end within {GIVE_WAY_S:g} s. Send the same request again in a moment.",
+        ) from error
 
 
-async def _until_not_built(services: Services, workspace_id: UUID, ended: asyncio.Event) -> None:
-    while await _is_built(services, workspace_id):
-        with suppress(TimeoutError):
-            async with asyncio.timeout(GIVE_WAY_POLL_S):
-                await ended.wait()
-        ended.clear()
-
-
-async def _is_built(services: Services, workspace_id: UUID) -> bool:
+async def _cancel_newest(services: Services, actor: Actor, workspace_id: UUID) -> bool:
+    """Whether a build works on the workspace now, whoever made it; then it is asked to end."""
     async with services.db.connection() as conn:
-        return await builds.has_active_build(conn, workspace_id)
+        if not await builds.has_active_build(conn, workspace_id):
+            return False
+        build = await builds.get_newest_build(conn, workspace_id)
+    if build is not None and build.job_canceled_at is None:
+        with suppress(JobCompleted, JobCancelRequested):
+            await cancel_build(services, actor, build.id, None, now=services.now())
+    return True
 
 
 async def _insert_build(

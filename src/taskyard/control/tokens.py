@@ -11,7 +11,7 @@ from taskyard.control.actors import Actor
 from taskyard.control.audit import record
 from taskyard.control.quotas import check_token_room
 from taskyard.control.services import Services
-from taskyard.control.sign_in import new_session
+from taskyard.control.sign_in import add_session, new_session
 from taskyard.control.users import all_roles
 from taskyard.db import identity as db
 from taskyard.db.viewer import Viewer
@@ -54,7 +54,7 @@ async def create_session_key(
     """The text of a new key that is prolonged while it is used. Source: U5."""
     text, row = new_session(user.id, now)
     async with services.db.transaction() as conn:
-        await db.insert_api_key(conn, row, now)
+        await add_session(conn, services.settings, row, user.username, now=now)
         await record(conn, actor, told.of_key(AuditAction.CREATE, row, user.username), now)
     return text
 

@@ -1,6 +1,7 @@
 """A transcript as Markdown for people, made item by item: what is kept in between is what is not yet whole."""
 
 import json
+from collections.abc import Iterable
 from typing import Final, TypeVar
 
 import msgspec
@@ -16,6 +17,15 @@ KEPT_CHARS: Final = 256 * 1024
 
 OPEN_TOOLS: Final = 64
 """Tool calls under way that are remembered; of more, the first are told as they are."""
+
+OPEN_BYTES: Final = 1024 * 1024
+"""Bytes of the items of these: an agent has a few under way, each with a file or two in it."""
+
+INDENTED_BYTES: Final = 16 * 1024
+"""Longest JSON value that is shown indented: what is larger, nobody reads."""
+
+INDENTED_LEVELS: Final = 12
+"""Its deepest: of a hundred levels most of the text would be the spaces before it."""
 
 OVER: Final = frozenset({"completed", "failed"})
 
@@ -102,7 +112,8 @@ class TranscriptText:
         self._said = ""
         self._segment: int | None = None
         self._thought = ""
-        self._tools: dict[str, _Tool] = {}
+        self._tools: dict[str, TaskItem] = {}
+        self._tool_bytes = 0
 
     def head(self) -> str:
         """What comes before the first item."""
@@ -130,7 +141,7 @@ class TranscriptText:
             case ItemKind.THOUGHT:
                 return self._think(_read(item, _Text).text)
             case ItemKind.TOOL_CALL:
-                return self._use_tool(_read(item, _Tool))
+                return self._use_tool(item)
             case ItemKind.TURN_END:
                 return self._flush() + _short(item)
             case _:
@@ -156,20 +167,30 @@ class TranscriptText:
         self._thought += text
         return before + (self._tell_thought() if len(self._thought) > KEPT_CHARS else "")
 
-    def _use_tool(self, tool: _Tool) -> str:
-        before = self._end_segment()
-        self._tools.pop(tool.tool_call_id, None)
+    def _use_tool(self, item: TaskItem) -> str:
+        before, tool = self._end_segment(), _read(item, _Tool)
+        self._drop(tool.tool_call_id)
         if tool.status in OVER:
             return before + _tool_text(tool)
-        self._tools[tool.tool_call_id] = tool
-        if len(self._tools) > OPEN_TOOLS:
-            before += _tool_text(self._tools.pop(next(iter(self._tools))))
+        self._tools[tool.tool_call_id] = item  # undecoded, which is the smallest that it can be
+        self._tool_bytes += len(bytes(item.data))
+        while len(self._tools) > OPEN_TOOLS or self._tool_bytes > OPEN_BYTES:
+            before += self._tell_tool(next(iter(self._tools)))
         return before
 
+    def _drop(self, tool_call_id: str) -> TaskItem | None:
+        """The tool call of this id, which is kept no longer; None where none is."""
+        item = self._tools.pop(tool_call_id, None)
+        self._tool_bytes -= 0 if item is None else len(bytes(item.data))
+        return item
+
+    def _tell_tool(self, tool_call_id: str) -> str:
+        item = self._drop(tool_call_id)
+        return "" if item is None else _tool_text(_read(item, _Tool))
+
     def _flush(self) -> str:
-        text = self._end_segment() + "".join(_tool_text(tool) for tool in self._tools.values())
-        self._tools.clear()
-        return text
+        text = self._end_segment()
+        return text + "".join(self._tell_tool(key) for key in list(self._tools))
 
     def _end_segment(self) -> str:
         self._segment = None
@@ -270,11 +291,35 @@ def _is_empty(raw: msgspec.Raw) -> bool:
 
 
 def _pretty(raw: msgspec.Raw) -> str:
-    """A JSON value for people: a text as it is."""
+    """A JSON value for people: a text as it is, anything else that is small and shallow indented."""
+    text = bytes(raw)
+    if len(text) > INDENTED_BYTES and not text.startswith(b'"'):
+        return text.decode(errors="replace")
     try:
-        value = json.loads(bytes(raw))
+        value = json.loads(text)
     except (ValueError, RecursionError):
-        return bytes(raw).decode(errors="replace")
+        return text.decode(errors="replace")
     if isinstance(value, str):
         return value
+    if not _is_shallow(value):
+        return text.decode(errors="replace")
     return json.dumps(value, ensure_ascii=False, indent=2)
+
+
+def _is_shallow(value: object) -> bool:
+    level = [value]
+    for _ in range(INDENTED_LEVELS):
+        level = [inner for outer in level for inner in _inner(outer)]
+        if not level:
+            return True
+    return False
+
+
+def _inner(value: object) -> Iterable[object]:
+    match value:
+        case dict():
+            return value.values()
+        case list():
+            return value
+        case _:
+            return ()

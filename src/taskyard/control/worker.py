@@ -242,7 +242,8 @@ class Worker:
                 self._count(run, "failed")
         except LeaseLost as error:
             log.warning("job.lease_lost", exc_info=error)
-        except (DatabaseAway, DatabaseBusy) as error:
+        except (DatabaseAway, DatabaseBusy, asyncpg.TransactionRollbackError) as error:
+            # The last is one of two that waited for each other: nothing of it was kept.
             log.warning("job.no_database", cause=repr(error))
             return False
         except JobStumbled as error:
@@ -287,21 +288,26 @@ class Worker:
 
     async def _end(self, run: JobRun, error: str | None) -> None:
         """Takes back what was half done, then records the failure, or the cancellation."""
-        await self._undo(run)
+        is_undone = await self._undo(run)
         if error is None:
             run.log(LogLevel.WARN, ENDING, "Canceled.")
         else:
             run.log(LogLevel.ERROR, ENDING, error)
         async with run.fenced(although_canceled=True) as conn:
+            if is_undone:
+                await run.free_room(conn)
             await run.finish(conn, self._services.now(), error=error)
         log.info("job.ended", error=error)
 
-    async def _undo(self, run: JobRun) -> None:
-        """Takes back what was half done. What cannot be does not keep the job open: the reconciler goes on with it."""
+    async def _undo(self, run: JobRun) -> bool:
+        """Takes back what was half done; whether certainly nothing is left.
+
+        What cannot be does not keep the job open: the reconciler goes on with it.
+        """
         if run.undo is None:
-            return
+            return False
         try:
-            await run.undo()
+            return await run.undo()
         except LeaseLost:
             raise
         except Exception as error:  # the edge: a job without an end would block its workspace
@@ -309,6 +315,7 @@ class Worker:
             cause = str(error).removesuffix(".")
             text = f"What was started could not be ended: {cause}. It is tried again until it is."
             run.log(LogLevel.WARN, ENDING, text)
+            return False
 
     async def _try_again(self, run: JobRun, sentence: str) -> None:
         """Another try later, or the end after the last one; nothing when even that cannot be written."""

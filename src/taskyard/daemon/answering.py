@@ -36,7 +36,13 @@ class Answering:
     """The listeners of a server that has its data directory to itself, and its place among other servers."""
 
     def __init__(
-        self, group: asyncio.TaskGroup, services: Services, sockets: Sockets, peer_key: bytes
+        self,
+        group: asyncio.TaskGroup,
+        services: Services,
+        sockets: Sockets,
+        peer_key: bytes,
+        *,
+        place: str,
     ) -> None:
         self._group = group
         self._services = services
@@ -54,6 +60,7 @@ class Answering:
             url=sockets.peer_url,
             roles=sorted(services.settings.roles),
             version=__version__,
+            place=place,
         )
         self._presence = Presence(services, server)
 

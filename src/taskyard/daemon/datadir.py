@@ -27,6 +27,7 @@ from taskyard.errors import DataDirInUse, StartupError
 FORMAT = 1  # of the layout above; raised when an older release could no longer read it
 # What a folder that is not yet ours may hold: what a killed first start left, what mkfs puts there.
 HARMLESS = frozenset({"server.lock", "format.new", "lost+found"})
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 FOLDERS = ("postgres", "run", "run/link", "workspaces")
 
 
@@ -93,6 +94,12 @@ class DataDir:
     def workspaces(self) -> Path:
         """The folder of workspaces' files."""
         return self.path / "workspaces"
+
+    @property
+    def place(self) -> str:
+        """What tells this folder from all copies of it, on this machine and others, for as long as that runs."""
+        lock = (self.path / "server.lock").stat()
+        return f"{BOOT_ID.read_text().strip()} {lock.st_dev}:{lock.st_ino}"
 
     def close(self) -> None:
         """Let another server have the directory."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import structlog
 from starlette.responses import Response
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -26,6 +27,8 @@ from websockets.frames import Frame
 from taskyard.server.draining import stopping
 from taskyard.server.edge import OURS
 from taskyard.server.errors import problem
+
+log = structlog.get_logger()
 
 HEAD_BYTES = 64 * 1024
 """Most bytes of a request's line and headers, of its trailers, and of a chunk's header: what others take too."""
@@ -48,6 +51,13 @@ MAX_FILES = 65536
 
 UNREAD_BYTES = 1024 * 1024
 """Most bytes of unread answers to pings; who lets more pile up is not listening."""
+
+ANSWER_S = 30.0
+"""Seconds in which some of an answer must have been read, while there is more of it than the kernel takes."""
+
+ANSWER_BYTES = 512 * 1024
+"""Bytes of it that must have been: what one part of a long answer holds. Who reads more slowly would keep our memory
+of an answer for as long as they like, also of one that its handler is done with."""
 
 MAX_FRAGMENTS = 4096
 """Frames one message may come in; its size has a bound already, but empty frames have none."""
@@ -98,7 +108,7 @@ _PEERS: WeakKeyDictionary[ServerState, Peers] = WeakKeyDictionary()
 
 
 class GuardedHttp(HttpToolsProtocol):
-    """uvicorn's HTTP with bounds on heads and on connections."""
+    """uvicorn's HTTP with bounds on heads, on unread answers and on connections."""
 
     counts_peers = True
 
@@ -117,6 +127,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._moved = False
         self._in_head = True
         self._slow: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Takes the connection, or hangs up at once where there are too many."""
@@ -132,7 +143,18 @@ class GuardedHttp(HttpToolsProtocol):
         """Gives the place free."""
         super().connection_lost(exc)
         self._head_came()
+        self._was_read()
         self._leave()
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than we write: from here on it must go on reading."""
+        super().pause_writing()
+        self._wait_for_reader()
+
+    def resume_writing(self) -> None:
+        """It has read nearly all."""
+        super().resume_writing()
+        self._was_read()
 
     def data_received(self, data: bytes) -> None:
         """Parses; ends a connection whose bytes have led to nothing for too long."""
@@ -151,6 +173,7 @@ class GuardedHttp(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """Hands the connection over, with its place among those of its peer."""
         self._head_came()
+        self._was_read()
         peer, self._peer = self._peer, None
         super().handle_websocket_upgrade()
         protocol = self.transport.get_protocol()
@@ -204,6 +227,23 @@ class GuardedHttp(HttpToolsProtocol):
         if self._slow is not None:
             self._slow.cancel()
             self._slow = None
+
+    def _wait_for_reader(self) -> None:
+        self._was_read()
+        left = self.transport.get_write_buffer_size()
+        self._unread = self.loop.call_later(ANSWER_S, self._look_at_reader, left)
+
+    def _look_at_reader(self, before: int) -> None:
+        if self.transport.get_write_buffer_size() > before - ANSWER_BYTES:
+            log.warning("connection.cut", cause="the client read too slowly")
+            self.transport.abort()
+        else:
+            self._wait_for_reader()
+
+    def _was_read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def _hang_up(self) -> None:
         self._slow = None

@@ -23,7 +23,7 @@ from taskyard.control import build_run, template_import
 from taskyard.control.reaper import Reaper
 from taskyard.control.reconciler import Reconciler
 from taskyard.control.services import Services
-from taskyard.control.shutdown import pause_all, stop_what_is_left
+from taskyard.control.shutdown import counting_on, pause_all, stop_what_is_left
 from taskyard.control.starters import keep_starters
 from taskyard.control.worker import Executor, Worker
 from taskyard.daemon.answering import Answering
@@ -33,6 +33,7 @@ from taskyard.daemon.datadir import DataDir
 from taskyard.daemon.guard import raise_file_limit
 from taskyard.daemon.logs import configure_logs
 from taskyard.daemon.notify import notify
+from taskyard.daemon.place import claim_place
 from taskyard.daemon.reach import Sockets, open_sockets
 from taskyard.daemon.secret_key import claim_key
 from taskyard.daemon.services import make_services
@@ -48,6 +49,10 @@ log = structlog.get_logger()
 
 PAUSE_MARGIN_S = 1.0
 """Time for the bookkeeping of pausing, on top of the grace that agents get; 10 s in all is the promise."""
+
+DATABASE_S = 5.0
+"""Seconds after which what ends waits for the database no more: requests have 4 until they are cut off, and a
+Postgres of our own needs the rest of the ten."""
 
 EXECUTORS: Mapping[str, Executor] = {
     JobKind.IMPORT: template_import.import_version,
@@ -105,12 +110,15 @@ async def serve(settings: Settings) -> None:
         deployment = await deployment_of(db)
         services = make_services(settings, data, db, deployment_id=deployment.id)
         if is_alone:
+            await claim_place(db, data)
             await claim_key(services)
         drivers = await _drivers(settings, data)
         async with asyncio.TaskGroup() as group:
             running = Running(group, services, drivers)
             if sockets is not None:
-                running.answering = Answering(group, services, sockets, deployment.peer_key)
+                running.answering = Answering(
+                    group, services, sockets, deployment.peer_key, place=data.place
+                )
             await running.start(sockets, tls)
             notify("READY=1")
             await stop.told.wait()
@@ -158,16 +166,23 @@ class Running:
         log.info("server.ready", address=host, **services.settings.shown())
 
     async def stop(self, stop: Stop) -> None:
-        """Ends everything in order; workspaces first when a person stops the server."""
+        """Ends everything in order; workspaces first when a person stops the server. Postgres holds nothing up."""
+        async with counting_on(self._services.db):
+            await self._stop(stop)
+
+    async def _stop(self, stop: Stop) -> None:
         pausing = stop.by_hand and Role.WORKER in self._services.settings.roles
         log.info("server.stopping", workspaces="are paused" if pausing else "go on")
         if pausing:
             await self._pause(stop.told_again)
+        loop = asyncio.get_running_loop()
+        patience = loop.call_later(DATABASE_S, self._services.db.abandon)
         if self.answering is not None:
             await self.answering.stop()
-        for loop in self._loops:
-            loop.cancel()
+        for work in self._loops:
+            work.cancel()
         await asyncio.wait(self._loops)
+        patience.cancel()
         if pausing and (left := await stop_what_is_left(self._drivers)):
             log.warning("server.workspaces_cut", count=left)
 

@@ -36,6 +36,12 @@ class KeyRow(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: datetime
 
 
+class HeldRow(msgspec.Struct, frozen=True):
+    """Whether something is so."""
+
+    held: bool
+
+
 class Try(msgspec.Struct, frozen=True, kw_only=True):
     """One request with a key as it came; request_id is what the audit and the log know it by."""
 
@@ -47,6 +53,8 @@ class Try(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _INSERT = statement("idempotency", "insert_key_as_system", NoRow)
+_IS_HELD = statement("idempotency", "is_key_held_as_system", HeldRow)
+_HAS = statement("idempotency", "has_keys_as_system", HeldRow)
 _LOCK = statement("idempotency", "lock_key_as_system", KeyRow)
 _REUSE = statement("idempotency", "reuse_key_as_system", NoRow)
 _TAKE = statement("idempotency", "take_key_as_system", NoRow)
@@ -58,8 +66,23 @@ _GET_BUILD = statement("idempotency", "get_build_made_as_system", IdRow)
 
 
 async def insert_key_as_system(conn: "Connection", asked: Try, **values: object) -> bool:
-    """Whether the key is new; values are id, lease_expires_at, expires_at and now."""
+    """Whether the key is new; values are id, lease_expires_at, expires_at, now and most.
+
+    Nothing is new to an owner of so many keys as most says; null: there is no such limit.
+    """
     return await _INSERT.execute(conn, **msgspec.structs.asdict(asked), **values) > 0
+
+
+async def has_keys_as_system(conn: "Connection", owner_id: UUID, most: int) -> bool:
+    """Whether the owner has so many keys, or more."""
+    row = await _HAS.one(conn, owner_id=owner_id, most=most)
+    return row is not None and row.held
+
+
+async def is_held_as_system(conn: "Connection", asked: Try, key_id: UUID, now: datetime) -> bool:
+    """Whether a try has that request in hand."""
+    row = await _IS_HELD.one(conn, id=key_id, owner_id=asked.owner_id, key=asked.key, now=now)
+    return row is not None and row.held
 
 
 async def lock_key_as_system(conn: "Connection", owner_id: UUID, key: str) -> KeyRow | None:

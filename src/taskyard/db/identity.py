@@ -107,6 +107,7 @@ class AgentAuthRow(msgspec.Struct, frozen=True, kw_only=True):
 
 _COUNT_USERS = statement("identity", "count_users_as_system", CountRow)
 _COUNT_TOKENS = statement("identity", "count_tokens_as_system", CountRow)
+_DELETE_OLDEST = statement("identity", "delete_oldest_sessions_as_system", ApiKeyRow)
 _TAKE_TURN = statement("identity", "take_turn_as_system", CountRow)
 _INSERT_USER = statement("identity", "insert_user", NoRow)
 _GET_USER = statement("identity", "get_user_as_system", UserRow)
@@ -137,6 +138,13 @@ async def count_tokens_as_system(conn: "Connection", user_id: UUID, now: datetim
     """How many named tokens of a user are good."""
     row = await _COUNT_TOKENS.one(conn, user_id=user_id, now=now)
     return row.count if row else 0
+
+
+async def delete_oldest_sessions_as_system(
+    conn: "Connection", user_id: UUID, keep: int, now: datetime
+) -> list[ApiKeyRow]:
+    """The sessions of a user beyond the newest, which are ended."""
+    return await _DELETE_OLDEST.many(conn, user_id=user_id, keep=keep, now=now)
 
 
 async def take_turn_as_system(conn: "Connection", user_id: UUID) -> None:

@@ -30,7 +30,8 @@ class PromptRow(msgspec.Struct, frozen=True, kw_only=True):
     """A prompt and what became of it.
 
     position: its place among those that wait, from 1, null for others. created_by: a name, null for the server's
-    own. number: the item that it is in the transcript, null until it turned up there, and for other servers'.
+    own. number: the item that it is in the transcript, null until it turned up there, and for other servers'. is_cut:
+    content is only how its text begins.
     """
 
     id: UUID
@@ -44,6 +45,7 @@ class PromptRow(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None
     number: int | None
     position: int | None
+    is_cut: bool
 
 
 class PlaceRow(msgspec.Struct, frozen=True):
@@ -82,6 +84,7 @@ class HeadRow(msgspec.Struct, frozen=True, kw_only=True):
 
     task_id: UUID
     workspace_id: UUID
+    build_id: UUID
     acked_seq: int
     lifecycle: AgentLifecycle
     health: AppHealth
@@ -133,10 +136,10 @@ async def insert_queued_as_system(
 
 
 async def list_prompts_as_system(
-    conn: "Connection", task_id: UUID, *, settled: int
+    conn: "Connection", task_id: UUID, *, settled: int, settled_chars: int
 ) -> list[PromptRow]:
-    """What is under way, what waits in its order, then the newest of the others."""
-    return await _LIST.many(conn, task_id=task_id, settled=settled)
+    """What is under way, what waits in its order, then so many of the others, the newest, and so much of each."""
+    return await _LIST.many(conn, task_id=task_id, settled=settled, settled_chars=settled_chars)
 
 
 async def get_prompt_as_system(

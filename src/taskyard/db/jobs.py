@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from taskyard.db.locks import CLAIMS
 from taskyard.db.pool import ring
 from taskyard.db.statements import NoRow, statement
 from taskyard.errors import (
@@ -34,9 +35,6 @@ JOBS = "jobs"
 
 WORKSPACES = "workspace"
 """The topic that is rung when a workspace looks different; its subject is the workspace's id."""
-
-CLAIM_LOCK = 7_245_002
-"""Any fixed number of an advisory lock: claims take turns on it."""
 
 
 class JobKind(StrEnum):
@@ -204,6 +202,7 @@ _TAKE_TURN = statement("jobs", "take_turn", TurnRow)
 _CLAIM = statement("jobs", "claim_job", JobRow)
 _NEXT_DUE = statement("jobs", "get_next_due", DueRow)
 _DROP_REPAIRS = statement("jobs", "drop_waiting_repairs", NoRow)
+_FREE_ROOM = statement("jobs", "free_room", NoRow)
 _HOLD = statement("jobs", "hold_job", HeldRow)
 _RENEW = statement("jobs", "renew_lease", HeldRow)
 _RELEASE = statement("jobs", "release_leases", NoRow)
@@ -260,7 +259,7 @@ async def claim_job(conn: "Connection", claim: Claim, now: datetime) -> JobRow |
     Waits its turn among claimers. The attempt is counted; what too many attempts mean is the
     caller's decision.
     """
-    await _TAKE_TURN.one(conn, lock=CLAIM_LOCK)
+    await _TAKE_TURN.one(conn, lock=CLAIMS)
     job = await _CLAIM.one(
         conn,
         worker_id=claim.worker_id,
@@ -288,15 +287,20 @@ async def get_next_due(
 
 
 async def list_waiting_starts(
-    conn: "Connection", workspace_ids: Sequence[UUID], limits: Limits
+    conn: "Connection", workspace_ids: Sequence[UUID] | None, limits: Limits
 ) -> list[WaitingRow]:
-    """What the starts of these workspaces wait for; nothing of those that were begun or are over."""
+    """What the starts of these workspaces, or of all, wait for; nothing of those that were begun or are over."""
     return await _LIST_WAITING.many(conn, workspace_ids=workspace_ids, **limits.values())
 
 
 async def drop_waiting_repairs(conn: "Connection", workspace_id: UUID, now: datetime) -> None:
     """Ends the repairs of a workspace that no worker has begun or holds."""
     await _DROP_REPAIRS.execute(conn, workspace_id=workspace_id, now=now)
+
+
+async def free_room(conn: "Connection", workspace_id: UUID, build_id: UUID) -> None:
+    """Nothing runs any more of what the build started, unless a later one was asked for; the workspace is locked."""
+    await _FREE_ROOM.execute(conn, workspace_id=workspace_id, build_id=build_id)
 
 
 async def hold_job(conn: "Connection", lease: Lease) -> HeldRow:

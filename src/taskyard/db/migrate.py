@@ -6,10 +6,8 @@ from importlib.resources import files
 
 import asyncpg
 
+from taskyard.db.locks import MIGRATIONS
 from taskyard.errors import StartupError
-
-ADVISORY_LOCK = 7_245_001
-"""Any fixed number: servers that start together take turns on it."""
 
 CONNECT_TIMEOUT_S = 10.0
 """How long a database may take to let us in; the next rack answers within milliseconds."""
@@ -53,7 +51,7 @@ async def migrate(url: str) -> int:
     """
     conn = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_S)
     try:
-        await conn.execute("select pg_advisory_lock($1)", ADVISORY_LOCK)
+        await conn.execute("select pg_advisory_lock($1)", MIGRATIONS)
         await _refuse_foreign(conn)
         return await _run(conn, load_migrations())
     finally:
@@ -68,7 +66,7 @@ async def migrate_within(
     upto: the last migration to run; null for all. Waits for servers that migrate, and holds them off until the end.
     Raises StartupError.
     """
-    await conn.execute("select pg_advisory_xact_lock($1)", ADVISORY_LOCK)
+    await conn.execute("select pg_advisory_xact_lock($1)", MIGRATIONS)
     await _refuse_foreign(conn)
     return await _run(conn, load_migrations(), upto)
 

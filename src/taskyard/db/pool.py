@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import asyncpg
+from asyncpg.transaction import Transaction
 
 from taskyard.errors import DatabaseAway, DatabaseBusy, DatabaseFull
 
@@ -22,6 +23,15 @@ ACQUIRE_TIMEOUT_S = 10.0
 STATEMENT_TIMEOUT_MS = 30_000
 """Upper bound of one statement; transactions of ours are short, so this only ends accidents."""
 
+ANSWER_S = STATEMENT_TIMEOUT_MS / 1000 + 2
+"""Seconds until a statement is given up here: Postgres would have, but one that is frozen says nothing."""
+
+CONNECT_S = 10.0
+"""Seconds until a connection that does not come about is given up; one to this machine takes some milliseconds."""
+
+LEAVE_S = 2.0
+"""Seconds for Postgres to take back a transaction, or what was cut short; else the connection is thrown away."""
+
 CHANNEL = "taskyard"
 """The one NOTIFY channel; a payload is `topic` or `topic:id`, never content."""
 
@@ -31,6 +41,14 @@ BATCH_S = 0.02
 RECONNECT_S = 1.0
 """Pause between tries to listen again after the listening connection was lost."""
 
+
+TROUBLE = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""What asyncpg may raise on a connection that ends: the last, where Postgres said that it ends and has not hung up yet."""
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 """Where Postgres begins to count microseconds."""
@@ -42,6 +60,14 @@ async def prepare_connection(conn: "asyncpg.Connection[Record]") -> None:
     Times are aware whatever they are: asyncpg by itself stores the zero time as minus infinity, and reads that as a
     time without a zone, which on the wire is no time at all.
     """
+    try:
+        await _set_codecs(conn)
+    except BaseException:
+        conn.terminate()  # else asyncpg takes leave of it, and waits for a Postgres that may say nothing
+        raise
+
+
+async def _set_codecs(conn: "asyncpg.Connection[Record]") -> None:
     for kind in ("json", "jsonb"):
         await conn.set_type_codec(
             kind, schema="pg_catalog", encoder=bytes.decode, decoder=str.encode, format="text"
@@ -60,11 +86,17 @@ class Database:
 
     asyncpg's own pool lets late arrivals overtake, which ruins the tail latency; the semaphore does
     not. Source: decisions/0002-web-and-data-layer.md.
+
+    Nobody waits for ever, whatever Postgres does: a statement is given up after answer_s, and who is cancelled
+    leaves within LEAVE_S.
     """
 
-    def __init__(self, url: str, *, size: int = 10) -> None:
+    def __init__(self, url: str, *, size: int = 10, answer_s: float = ANSWER_S) -> None:
         self.url = url
+        self.is_abandoned = False
         self._size = size
+        self._answer_s = answer_s
+        self._connecting: set[asyncio.Timeout] = set()
         self._gate = asyncio.Semaphore(size)
         self._readers = asyncio.Semaphore(max(1, size // 2))
         self._pool: asyncpg.Pool[Record] | None = None
@@ -76,6 +108,8 @@ class Database:
             self.url,
             min_size=1,
             max_size=self._size,
+            timeout=CONNECT_S,
+            command_timeout=self._answer_s,
             init=prepare_connection,
             reset=self._leave,
             server_settings={
@@ -91,10 +125,34 @@ class Database:
         if self._pool is None:
             return
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(LEAVE_S):
                 await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
+
+    def abandon(self) -> None:
+        """From now on, and for those who wait already, this is a database away: for who has no more time."""
+        self.is_abandoned = True
+        for scope in self._connecting:
+            scope.reschedule(0)
+        if self._pool is not None:
+            self._pool.terminate()
+
+    async def is_silent(self, within_s: float) -> bool:
+        """Whether Postgres says nothing for so long; to refuse is an answer, and so is to be gone."""
+        conn = None
+        try:
+            async with asyncio.timeout(within_s):
+                conn = await asyncpg.connect(self.url, timeout=2 * within_s)
+                await conn.execute("select 1")
+        except TimeoutError:
+            return True
+        except TROUBLE:
+            return False
+        finally:
+            if conn is not None:
+                conn.terminate()
+        return False
 
     @property
     def connections(self) -> tuple[int, int]:
@@ -110,10 +168,7 @@ class Database:
         if self._pool is None:
             raise RuntimeError("the database was not opened")
         async with _turn(self._gate):
-            try:
-                conn = await self._pool.acquire()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-                raise DatabaseAway(str(error)) from error
+            conn = await self._acquire(self._pool)
             number = conn.get_server_pid()
             self._cut.add(number)
             try:
@@ -121,6 +176,9 @@ class Database:
                 self._cut.discard(number)
             except asyncpg.InsufficientResourcesError as error:
                 raise DatabaseFull(str(error)) from error
+            except TimeoutError as error:
+                conn.terminate()
+                raise DatabaseAway(f"no answer within {self._answer_s:g} s") from error
             except (ConnectionError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 if _is_gone(conn):
                     raise DatabaseAway(str(error)) from error
@@ -130,8 +188,24 @@ class Database:
                 conn.terminate()
                 raise DatabaseAway(str(error)) from error
             finally:
-                await self._pool.release(conn)
+                # What cannot be given back in time is thrown away by asyncpg, which then complains.
+                with suppress(*TROUBLE):
+                    await self._pool.release(conn, timeout=LEAVE_S)
                 self._cut.discard(number)
+
+    async def _acquire(self, pool: "asyncpg.Pool[Record]") -> "PoolConnectionProxy[Record]":
+        """A connection of the pool, which may be a new one; raises DatabaseAway."""
+        if self.is_abandoned:
+            raise DatabaseAway("it was given up")
+        scope = asyncio.timeout(CONNECT_S)
+        try:
+            async with scope:
+                self._connecting.add(scope)
+                return await pool.acquire()
+        except TROUBLE as error:
+            raise DatabaseAway(str(error) or "it does not answer") from error
+        finally:
+            self._connecting.discard(scope)
 
     async def _leave(self, conn: "asyncpg.Connection[Record]") -> None:
         """Ends what an error or a cancellation may have cut between the two steps of a statement.
@@ -148,8 +222,15 @@ class Database:
         """A connection inside one transaction: commits at the end, rolls back on any error."""
         async with self.connection() as conn:
             try:
-                async with conn.transaction():
+                block = conn.transaction()
+                # Entered as by `async with`, so that asyncpg itself tidies up after a BEGIN that is cut short.
+                await block.__aenter__()
+                try:
                     yield conn
+                except BaseException as error:
+                    await _roll_back(conn, block, error)
+                    raise
+                await block.__aexit__(None, None, None)
             finally:
                 # Cancelled in the middle of COMMIT or ROLLBACK: nobody may get this connection again.
                 if not _is_gone(conn) and conn.is_in_transaction():
@@ -167,6 +248,20 @@ class Database:
                 "set transaction read only; set local plan_cache_mode = force_custom_plan"
             )
             yield conn
+
+
+async def _roll_back(conn: "Connection", block: Transaction, error: BaseException) -> None:
+    """Takes the transaction back; where that cannot be, Postgres does it when the connection ends.
+
+    Whatever comes of it, the error stays what it was: who is cancelled must not take that for a database away.
+    """
+    if _is_gone(conn):
+        return
+    try:
+        async with asyncio.timeout(LEAVE_S):
+            await block.__aexit__(type(error), error, error.__traceback__)
+    except TROUBLE:
+        conn.terminate()
 
 
 def _is_gone(conn: "Connection") -> bool:
@@ -206,7 +301,7 @@ class Doorbell:
     async def run(self) -> None:
         """Listens until cancelled, reconnecting as often as it takes."""
         while True:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*TROUBLE):
                 await self._listen()
             await asyncio.sleep(RECONNECT_S)
 
@@ -231,8 +326,9 @@ class Doorbell:
         self._wake.set()
 
     async def _listen(self) -> None:
-        conn = await asyncpg.connect(self._url)
+        conn = await asyncpg.connect(self._url, timeout=CONNECT_S, command_timeout=ANSWER_S)
         conn.add_termination_listener(lambda _: self._wake.set())
+        batch: set[str] = set()
         try:
             await conn.add_listener(CHANNEL, self._rung)
             for topic in list(self._waiters):
@@ -246,7 +342,9 @@ class Doorbell:
                 if batch and not conn.is_closed():
                     rings = [(CHANNEL, payload) for payload in batch]
                     await conn.executemany("select pg_notify($1, $2)", rings)
+                    batch = set()
         finally:
+            self._soon |= batch  # what was not rung is rung on the next connection
             conn.terminate()
 
     def _rung(self, _conn: object, _pid: int, _channel: str, payload: object) -> None:

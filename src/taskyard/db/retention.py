@@ -1,18 +1,17 @@
 """What the reaper removes: row types and the statements of sql/retention.sql."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 
+from taskyard.db.locks import RETENTION
 from taskyard.db.statements import NoRow, Statement, statement
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
-
-LOCK = 7_245_003
-"""Any fixed number that no other lock of ours has: one transaction removes at a time, on whichever server."""
 
 LOCK_TIMEOUT = "1s"
 """How long removing waits for somebody's row before it leaves it to the next time."""
@@ -44,7 +43,14 @@ _BEGIN = statement("retention", "begin_upkeep_as_system", NoRow)
 _OPEN_AUDIT = statement("retention", "open_audit_as_system", SaidRow)
 _AUDIT = statement("retention", "reap_audit_logs_as_system", NoRow)
 _LIST_GONE = statement("retention", "list_gone_workspaces_as_system", GoneRow)
-_ITEMS = statement("retention", "reap_items_as_system", NoRow)
+
+MANY = {
+    "items": statement("retention", "reap_items_as_system", NoRow),
+    "reports": statement("retention", "reap_app_statuses_as_system", NoRow),
+    "agent_logs": statement("retention", "reap_logs_of_agents_as_system", NoRow),
+    "job_logs": statement("retention", "reap_logs_of_jobs_as_system", NoRow),
+}
+"""What a deleted workspace and its task may have very much of, by kind; each removes so many rows at most."""
 
 KEYS = statement("retention", "reap_idempotency_keys_as_system", NoRow)
 API_KEYS = statement("retention", "reap_api_keys_as_system", NoRow)
@@ -59,7 +65,6 @@ _OF_TASK = (
     statement("retention", "reap_task_as_system", NoRow),
 )
 _OF_WORKSPACE = (
-    statement("retention", "reap_app_statuses_as_system", NoRow),
     statement("retention", "reap_agents_as_system", NoRow),
     statement("retention", "reap_resources_as_system", NoRow),
     statement("retention", "reap_builds_as_system", NoRow),
@@ -77,7 +82,7 @@ async def begin_upkeep_as_system(conn: "Connection", name: str, every_s: float) 
 async def hold_reaping_as_system(conn: "Connection") -> bool:
     """Whether this transaction may remove things; it never makes others wait for long."""
     await conn.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
-    held: bool = await conn.fetchval("select pg_try_advisory_xact_lock($1)", LOCK)
+    held: bool = await conn.fetchval("select pg_try_advisory_xact_lock($1)", RETENTION)
     return held
 
 
@@ -104,15 +109,18 @@ async def reap_scanned_as_system(
 
 
 async def list_gone_workspaces_as_system(
-    conn: "Connection", before: datetime, batch: int
+    conn: "Connection", before: datetime, without: Collection[UUID], batch: int
 ) -> list[GoneRow]:
-    """Workspaces of which everything may go."""
-    return await _LIST_GONE.many(conn, before=before, batch=batch)
+    """Workspaces of which everything may go, but for these."""
+    return await _LIST_GONE.many(conn, before=before, without=list(without), batch=batch)
 
 
-async def reap_items_as_system(conn: "Connection", task_id: UUID, batch: int) -> int:
-    """How many items of a deleted task went."""
-    return await _ITEMS.execute(conn, task_id=task_id, batch=batch)
+async def reap_of_as_system(
+    conn: "Connection", what: Statement[NoRow], gone: GoneRow, batch: int
+) -> int:
+    """How many rows went that are of a deleted workspace, or of its task."""
+    known = {"workspace_id": gone.id, "task_id": gone.task_id, "batch": batch}
+    return await what.execute(conn, **{name: known[name] for name in what.parameters})
 
 
 async def reap_workspace_as_system(conn: "Connection", gone: GoneRow) -> None:

@@ -67,6 +67,7 @@ class WorldRow(msgspec.Struct, frozen=True, kw_only=True):
     rest_from: datetime | None
     discard_from: datetime | None
     abandoned_from: datetime | None
+    takes_room: bool
 
 
 class PlaceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,6 +141,7 @@ _REST = statement("runs", "rest_workspace", NoRow)
 _DELETE_WORKSPACE = statement("runs", "delete_workspace", NoRow)
 _DELETE_TASK = statement("runs", "delete_task_of_workspace", NoRow)
 _LIST_WORLD = statement("runs", "list_world_as_system", WorldRow)
+_LIST_STRANGERS = statement("runs", "list_strangers_as_system", IdRow)
 _LOCK_ANY = statement("runs", "lock_any_workspace", IdRow)
 _GET_PLACE = statement("runs", "get_place_as_system", PlaceRow)
 _COUNT_FAILED = statement("runs", "count_failed_starts", CountRow)
@@ -207,9 +209,34 @@ async def delete_workspace(conn: "Connection", workspace_id: UUID, now: datetime
     await _DELETE_TASK.execute(conn, workspace_id=workspace_id, now=now)
 
 
-async def list_world_as_system(conn: "Connection", host_id: UUID) -> Sequence[WorldRow]:
-    """Every live workspace of a data directory, and those that are in none yet, in no order."""
-    return await _LIST_WORLD.many(conn, host_id=host_id)
+async def list_world_as_system(
+    conn: "Connection",
+    host_id: UUID,
+    running: Sequence[UUID] = (),
+    *,
+    active: bool = False,
+    now: datetime,
+) -> list[WorldRow]:
+    """Live workspaces of a data directory, or of none yet, that may need something, in no order.
+
+    They take room, are among those that run, have something due by the clock or, if wanted, an active build.
+    """
+    return await _LIST_WORLD.many(
+        conn, host_id=host_id, running=list(running), active=active, now=now
+    )
+
+
+async def list_strangers_as_system(
+    conn: "Connection", host_id: UUID, seen: Sequence[UUID]
+) -> set[UUID]:
+    """Which of these are no live workspaces of a data directory, or of none yet."""
+    rows = await _LIST_STRANGERS.many(conn, host_id=host_id, seen=list(seen))
+    return {row.id for row in rows}
+
+
+async def hold_workspace(conn: "Connection", workspace_id: UUID) -> None:
+    """Nobody else changes the workspace until the transaction ends: whoever locks its task too locks it first."""
+    await _LOCK_ANY.one(conn, workspace_id=workspace_id)
 
 
 async def lock_place(conn: "Connection", workspace_id: UUID) -> PlaceRow | None:
@@ -229,9 +256,11 @@ async def count_failed_starts(
     return 0 if row is None else row.count
 
 
-async def has_log_stage(conn: "Connection", job_id: UUID, stage: str) -> bool:
-    """Whether a job's log has lines of that stage."""
-    row = await _HAS_STAGE.one(conn, job_id=job_id, stage=stage)
+async def has_log_stage(
+    conn: "Connection", job_id: UUID, stage: str, *, since: datetime | None = None
+) -> bool:
+    """Whether a job's log has lines of that stage, written later than `since`."""
+    row = await _HAS_STAGE.one(conn, job_id=job_id, stage=stage, since=since)
     return row is not None and row.found
 
 

@@ -1,22 +1,30 @@
 -- The schema that all migrations together make, for readers. Nothing runs this file.
 -- Made by `./yard docs` from src/taskyard/db/migrations/, which is what counts.
 
-CREATE FUNCTION public.abandoned_from(of_workspace uuid, of_owner uuid, of_transition text, ended_at timestamp with time zone, of_error text) RETURNS timestamp with time zone
+CREATE FUNCTION public.abandoned_from(of_workspace uuid, of_owner uuid, of_transition text, ended_at timestamp with time zone) RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$
     select case
         when ended_at is null then null
         when of_transition <> 'delete' then (select ended_at from users u where u.id = of_owner and u.deleted)
-        when of_error is not null
-            and exists (select 1 from tasks t where t.workspace_id = of_workspace)
+        when exists (select 1 from tasks t where t.workspace_id = of_workspace)
             and not exists (select 1 from tasks t where t.workspace_id = of_workspace and t.deleted_at is null)
         then ended_at + interval '1 minute' * least(60, 2 ^ (
             select greatest(0, least(count(*), 10) - 1)
             from workspace_builds d
             join provisioner_jobs e on e.id = d.job_id
-            where d.workspace_id = of_workspace and d.transition = 'delete' and e.error is not null
+            where d.workspace_id = of_workspace and d.transition = 'delete' and e.completed_at is not null
         ))
     end
+$$;
+
+CREATE FUNCTION public.begin_for_room() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    new.for_room := false;
+    return new;
+end
 $$;
 
 CREATE FUNCTION public.begin_phases(its_workspace uuid, its_build uuid, at timestamp with time zone) RETURNS integer
@@ -149,6 +157,12 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.home_of(host_id uuid, driver text) RETURNS uuid
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$
+    select coalesce(host_id, case when driver is not null then (select d.id from deployment d) end)
+$$;
+
 CREATE FUNCTION public.job_status(started_at timestamp with time zone, completed_at timestamp with time zone, canceled_at timestamp with time zone, error text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -188,7 +202,7 @@ begin
         return;
     end if;
     perform set_config('taskyard.noted', wanted::text, true);
-    perform pg_advisory_xact_lock(7245002);
+    perform pg_advisory_xact_lock(7245005);  -- EVENTS of db/locks.py
     select * into seen from task_events e where e.task_id = wanted order by e.id desc limit 1;
     found_one := found;
     if found_one and seen.deleted then
@@ -239,6 +253,11 @@ begin
         seen.agent_lifecycle, seen.app_health, seen.build_created_at, seen.waiting_kind, seen.waiting_id,
         seen.waiting_title
     );
+    -- A workspace may report without end. Each event holds all that a client sees, so an old one is a loss to nobody
+    -- who wants to know what is; the reaper takes the rest by their age.
+    delete from task_events e
+    where e.task_id = wanted
+        and e.id <= (select k.id from task_events k where k.task_id = wanted order by k.id desc offset 500 limit 1);
     perform pg_notify('taskyard', 'events:' || wanted);
 end
 $$;
@@ -342,6 +361,67 @@ CREATE FUNCTION public.phase_place(phase text) RETURNS integer
     select array_position(array[
         'queued', 'preparing', 'starting', 'connecting', 'scripts', 'coding_agent', 'first_prompt', 'first_answer'
     ], phase)
+$$;
+
+CREATE FUNCTION public.room_for_start() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    insert into workspace_room as r (workspace_id, owner_id, organization_id, host_id, taken, waits, initiator_id)
+    select
+        w.id, w.owner_id, w.organization_id, home_of(w.host_id, w.driver), not f.pending,
+        case when f.pending then j.place end, case when f.pending then j.initiator_id end
+    from workspaces w
+    join provisioner_jobs j on j.id = new.job_id
+    cross join lateral (select j.started_at is null and j.completed_at is null as pending) f
+    where w.id = new.workspace_id and not w.deleted and j.error is null
+        and (j.completed_at is null or j.canceled_at is null)
+    on conflict (workspace_id) do update
+    set taken = r.taken or excluded.taken, waits = excluded.waits, initiator_id = excluded.initiator_id;
+    update provisioner_jobs j
+    set for_room = true
+    where j.id = new.job_id and j.started_at is null and j.completed_at is null
+        and not exists (select from workspace_room r where r.workspace_id = new.workspace_id and r.taken);
+    return null;
+end
+$$;
+
+CREATE FUNCTION public.room_of_job() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+declare
+    wanted text;
+begin
+    select b.transition into wanted from workspace_builds b where b.job_id = new.id;
+    if wanted = 'start' and old.started_at is null and new.started_at is not null then
+        insert into workspace_room as r (workspace_id, owner_id, organization_id, host_id, taken)
+        select w.id, w.owner_id, w.organization_id, home_of(w.host_id, w.driver), true
+        from workspaces w
+        where w.id = new.workspace_id
+        on conflict (workspace_id) do update set taken = true, waits = null, initiator_id = null;
+    elsif wanted = 'start' and new.started_at is null and new.completed_at is not null then
+        delete from workspace_room where workspace_id = new.workspace_id and not taken;
+        update workspace_room set waits = null, initiator_id = null where workspace_id = new.workspace_id;
+    elsif wanted <> 'start' and new.completed_at is not null and new.error is null and new.canceled_at is null then
+        delete from workspace_room where workspace_id = new.workspace_id;
+    end if;
+    return null;
+end
+$$;
+
+CREATE FUNCTION public.room_of_workspace() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if new.deleted then
+        delete from workspace_room where workspace_id = new.id;
+    else
+        update workspace_room
+        set owner_id = new.owner_id, organization_id = new.organization_id, host_id = home_of(new.host_id, new.driver)
+        where workspace_id = new.id;
+    end if;
+    return null;
+end
 $$;
 
 CREATE FUNCTION public.task_status(transition text, job_status text, agent_lifecycle text, app_health text) RETURNS text
@@ -538,6 +618,7 @@ CREATE TABLE public.provisioner_jobs (
     completed_at timestamp with time zone,
     error text,
     error_code text,
+    for_room boolean DEFAULT false NOT NULL,
     CONSTRAINT provisioner_jobs_attempt_check CHECK ((attempt >= 0)),
     CONSTRAINT provisioner_jobs_check CHECK (((started_at IS NULL) = (worker_id IS NULL))),
     CONSTRAINT provisioner_jobs_check1 CHECK (((worker_id IS NULL) = (lease_expires_at IS NULL))),
@@ -884,6 +965,7 @@ CREATE TABLE public.servers (
     url text NOT NULL,
     roles text[] NOT NULL,
     version text NOT NULL,
+    place text NOT NULL,
     started_at timestamp with time zone NOT NULL,
     seen_at timestamp with time zone NOT NULL,
     CONSTRAINT servers_roles_check CHECK ((roles <@ ARRAY['api'::text, 'worker'::text]))
@@ -1519,24 +1601,15 @@ CREATE TABLE public.workspace_resources (
     CONSTRAINT workspace_resources_transition_check CHECK ((transition = ANY (ARRAY['start'::text, 'stop'::text, 'delete'::text])))
 );
 
-CREATE VIEW public.workspaces_with_room AS
- SELECT w.id AS workspace_id,
-    w.owner_id,
-    w.organization_id,
-    w.host_id
-   FROM ((public.workspaces w
-     CROSS JOIN LATERAL ( SELECT b.transition,
-            b.job_id
-           FROM public.workspace_builds b
-          WHERE (b.workspace_id = w.id)
-          ORDER BY b.build_number DESC
-         LIMIT 1) newest)
-     JOIN public.provisioner_jobs n ON ((n.id = newest.job_id)))
-  WHERE ((NOT w.deleted) AND
-        CASE newest.transition
-            WHEN 'start'::text THEN ((n.started_at IS NOT NULL) AND (n.error IS NULL) AND ((n.completed_at IS NULL) OR (n.canceled_at IS NULL)))
-            ELSE ((w.driver IS NOT NULL) AND ((n.completed_at IS NULL) OR (n.error IS NOT NULL) OR (n.canceled_at IS NOT NULL)))
-        END);
+CREATE TABLE public.workspace_room (
+    workspace_id uuid NOT NULL,
+    owner_id uuid NOT NULL,
+    organization_id uuid NOT NULL,
+    host_id uuid,
+    taken boolean DEFAULT false NOT NULL,
+    waits bigint,
+    initiator_id uuid
+);
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
@@ -1688,6 +1761,9 @@ ALTER TABLE ONLY public.workspace_builds
 ALTER TABLE ONLY public.workspace_resources
     ADD CONSTRAINT workspace_resources_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.workspace_room
+    ADD CONSTRAINT workspace_room_pkey PRIMARY KEY (workspace_id);
+
 ALTER TABLE ONLY public.workspaces
     ADD CONSTRAINT workspaces_pkey PRIMARY KEY (id);
 
@@ -1731,6 +1807,8 @@ CREATE UNIQUE INDEX provisioner_jobs_one_repair ON public.provisioner_jobs USING
 
 CREATE INDEX provisioner_jobs_open ON public.provisioner_jobs USING btree (place) WHERE (completed_at IS NULL);
 
+CREATE INDEX provisioner_jobs_ready ON public.provisioner_jobs USING btree (place) WHERE ((completed_at IS NULL) AND (NOT for_room));
+
 CREATE INDEX provisioner_jobs_workspace ON public.provisioner_jobs USING btree (workspace_id, place) WHERE (workspace_id IS NOT NULL);
 
 CREATE UNIQUE INDEX secrets_name ON public.secrets USING btree (COALESCE(organization_id, template_id, user_id), name);
@@ -1754,6 +1832,8 @@ CREATE INDEX task_prompts_settled ON public.task_prompts USING btree (task_id, s
 CREATE INDEX task_prompts_task ON public.task_prompts USING btree (task_id);
 
 CREATE INDEX task_prompts_waiting ON public.task_prompts USING btree (task_id, place) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text]));
+
+CREATE INDEX tasks_gone ON public.tasks USING btree (workspace_id) WHERE (deleted_at IS NOT NULL);
 
 CREATE UNIQUE INDEX tasks_name ON public.tasks USING btree (owner_id, lower(name)) WHERE (deleted_at IS NULL);
 
@@ -1809,6 +1889,14 @@ CREATE INDEX workspace_builds_version ON public.workspace_builds USING btree (te
 
 CREATE INDEX workspace_resources_job ON public.workspace_resources USING btree (job_id);
 
+CREATE INDEX workspace_room_hosts ON public.workspace_room USING btree (host_id) WHERE taken;
+
+CREATE INDEX workspace_room_taken ON public.workspace_room USING btree (owner_id, organization_id) WHERE taken;
+
+CREATE INDEX workspace_room_waits ON public.workspace_room USING btree (initiator_id, owner_id, organization_id, host_id, waits) WHERE (waits IS NOT NULL);
+
+CREATE INDEX workspaces_deleting ON public.workspaces USING btree (deleting_at) WHERE ((deleting_at IS NOT NULL) AND (NOT deleted));
+
 CREATE INDEX workspaces_gone ON public.workspaces USING btree (updated_at) WHERE deleted;
 
 CREATE UNIQUE INDEX workspaces_name ON public.workspaces USING btree (owner_id, lower(name)) WHERE (NOT deleted);
@@ -1818,6 +1906,10 @@ CREATE INDEX workspaces_template ON public.workspaces USING btree (template_id, 
 CREATE TRIGGER audit_logs_kept BEFORE DELETE OR UPDATE ON public.audit_logs FOR EACH ROW EXECUTE FUNCTION public.keep_audit();
 
 CREATE TRIGGER audit_logs_whole BEFORE TRUNCATE ON public.audit_logs FOR EACH STATEMENT EXECUTE FUNCTION public.keep_audit();
+
+CREATE TRIGGER provisioner_jobs_begun BEFORE UPDATE OF started_at, completed_at ON public.provisioner_jobs FOR EACH ROW WHEN ((new.for_room AND ((new.started_at IS NOT NULL) OR (new.completed_at IS NOT NULL)))) EXECUTE FUNCTION public.begin_for_room();
+
+CREATE TRIGGER provisioner_jobs_room AFTER UPDATE OF started_at, completed_at ON public.provisioner_jobs FOR EACH ROW WHEN (((new.type = 'workspace_build'::text) AND (((old.started_at IS NULL) <> (new.started_at IS NULL)) OR ((old.completed_at IS NULL) <> (new.completed_at IS NULL))))) EXECUTE FUNCTION public.room_of_job();
 
 CREATE CONSTRAINT TRIGGER task_agent_changed AFTER UPDATE OF lifecycle ON public.workspace_agents DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((old.lifecycle <> new.lifecycle)) EXECUTE FUNCTION public.note_task_of_workspace();
 
@@ -1840,6 +1932,10 @@ CREATE CONSTRAINT TRIGGER task_observed_changed AFTER UPDATE ON public.task_obse
 CREATE CONSTRAINT TRIGGER task_observed_first AFTER INSERT ON public.task_observed DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.waiting_kind IS NOT NULL)) EXECUTE FUNCTION public.note_task_observed();
 
 CREATE CONSTRAINT TRIGGER task_reported AFTER INSERT ON public.workspace_app_statuses DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.note_task_of_workspace();
+
+CREATE TRIGGER workspace_builds_room AFTER INSERT ON public.workspace_builds FOR EACH ROW WHEN ((new.transition = 'start'::text)) EXECUTE FUNCTION public.room_for_start();
+
+CREATE TRIGGER workspaces_room AFTER UPDATE OF deleted, owner_id, organization_id, host_id, driver ON public.workspaces FOR EACH ROW WHEN ((((((old.deleted IS DISTINCT FROM new.deleted) OR (old.owner_id IS DISTINCT FROM new.owner_id)) OR (old.organization_id IS DISTINCT FROM new.organization_id)) OR (old.host_id IS DISTINCT FROM new.host_id)) OR (old.driver IS DISTINCT FROM new.driver))) EXECUTE FUNCTION public.room_of_workspace();
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id);

@@ -51,16 +51,38 @@ class AbsentRow(msgspec.Struct, frozen=True):
     seen_at: datetime
 
 
-class StrandedRow(msgspec.Struct, frozen=True):
-    """A workspace whose files are out of reach; name and seen_at as above."""
+class RivalRow(msgspec.Struct, frozen=True):
+    """A server by the name of its machine, and when it gave its last sign of life."""
 
-    workspace_id: UUID
+    id: UUID
     name: str
     seen_at: datetime
 
 
+class StrandedRow(msgspec.Struct, frozen=True):
+    """A workspace whose files are out of reach; name and seen_at as above."""
+
+    workspace_id: UUID
+    host_id: UUID
+    name: str
+    seen_at: datetime
+
+
+class ReturnedRow(msgspec.Struct, frozen=True):
+    """A workspace, said to be out of reach, that is not, and its task."""
+
+    workspace_id: UUID
+    task_id: UUID
+
+
+class ToldRow(msgspec.Struct, frozen=True):
+    """The data of a transcript item."""
+
+    data: bytes
+
+
 class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """What a server says of itself."""
+    """What a server says of itself. place tells its data directory from all copies of it."""
 
     id: UUID
     host_id: UUID
@@ -68,6 +90,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     roles: list[str]
     version: str
+    place: str = ""
 
 
 _GIVE_KEY = statement("servers", "give_peer_key_as_system", NoRow)
@@ -75,6 +98,7 @@ _GET_DEPLOYMENT = statement("servers", "get_deployment_key_as_system", Deploymen
 _FIND_HOST = statement("servers", "find_host_as_system", FoundHostRow)
 _JOIN = statement("servers", "join_host_as_system", NoRow)
 _ADOPT = statement("servers", "adopt_workspaces_as_system", NoRow)
+_RIVAL = statement("servers", "find_rival_as_system", RivalRow)
 _FORGET = statement("servers", "forget_servers_as_system", NoRow)
 _BEAT = statement("servers", "beat_server", CountRow)
 _REMOVE = statement("servers", "remove_server", NoRow)
@@ -82,6 +106,8 @@ _FIND_AGENT = statement("servers", "find_agent_as_system", ServerRow)
 _FIND_ABSENT = statement("servers", "find_absent_host_as_system", AbsentRow)
 _ELSEWHERE = statement("servers", "list_agents_elsewhere_as_system", IdRow)
 _STRANDED = statement("servers", "list_stranded_as_system", StrandedRow)
+_RETURNED = statement("servers", "list_returned_as_system", ReturnedRow)
+_TOLD = statement("servers", "get_told_state_as_system", ToldRow)
 
 
 async def give_peer_key_as_system(conn: "Connection", key: bytes) -> None:
@@ -109,6 +135,11 @@ async def adopt_workspaces_as_system(conn: "Connection", host_id: UUID) -> int:
     return await _ADOPT.execute(conn, host_id=host_id)
 
 
+async def find_rival_as_system(conn: "Connection", host_id: UUID, place: str) -> RivalRow | None:
+    """A living server that serves a data directory of this id elsewhere; None when there is none."""
+    return await _RIVAL.one(conn, host_id=host_id, place=place, alive=ALIVE)
+
+
 async def forget_servers_as_system(conn: "Connection", server: Server) -> None:
     """Removes what earlier servers of the data directory left."""
     await _FORGET.execute(conn, host_id=server.host_id, id=server.id)
@@ -124,6 +155,7 @@ async def beat_server(conn: "Connection", server: Server) -> int:
         url=server.url,
         roles=server.roles,
         version=server.version,
+        place=server.place,
         alive=ALIVE,
     )
     return 0 if row is None else row.count
@@ -153,7 +185,25 @@ async def list_agents_elsewhere_as_system(
 
 
 async def list_stranded_as_system(
-    conn: "Connection", away: timedelta, stage: str
+    conn: "Connection", host_id: UUID, away: timedelta, stage: str
 ) -> list[StrandedRow]:
-    """Workspaces whose files are out of reach for so long, and whose job's log has no line of that stage."""
-    return await _STRANDED.many(conn, away=away, alive=ALIVE, stage=stage)
+    """Workspaces of other data directories that are out of reach for so long.
+
+    Not those whose job's log has a line of that stage that is of this absence.
+    """
+    return await _STRANDED.many(conn, host_id=host_id, away=away, alive=ALIVE, stage=stage)
+
+
+async def list_returned_as_system(
+    conn: "Connection", host_id: UUID, session: str
+) -> list[ReturnedRow]:
+    """Workspaces of a data directory, with a link, whose coding agent was last seen in a session of that word."""
+    return await _RETURNED.many(conn, host_id=host_id, session=session)
+
+
+async def get_told_state_as_system(
+    conn: "Connection", task_id: UUID, generation: int
+) -> bytes | None:
+    """What the bridge of that generation told last, as JSON; None when it told nothing."""
+    row = await _TOLD.one(conn, task_id=task_id, generation=generation)
+    return None if row is None else row.data

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from taskyard.db.jobs import IdRow, JobKind, JobRow, TurnRow
+from taskyard.db.locks import STARTERS
 from taskyard.db.statements import NoRow, statement
 from taskyard.db.viewer import Viewer
 from taskyard.lifecycle.job import job_status
@@ -16,9 +17,6 @@ from taskyard.wire.workspaces import SharingLevel
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
-
-STARTERS_LOCK = 7_245_003
-"""Any fixed number of an advisory lock: servers take turns on it when they bring their starters."""
 
 
 class FoundRow(msgspec.Struct, frozen=True):
@@ -371,7 +369,7 @@ async def promote_version(
 
 async def take_starters_turn(conn: "Connection") -> None:
     """Returns once no other server is at its starters; until the transaction ends."""
-    await _STARTERS_TURN.one(conn, lock=STARTERS_LOCK)
+    await _STARTERS_TURN.one(conn, lock=STARTERS)
 
 
 async def get_first_owner_as_system(conn: "Connection") -> UUID | None:

@@ -28,7 +28,7 @@ class DatabaseBusy(TaskyardError):
 
 
 class ServerBusy(TaskyardError):
-    """There is no memory to be had for the body of a request, as others are sending large ones."""
+    """There is no room for a request: no memory for its body, or too many of its sender wait for another server."""
 
 
 class DatabaseAway(TaskyardError):
@@ -438,6 +438,16 @@ class IdempotencyBusy(TaskyardError):
         self.key = key
 
 
+class TooManyKeys(TaskyardError):
+    """Somebody has as many keys of requests as are kept at a time for one."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(
+            f"Of your requests, {most} are kept by their Idempotency-Key already. Send this one without a key, or later: "
+            "old keys go by themselves."
+        )
+
+
 class IdempotencyLost(TaskyardError):
     """A request whose server was taken for dead: another try has it in hand, and this one has changed nothing."""
 
@@ -448,12 +458,18 @@ class IdempotencyLost(TaskyardError):
 
 
 class IdempotencyUnknown(TaskyardError):
-    """A request that was done before, but whose answer cannot be given again; names what it was done to."""
+    """A request that was done before, but whose answer cannot be given again; names what it was done to.
 
-    def __init__(self, operation: str, kind: str, name: str) -> None:
+    sent: it goes to a coding agent, and is known to have been about to; whether it arrived is not.
+    """
+
+    def __init__(self, operation: str, kind: str, name: str, *, sent: bool = False) -> None:
         thing = f" at the {kind.replace('_', ' ')} {name}" if name else ""
         super().__init__(
-            f"This request ({operation}) was done{thing}, but its answer was lost or is not kept. "
+            f"This request ({operation}) was being sent to the coding agent{thing} when its answer was lost: it may "
+            "have arrived. Look at the task's transcript; to send it once more, use a new Idempotency-Key."
+            if sent
+            else f"This request ({operation}) was done{thing}, but its answer was lost or is not kept. "
             "Look at what is there; to do it once more, send a new Idempotency-Key."
         )
         self.kind = kind

@@ -42,7 +42,8 @@ class Desired:
     without agents of ours gives the time of the observation. deadline null: never stopped by itself.
     is_task: it belongs to a live task. tidy_from: from when a start that failed is stopped, rest_from: from when
     it is dormant for want of use, discard_from: from when it is deleted, having been dormant, abandoned_from: from
-    when it is deleted because nobody sees it any more; null means never.
+    when it is deleted because nobody sees it any more; null means never. takes_room: something of it may be there
+    that was never certainly ended.
     """
 
     workspace_id: UUID
@@ -58,6 +59,7 @@ class Desired:
     rest_from: datetime | None = None
     discard_from: datetime | None = None
     abandoned_from: datetime | None = None
+    takes_room: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,5 +253,6 @@ def _leftover(workspace: Desired, seen: Observed) -> Action | None:
         case Transition.DELETE, JobStatus.SUCCEEDED:
             return _orphan(workspace.workspace_id, seen)
         case (Transition.STOP, JobStatus.SUCCEEDED) | (Transition.START, _):
-            return Halt(workspace.workspace_id) if seen.state is Place.RUNNING else None
+            held = seen.state is Place.RUNNING or workspace.takes_room
+            return Halt(workspace.workspace_id) if held else None
     return None

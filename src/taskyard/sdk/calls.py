@@ -44,6 +44,18 @@ RETRY_PAUSES_S: Final = (0.05, 0.25)
 REPEAT_PAUSES_S: Final = (0.25,)
 """The pause before a POST is sent again, once, with the key by which the server knows it again."""
 
+COMES_BACK: Final = frozenset({"stopping", "cut_off"})
+"""Reasons of 503 from a server that stops: it, or another one at its address, answers in a moment."""
+
+COME_BACK_TRIES: Final = 5
+"""How often a request is sent again that met such a server: with a second between, it has started anew by then."""
+
+COME_BACK_S: Final = 1.0
+"""The pause before that, where the answer does not say."""
+
+COME_BACK_MOST_S: Final = 5.0
+"""The longest pause that an answer may ask for."""
+
 KEY_HEADER: Final = "Idempotency-Key"
 """Where a POST has the key that makes it safe to be sent again."""
 
@@ -98,6 +110,39 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+class Tries:
+    """How a request is sent again: the pause before, in seconds, or None where what came of it stands."""
+
+    def __init__(self, request: Request) -> None:
+        self._pauses_s = iter(request.pauses_s)
+        self._may_repeat = bool(request.pauses_s)
+        self._met = 0
+
+    def broken(self) -> float | None:
+        """After a connection that broke before the answer."""
+        return COME_BACK_S if self._meets_again() else next(self._pauses_s, None)
+
+    def answered(self, reply: Reply) -> float | None:
+        """After an answer."""
+        if reply.status != HTTPStatus.SERVICE_UNAVAILABLE or not self._may_repeat:
+            return None
+        if reply.headers.get("x-taskyard-reason") not in COMES_BACK:
+            return None
+        if self._met == 0:
+            self._met = 1
+        elif not self._meets_again():
+            return None
+        asked = reply.headers.get("retry-after", "")
+        return min(float(asked), COME_BACK_MOST_S) if asked.isdecimal() else COME_BACK_S
+
+    def _meets_again(self) -> bool:
+        """Whether a server that stops was met before, and may be met once more."""
+        if not 0 < self._met < COME_BACK_TRIES:
+            return False
+        self._met += 1
+        return True
 
 
 def parse_address(url: str) -> Address:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from taskyard.sdk.calls import CONNECT_TIMEOUT_S, Address, Reply, Request
+from taskyard.sdk.calls import CONNECT_TIMEOUT_S, Address, Reply, Request, Tries
 from taskyard.sdk.errors import Unreachable
 
 MAX_IDLE = 8
@@ -39,14 +39,17 @@ class Transport:
 
     def exchange(self, request: Request) -> Reply:
         """The answer, whatever its status; what may be sent again is, on a new connection. Raises Unreachable."""
-        pauses = iter(request.pauses_s)
+        tries = Tries(request)
         while True:
             try:
-                return self._once(request)
+                reply = self._once(request)
             except (OSError, http.client.HTTPException) as error:
-                pause = None if is_final(error) else next(pauses, None)
+                pause = None if is_final(error) else tries.broken()
                 if pause is None:
                     raise Unreachable(self._address.url, reason(error)) from error
+            else:
+                if (pause := tries.answered(reply)) is None:
+                    return reply
             time.sleep(pause)
 
     @contextmanager

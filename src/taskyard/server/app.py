@@ -144,7 +144,7 @@ def _respond(route: Route, result: object) -> Response:
     answer = result if isinstance(result, Answer) else Answer(result)
     status = answer.status or route.status
     if isinstance(answer.body, Parts):
-        return Streamed(answer.body.parts, status, answer.headers, answer.body.media_type)
+        return Streamed(answer.body, status, answer.headers)
     if isinstance(answer.body, Events):
         return EventStream(answer.body, status, answer.headers)
     if isinstance(answer.body, AsyncIterator):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -106,19 +106,20 @@ class Call:
         body = await self._whole(limit, began + BODY_S)
         self.connection.state.body = body  # another server may have to be asked the same
         if clock() - began >= RECHECK_S:
-            await self._check_rights()
+            await self.renewed()
         return body
 
-    async def _check_rights(self) -> None:
-        now, same = self.services.now(), True
-        if self.session is not None:
+    async def renewed(self) -> "Call":
+        """The request as it would be if it came now. Raises Unauthenticated, UserSuspended, Forbidden."""
+        now, session, agent = self.services.now(), self.session, self.workspace_agent
+        if session is not None:
             session = await session_of(self.services, self.connection, now)
-            same = session.actor == self.session.actor
-        elif self.workspace_agent is not None:
+        elif agent is not None:
             agent = await agent_actor(self.services, self.connection, now)
-            same = agent == self.workspace_agent
-        if not same:
-            raise Forbidden("go on with rights that changed while the body was on its way")
+        before = None if self.session is None else self.session.actor
+        if (session and session.actor, agent) != (before, self.workspace_agent):
+            raise Forbidden("go on with rights that changed while the request was on its way")
+        return replace(self, now=now, session=session, workspace_agent=agent)
 
     async def _whole(self, limit: int, end: float) -> bytes:
         """The body, which must be whole by then on the clock of the event loop."""

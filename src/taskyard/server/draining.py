@@ -8,11 +8,18 @@ from typing import Final
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from taskyard.server.errors import problem
 
 STOPPING: Final = "stopping"
-"""The reason of an answer that says so."""
+"""The reason of an answer to what was never begun, or only reads: it can be sent again as it is."""
+
+CUT_OFF: Final = "cut_off"
+"""The reason of an answer to what was under way for too long: some of it may have been done."""
+
+READING: Final = frozenset({"GET", "HEAD"})
+"""Methods of requests that change nothing: half of one is none."""
 
 COME_BACK_S: Final = 1
 """Seconds after which a client may try again: another server answers at once, this one within seconds."""
@@ -52,9 +59,12 @@ class Drain:
             self._limit(request, now)
 
     async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request by the application, as long as there is time."""
+        """Serves one request by the application, as long as there is time; a WebSocket is let in, or not."""
         if scope["type"] != "http":
-            await app(scope, receive, send)
+            if self._until is None:
+                await app(scope, receive, send)
+            else:
+                await WebSocket(scope, receive, send).send_denial_response(stopping())
             return
         if self._until is not None:
             await stopping()(scope, receive, send)
@@ -95,14 +105,27 @@ class Drain:
 async def _last_words(request: _Request, scope: Scope, receive: Receive, send: Send) -> None:
     """Answers what was cut short, or lets its client know that this is not the end."""
     if not request.begun:
-        await stopping()(scope, receive, send)
+        answer = stopping() if scope["method"] in READING else cut_off()
+        await answer(scope, receive, send)
     elif request.is_events:
         await send({"type": "http.response.body", "body": LAST_EVENT, "more_body": False})
     # Anything else is cut off: without its last piece no client takes it for whole.
 
 
+def cut_off() -> Response:
+    """The answer of a server that stops to what it has begun, and cannot finish."""
+    response = problem(
+        503,
+        CUT_OFF,
+        "This server stops, and was not done with the request in time.",
+        "It may have been carried out all the same. Look at what came of it, before you send it again.",
+    )
+    response.headers["Connection"] = "close"
+    return response
+
+
 def stopping() -> Response:
-    """The answer of a server that stops."""
+    """The answer of a server that stops to what it does not begin any more."""
     response = problem(
         503, STOPPING, "This server is about to stop. Try again in a moment, or at another one."
     )

@@ -31,7 +31,7 @@ EXPOSED: Final = (
 """Headers of answers that a page of another origin may read."""
 
 TAKEN: Final = (
-    "Accept, Authorization, Coder-Session-Token, Content-Type, Idempotency-Key, Traceparent, "
+    "Accept, Authorization, Coder-Session-Token, Content-Type, Idempotency-Key, Last-Event-ID, Traceparent, "
     "X-Request-Id"
 )
 """Headers that a page of another origin may send."""

@@ -121,6 +121,7 @@ TABLE: dict[type[errors.TaskyardError], Row] = {
     errors.IdempotencyKeyInvalid: Row(400, "idempotency_key"),
     errors.IdempotencyMismatch: Row(409, "idempotency_mismatch"),
     errors.IdempotencyBusy: Row(409, "idempotency_in_progress"),
+    errors.TooManyKeys: Row(429, "too_many_keys"),
     errors.IdempotencyLost: Row(409, "idempotency_in_progress"),
     errors.IdempotencyUnknown: Row(409, "idempotency_unknown"),
     errors.QuotaReached: Row(409, "quota_reached"),

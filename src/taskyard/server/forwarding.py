@@ -2,16 +2,19 @@
 
 The whole request goes, with the caller's own credentials: the other server checks it as it would check any, and the
 answer is the one that it would give. It goes once: a server that gets it by way of another waits for the link itself.
+What was perhaps begun there is never sent a second time.
 """
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import structlog
 from starlette.requests import HTTPConnection
@@ -21,11 +24,12 @@ from starlette.websockets import WebSocket
 from websockets.typing import Subprotocol
 
 from taskyard.control.links import forwardable
-from taskyard.errors import AgentUnreachable, HeldElsewhere
+from taskyard.errors import AgentUnreachable, HeldElsewhere, NotFound, ServerBusy
 from taskyard.server.call import MAX_JSON_BYTES, Call, Handler, SocketHandler
-from taskyard.server.draining import STOPPING
+from taskyard.server.draining import READING, STOPPING
 from taskyard.server.peer_mark import HEADER, UNKNOWN_REASON, Mark, PeerKey, method_of, target_of
 from taskyard.server.peer_sockets import CONNECT_S, connected, join
+from taskyard.wire.base import NIL_UUID
 
 if TYPE_CHECKING:
     from aiohttp import ClientResponse, ClientSession
@@ -42,6 +46,9 @@ RETRY_S: Final = 0.3
 """Seconds between two tries."""
 
 REASON: Final = "X-Taskyard-Reason"
+
+MOST_AT_ONCE: Final = 32
+"""Requests of one user that other servers have in hand; more wait, so that slow ones hold up nobody else's."""
 
 NOT_TAKEN: Final = frozenset({UNKNOWN_REASON, STOPPING})
 """Reasons of refusals after which nothing was done: the server is another one by now, or it stops."""
@@ -89,6 +96,10 @@ OWN: Final = frozenset(
 """Headers of answers that each server writes itself."""
 
 
+_TARGET: Final = re.compile(r"/[^\x00-\x20\x7f]*")
+"""What can be sent on, whatever the parser of requests lets in: it stays behind the other server's address."""
+
+
 class _NotTaken(Exception):
     """The other server did nothing about the request, which can be sent again."""
 
@@ -116,6 +127,7 @@ class Forwarder:
 
     def __init__(self, key: PeerKey) -> None:
         self._key = key
+        self._gates: WeakValueDictionary[UUID, asyncio.Semaphore] = WeakValueDictionary()
         self._sessions: dict[str, ClientSession] = {}
         self._open = AsyncExitStack()
 
@@ -126,7 +138,8 @@ class Forwarder:
     async def here_or_there(self, call: Call, handler: Handler) -> object:
         """What the handler gives, or the answer of the server that holds the link it needs.
 
-        Raises what the handler raises, and AgentUnreachable when that server cannot be asked for PATIENCE_S.
+        Raises what the handler raises, AgentUnreachable when that server cannot be asked for PATIENCE_S, and ServerBusy
+        when it is asked for too much already.
         """
         clock = asyncio.get_running_loop().time
         until = clock() + PATIENCE_S
@@ -153,6 +166,7 @@ class Forwarder:
         body = _Body(call.sent or b"")
         headers = self._headers(call.connection, place.server_id)
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._place(call))
             try:
                 response = await stack.enter_async_context(
                     session.request(
@@ -166,30 +180,62 @@ class Forwarder:
                 )
                 if response.headers.get(REASON) in NOT_TAKEN:
                     raise _NotTaken(f"it answers {response.headers[REASON]}")
-                if method_of(scope) in ("GET", "HEAD"):
+                if method_of(scope) in READING:
                     return _streamed(response, stack.pop_all())
                 return _whole(response, await response.read())
             except (ClientError, OSError, TimeoutError) as error:
-                # Without its body a request changes nothing; what has none is done twice as well as once.
-                if isinstance(error, ClientConnectorError) or not body.is_sent:
+                if isinstance(error, ClientConnectorError) or _is_unbegun(call, body):
                     raise _NotTaken(str(error) or repr(error)) from error
                 raise _unreachable(place, error) from error
+
+    @asynccontextmanager
+    async def _place(self, call: Call) -> AsyncIterator[None]:
+        """One of the places that each user has for requests that are sent on. Raises ServerBusy."""
+        user_id = NIL_UUID if call.session is None else call.actor.user_id
+        gate = self._gates.setdefault(user_id, asyncio.Semaphore(MOST_AT_ONCE))
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await gate.acquire()
+        except TimeoutError as error:
+            raise ServerBusy from error
+        try:
+            yield
+        finally:
+            gate.release()
 
     async def socket_here_or_there(
         self, call: Call, socket: WebSocket, handler: SocketHandler
     ) -> None:
         """Serves a WebSocket by its handler, or by the server that holds the link it needs.
 
-        Raises what the handler raises, and AgentUnreachable when that server cannot be asked.
+        Raises what the handler raises, and AgentUnreachable when that server cannot be asked for PATIENCE_S.
         """
+        until = asyncio.get_running_loop().time() + PATIENCE_S
+        while not await self._is_served(call, socket, handler, until):
+            pass
+
+    async def _is_served(
+        self, call: Call, socket: WebSocket, handler: SocketHandler, until: float
+    ) -> bool:
+        """Whether it was served; False, a moment later, where another server has not let it in, which may until then."""
         try:
             # What a workspace agent connects for is always done here.
             with forwardable() if call.session else contextlib.nullcontext():
                 await handler(call, socket)
         except HeldElsewhere as place:
-            await self._pass_on(socket, place)
+            try:
+                await self._pass_on(socket, place)
+            except _NotTaken as error:
+                if asyncio.get_running_loop().time() >= until:
+                    raise _unreachable(place, error) from error
+            else:
+                return True
+            await asyncio.sleep(RETRY_S)
+            return False
+        return True
 
     async def _pass_on(self, socket: WebSocket, place: HeldElsewhere) -> None:
+        """Serves it by the other server. Raises _NotTaken where that has not let it in."""
         # Imported on use, as above.
         from websockets.exceptions import InvalidHandshake, InvalidStatus
 
@@ -197,6 +243,8 @@ class Forwarder:
             there = await self._connected(socket, place)
         except InvalidStatus as error:
             answer = error.response
+            if answer.headers.get(REASON) in NOT_TAKEN:
+                raise _NotTaken(f"it answers {answer.headers[REASON]}") from error
             await socket.send_denial_response(
                 Response(
                     bytes(answer.body),
@@ -206,7 +254,8 @@ class Forwarder:
             )
             return
         except (OSError, TimeoutError, InvalidHandshake) as error:
-            raise _unreachable(place, error) from error
+            # Before it is let in, nothing is done by a WebSocket.
+            raise _NotTaken(str(error) or repr(error)) from error
         async with there:
             await socket.accept(there.subprotocol)
             await join(socket, there)
@@ -221,7 +270,7 @@ class Forwarder:
         sock = await connected(place.url)
         is_tls = urlsplit(place.url).scheme == "https"
         return await connect(
-            f"{'wss' if is_tls else 'ws'}://{host}{target_of(socket.scope)}",
+            f"{'wss' if is_tls else 'ws'}://{host}{_target(socket.scope)}",
             sock=sock,
             server_hostname=urlsplit(place.url).hostname if is_tls else None,
             additional_headers=[
@@ -268,7 +317,11 @@ class Forwarder:
         )
 
         parts = urlsplit(url)
-        connector = UnixConnector(parts.path) if parts.scheme == "unix" else TCPConnector()
+        connector = (
+            UnixConnector(parts.path, limit=0)
+            if parts.scheme == "unix"
+            else TCPConnector(limit=0)  # each user has a limit
+        )
         session = ClientSession(
             connector=connector,
             cookie_jar=DummyCookieJar(),
@@ -292,13 +345,27 @@ async def _body(call: Call) -> bytes:
     )
 
 
+def _is_unbegun(call: Call, body: _Body) -> bool:
+    """Whether a request has changed nothing so far: it only reads, or the body that it is about has not left."""
+    if method_of(call.connection.scope) in READING:
+        return True
+    return call.route.request is not None and bool(body.content) and not body.is_sent
+
+
 def _address(url: str, scope: Scope) -> "URL":
     """Where the request goes, spelled as it came."""
     # Imported on use: it comes with the client.
     from yarl import URL
 
     base = "http://taskyard" if urlsplit(url).scheme == "unix" else url
-    return URL(base + target_of(scope), encoded=True)
+    return URL(base + _target(scope), encoded=True)
+
+
+def _target(scope: Scope) -> str:
+    """Path and query as they came; raises NotFound for what, behind a server's address, would name another one."""
+    if not _TARGET.fullmatch(target := target_of(scope)):
+        raise NotFound(f"{target!r} is no path")
+    return target
 
 
 def _kept(headers: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -1,9 +1,11 @@
 """Requests with an Idempotency-Key: done once, and answered the same for as long as the key is kept.
 
 Kept are the answers of requests that were carried out, refusals among them. Not kept are answers before anything
-began: 400, 401, 403, 408, 413, 429 and those of the server's own trouble; unless something was done all the same.
+began: 400, 401, 403, 408, 413, 429 and those of the server's own trouble; unless something was done all the same. Of
+requests without a token only those are kept that did something.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -29,6 +31,12 @@ REPLAYED: Final = "Idempotency-Replayed"
 
 NOT_BEGUN: Final = frozenset({400, 401, 403, 408, 413, 429})
 """Statuses of requests that are refused before anything of them is done; those of 500 and more count as such too."""
+
+COME_BACK: Final = 503
+"""The status of requests that were cut off in the middle: what came of them is looked for when they are sent again."""
+
+WAITED_S: Final = 0.25
+"""Seconds in line after which the request is looked at again: its sender may have lost rights, its task may be another."""
 
 SECRET: Final[tuple[object, ...]] = (CreateKeyResponse, LoginResponse)
 """Answers that hold a key: they are kept sealed."""
@@ -60,12 +68,25 @@ async def once(call: Call, work: Work, respond: Respond) -> Response:
     if key is None:
         return await work(call)
     call = replace(call, sent=await call.raw(_limit(call)))
+    began = asyncio.get_running_loop().time()
     found = await idempotency.begin(call.services, _asked(call, key))
+    if asyncio.get_running_loop().time() - began >= WAITED_S:
+        call = await _renewed(call, found)
     if isinstance(found, KeyRow):
         return _replayed(call, found) or await _unkept(call, found, respond)
     if found.row is not None and call.route.operation not in REPEATED:
         return await _settled(call, found, found.row, respond)
     return await _first(call, found, work)
+
+
+async def _renewed(call: Call, found: Claim | KeyRow) -> Call:
+    """The request as if it came now, when it has waited. Raises Unauthenticated, UserSuspended, Forbidden."""
+    try:
+        return await call.renewed()
+    except BaseException:
+        if isinstance(found, Claim):
+            await idempotency.lapse(call.services, found)
+        raise
 
 
 def _key(call: Call) -> str | None:
@@ -134,7 +155,12 @@ def _with_claim(call: Call, claim: Claim) -> Call:
 async def _keep(call: Call, claim: Claim, response: Response) -> None:
     """Keeps an answer; where nothing was done and its status says so, the request is as if it had never come."""
     status = response.status_code
-    if (status in NOT_BEGUN or status >= 500) and await idempotency.release(call.services, claim):
+    # Of somebody unknown nothing is kept that did nothing: anybody could send any number of such requests.
+    is_released = status in NOT_BEGUN or status >= 500 or call.route.auth is Auth.NONE
+    if is_released and await idempotency.release(call.services, claim):
+        return
+    if status == COME_BACK:
+        await idempotency.lapse(call.services, claim)
         return
     raw = _packed(response)
     sealed = raw is not None and call.route.response in SECRET

@@ -18,15 +18,16 @@ PART_S = 30.0
 """Seconds a client may take for one part: so long it keeps the memory of it."""
 
 WHOLE_S = 600.0
-"""Seconds a whole answer may take: ten minutes for the longest list over the slowest line worth serving."""
+"""Seconds a whole list may take: ten minutes for the longest over the slowest line worth serving."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The body of an answer in parts that come to an end: JSON unless told."""
+    """The body of an answer in parts that come to an end: JSON unless told. whole_s: None for as long as it takes."""
 
     parts: AsyncGenerator[bytes, None]
     media_type: str = "application/json; charset=utf-8"
+    whole_s: float | None = WHOLE_S
 
 
 class Streamed(Response):
@@ -38,15 +39,15 @@ class Streamed(Response):
 
     def __init__(
         self,
-        parts: AsyncGenerator[bytes, None],
+        body: Parts,
         status: int,
         headers: dict[str, str],
-        media_type: str,
         *,
         part_s: float = PART_S,
     ) -> None:
-        super().__init__(None, status, headers, media_type)
-        self._parts = parts
+        super().__init__(None, status, headers, body.media_type)
+        self._parts = body.parts
+        self._whole_s = body.whole_s
         self._part_s = part_s
         del self.headers["Content-Length"]
 
@@ -54,7 +55,7 @@ class Streamed(Response):
         """Sends the parts, closes what makes them."""
         request = Request(scope, receive)
         try:
-            async with aclosing(self._parts) as parts, asyncio.timeout(WHOLE_S):
+            async with aclosing(self._parts) as parts, asyncio.timeout(self._whole_s):
                 await self._send(parts, request, send)
         except TimeoutError:
             log.warning("response.cut", cause="the client read too slowly")

@@ -14,7 +14,7 @@ from taskyard.control.task_follow import follow_task as follow_one
 from taskyard.control.task_follow import follow_tasks as follow_all
 from taskyard.errors import NotFound
 from taskyard.server.call import Answer, Call, Handler
-from taskyard.server.deps import session_of, token_of
+from taskyard.server.deps import session_of, token_of, user_param
 from taskyard.server.event_stream import Events
 from taskyard.server.following import RECHECK_S
 from taskyard.server.places import place_for
@@ -36,11 +36,16 @@ async def get_task_transcript(call: Call) -> object:
             return await task_transcript.get_page(call.services, task.id, query)
         case TranscriptFormat.JSONL:
             task_transcript.span_of(query)  # what is wrong with it is said before anything is sent
-            return Answer(Parts(task_transcript.lines(call.services, task.id, query), JSON_LINES))
+            return _export(task_transcript.lines(call.services, task.id, query), JSON_LINES)
         case TranscriptFormat.MARKDOWN:
             task_transcript.span_of(query)
             text = task_transcript.markdown(call.services, task.id, name, query)
-            return Answer(Parts(text, MARKDOWN))
+            return _export(text, MARKDOWN)
+
+
+def _export(parts: AsyncGenerator[bytes, None], media_type: str) -> Answer:
+    """All of a transcript, for as long as somebody reads it: the longest one has gigabytes."""
+    return Answer(Parts(parts, media_type, whole_s=None))
 
 
 async def follow_task(call: Call) -> object:
@@ -86,6 +91,7 @@ async def _task(call: Call) -> tuple[TaskRef, str]:
     task_id = as_uuid(call.path("task"))
     if task_id is None:
         raise NotFound
+    await user_param(call)  # as of a live one: found by its id behind any user that the caller sees
     row = await task_transcript.find_deleted_task(call.services, call.actor, task_id)
     return TaskRef(row.id, row.owner_id, row.organization_id, deleted=True), row.name
 

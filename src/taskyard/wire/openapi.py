@@ -137,7 +137,7 @@ def _operation(route: Route, path: str, shapes: _Shapes, examples: Examples) -> 
         description=_description(route, path, shapes),
         tags=list(route.tags),
         security=[{name: []} for name in parts.SECURITY[route.auth]],
-        parameters=_path_parameters(route) + query,
+        parameters=_path_parameters(route) + query + _header_parameters(route),
         request_body=_request_body(route, shapes),
         responses=_responses(route, shapes, examples.get(route.operation, UNSET)),
     )
@@ -156,10 +156,6 @@ def _description(route: Route, path: str, shapes: _Shapes) -> str:
         said.append("This is a WebSocket; a plain request finds nothing here.")
     elif route.websocket:
         said.append("Also a WebSocket, which sends what is there and then what comes.")
-    if route.method == "POST":
-        said.append(
-            "Takes a header `Idempotency-Key`: the same request with the same key is done once, and answered the same."
-        )
     if route.query is not None:
         said.append(str(shapes.schemas[route.query].get("description", "")))
     return "\n\n".join(said)
@@ -184,6 +180,11 @@ def _query_parameters(schema: Schema) -> list[Parameter]:
         Parameter(name, "query", _without_null(field), name in required)
         for name, field in properties.items()
     ]
+
+
+def _header_parameters(route: Route) -> list[Parameter]:
+    """What a request may say of itself beside its token."""
+    return [parts.IDEMPOTENCY_KEY] if route.method == "POST" else []
 
 
 def _without_null(schema: Schema) -> Schema:

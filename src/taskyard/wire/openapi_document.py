@@ -38,7 +38,7 @@ class RequestBody(msgspec.Struct, frozen=True):
 
 
 class Parameter(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One segment of a path or key of a query."""
+    """One segment of a path, key of a query, or header."""
 
     name: str
     place: str = msgspec.field(name="in")

@@ -118,7 +118,7 @@ def codes_of(route: Route) -> list[str]:
     if route.method in _UNSAFE:
         found.add(403)
     if route.method == "POST":
-        found |= {400, 409}  # of an Idempotency-Key
+        found |= {400, 409, 429}  # of an Idempotency-Key
     if "{" in route.path:
         found.add(404)
     return [*(str(code) for code in sorted(found)), SERVER]

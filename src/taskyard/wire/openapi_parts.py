@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from taskyard.wire.openapi_document import Header, Info, Schema, SecurityScheme
+from taskyard.wire.openapi_document import Header, Info, Parameter, Schema, SecurityScheme
 from taskyard.wire.routes import Auth
 from taskyard.wire.tasks import QueuedPrompt
 
@@ -53,6 +53,14 @@ SEGMENTS: Final[Mapping[str, Segment]] = MappingProxyType(
     }
 )
 """Parameters of paths by their name, or by operation and name where one route differs."""
+
+IDEMPOTENCY_KEY: Final = Parameter(
+    name="Idempotency-Key",
+    place="header",
+    schema={**TEXT, "minLength": 1, "maxLength": 255, "pattern": "^[!-~]*$"},
+    description="A key of your own, new for each thing to be done: the same request with the same key is done once, and answered the same.",
+)
+"""What every POST takes."""
 
 SECURITY: Final[Mapping[Auth, list[str]]] = MappingProxyType(
     {

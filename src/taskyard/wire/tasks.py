@@ -155,6 +155,7 @@ class TaskPrompt(msgspec.Struct, frozen=True, kw_only=True):
     """A prompt that waits, with its position from 1, or what became of one.
 
     created_by: the name of who sent it, null for a task's input. item_number: where it stands in the transcript.
+    input_truncated: it waits no more, and input is only its first 1,000 characters; the transcript has it whole.
     """
 
     id: UUID
@@ -162,6 +163,7 @@ class TaskPrompt(msgspec.Struct, frozen=True, kw_only=True):
     source: PromptSource
     state: PromptState
     input: str
+    input_truncated: bool
     created_at: Time
     created_by: str | None
     sent_at: Time | None

@@ -21,6 +21,7 @@ from taskyard_agent.acp import (
 from taskyard_agent.bridge.blocks import shown_text, stored_blocks
 from taskyard_agent.bridge.context import summary
 from taskyard_agent.bridge.life import CONTINUE
+from taskyard_agent.bridge.overview import Turn as ShownTurn
 from taskyard_agent.bridge.record import Record, SessionState
 from taskyard_agent.bridge.recover import note_done
 from taskyard_agent.bridge.session import TRIM, OpenPermission, Refused, Report, Transport
@@ -56,8 +57,9 @@ _WARNINGS = {
 class _OpenTurn:
     """A prompt from its taking to the turn's end; acp null: the agent has not got it yet."""
 
-    def __init__(self, prompt_id: str | None) -> None:
-        self.prompt_id = prompt_id
+    def __init__(self, shown: ShownTurn) -> None:
+        self.shown = shown
+        self.prompt_id = shown.prompt_id
         self.acp: Turn | None = None
         self.cancelling = False
         self.over = asyncio.Event()
@@ -112,6 +114,11 @@ class AcpSession:
         """How the coding agent is talked to."""
         return "acp"
 
+    @property
+    def turn(self) -> ShownTurn | None:
+        """The turn that runs, or the prompt of which is just being taken; None between turns."""
+        return None if self._turn is None else self._turn.shown
+
     # prompts
 
     async def prompt(self, content: str, prompt_id: str | None) -> None:
@@ -136,7 +143,8 @@ class AcpSession:
         if not str(said["text"]).strip(TRIM):
             raise Refused("empty", "A message needs at least one character that is not blank.")
         agent = self._free_agent()
-        turn = self._turn = _OpenTurn(prompt_id)
+        shown = ShownTurn(self.record.turn + 1, self.record.now(), prompt_id)
+        turn = self._turn = _OpenTurn(shown)
         self._show_end(None)
         try:
             await self._take(turn, said)
@@ -146,7 +154,10 @@ class AcpSession:
                 await self._forget(prompt_id)
             raise
         await points.reached("prompt.noted")
-        await self._send(turn, blocks, agent)
+        if turn.cancelling:  # the agent has got nothing of it, and will not
+            self._finish(turn, self._cancelled(), None)
+        else:
+            await self._send(turn, blocks, agent)
 
     def _free_agent(self) -> OpenSession:
         if self.stopping:
@@ -206,6 +217,8 @@ class AcpSession:
             raise Refused("timeout", str(error)) from error
         self._context = None
         self._tasks.create_task(self._follow(turn, turn.acp))
+        if turn.cancelling:  # asked for while the agent had not read all of it
+            await self._ask_to_end(turn, agent)
         await points.reached("prompt.sent")
         await self._early_error(turn.acp)
 
@@ -296,14 +309,20 @@ class AcpSession:
 
     async def cancel(self) -> None:
         """The running turn was asked to end; nothing when there is none. Source: N10, N13."""
-        turn = self._turn
-        if turn is None or turn.acp is None or self._agent is None:
+        turn, agent = self._turn, self._agent
+        if turn is None:
             return
-        client = self._agent.client
-        await client.cancel(self._agent.session_id)
-        if not turn.cancelling:
-            turn.cancelling = True
-            self._tasks.create_task(self._insist(turn, client))
+        is_first, turn.cancelling = not turn.cancelling, True
+        if turn.acp is None or agent is None:
+            return  # its sender sees to it
+        if is_first:
+            await self._ask_to_end(turn, agent)
+        else:
+            await agent.client.cancel(agent.session_id)
+
+    async def _ask_to_end(self, turn: _OpenTurn, agent: OpenSession) -> None:
+        await agent.client.cancel(agent.session_id)
+        self._tasks.create_task(self._insist(turn, agent.client))
 
     async def _insist(self, turn: _OpenTurn, client: AcpClient) -> None:
         try:

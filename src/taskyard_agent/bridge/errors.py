@@ -53,6 +53,7 @@ CODE_STATUS = {
     "sent": HTTPStatus.CONFLICT,
     "lost": HTTPStatus.CONFLICT,
     "answered": HTTPStatus.CONFLICT,
+    "nothing_runs": HTTPStatus.CONFLICT,
     "unknown": HTTPStatus.NOT_FOUND,
     "no_such_option": HTTPStatus.UNPROCESSABLE_ENTITY,
     "not_stored": HTTPStatus.INSUFFICIENT_STORAGE,

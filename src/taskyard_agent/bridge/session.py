@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from taskyard_agent.acp_permissions import PermissionOption
+from taskyard_agent.bridge.overview import Turn
 from taskyard_agent.bridge.record import Record
 from taskyard_agent.journal import SessionFile
 from taskyard_agent.protocol import CodingAgent
@@ -77,6 +78,10 @@ class Session(Protocol):
     @property
     def transport(self) -> Transport:
         """How the coding agent is talked to."""
+
+    @property
+    def turn(self) -> Turn | None:
+        """The turn that runs, or the prompt of which is just being taken; None between turns."""
 
     async def prompt(self, content: str, prompt_id: str | None) -> None:
         """Returns once the agent has taken the prompt, at once when that id was taken before.

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from taskyard_agent.bridge.hooks import BUSY, TURN_FAILED, turn_failed
 from taskyard_agent.bridge.life import CONTINUE
+from taskyard_agent.bridge.overview import Turn
 from taskyard_agent.bridge.parts import Parts
 from taskyard_agent.bridge.record import SessionState
 from taskyard_agent.bridge.recover import note_done
@@ -36,13 +36,13 @@ _LOST = "The terminal could not draw some output of the coding agent, and was cl
 class _OpenTurn:
     """A prompt from its taking to the turn's end.
 
-    began: when sending did. cancelled: somebody pressed the key for that. error: why it failed, as
-    the program told.
+    began: when sending did. cancelled: somebody pressed the key for that, or will. error: why it
+    failed, as the program told.
     """
 
-    def __init__(self, prompt_id: str | None, began: datetime) -> None:
-        self.prompt_id = prompt_id
-        self.began = began
+    def __init__(self, shown: Turn) -> None:
+        self.shown = shown
+        self.prompt_id, self.began = shown.prompt_id, shown.started
         self.cancelled = False
         self.error: str | None = None
         self.over = asyncio.Event()
@@ -94,6 +94,11 @@ class TerminalSession:
     def transport(self) -> Transport:
         """How the coding agent is talked to."""
         return "pty"
+
+    @property
+    def turn(self) -> Turn | None:
+        """The turn that runs, or the prompt of which is just being typed; None between turns."""
+        return None if self._turn is None else self._turn.shown
 
     # prompts
 
@@ -151,7 +156,7 @@ class TerminalSession:
         self._speech.flush()
         self._ending = (None, False)
         watch.hook(busy=None)
-        turn = self._turn = _OpenTurn(prompt_id, self.record.now())
+        turn = self._turn = _OpenTurn(Turn(self.record.turn + 1, self.record.now(), prompt_id))
         with self._only_sending(watch):
             try:
                 await self._note_taken(prompt_id)
@@ -171,6 +176,8 @@ class TerminalSession:
                 raise
         if watch.closed:  # it took the prompt, and ended of it
             self._finish(turn, "agent_exit", None if self.stopping else self._exit)
+        elif turn.cancelled:
+            await self.cancel()
 
     @contextmanager
     def _only_sending(self, watch: Watch) -> Iterator[None]:
@@ -334,8 +341,12 @@ class TerminalSession:
         program.watch.tell()
 
     async def cancel(self) -> None:
-        """The running turn was asked to end; nothing when there is none. Source: N13."""
-        if self._turn is not None and self._program is not None and self._program.running:
+        """The running turn was asked to end, or what runs without one; nothing when nothing does. Source: N13."""
+        program, turn = self._program, self._turn
+        is_busy = turn is not None or self._state()[0] is SessionState.RUNNING
+        if turn is not None and self._sending:
+            turn.cancelled = True  # its sender presses the key: now it would end nothing
+        elif is_busy and program is not None and program.running:
             await self.keys(self._kind.interrupt)
 
     def screen_text(self) -> str:

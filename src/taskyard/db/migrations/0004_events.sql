@@ -66,7 +66,7 @@ begin
         return;
     end if;
     perform set_config('taskyard.noted', wanted::text, true);
-    perform pg_advisory_xact_lock(7245002);
+    perform pg_advisory_xact_lock(7245005);  -- EVENTS of db/locks.py
     select * into seen from task_events e where e.task_id = wanted order by e.id desc limit 1;
     found_one := found;
     if found_one and seen.deleted then
@@ -117,6 +117,11 @@ begin
         seen.agent_lifecycle, seen.app_health, seen.build_created_at, seen.waiting_kind, seen.waiting_id,
         seen.waiting_title
     );
+    -- A workspace may report without end. Each event holds all that a client sees, so an old one is a loss to nobody
+    -- who wants to know what is; the reaper takes the rest by their age.
+    delete from task_events e
+    where e.task_id = wanted
+        and e.id <= (select k.id from task_events k where k.task_id = wanted order by k.id desc offset 500 limit 1);
     perform pg_notify('taskyard', 'events:' || wanted);
 end
 $$;

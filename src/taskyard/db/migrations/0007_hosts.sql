@@ -20,6 +20,7 @@ create table servers (
     url text not null,                                              -- where the other servers reach it
     roles text[] not null check (roles <@ array['api', 'worker']),
     version text not null,
+    place text not null,                                            -- tells its data directory from all copies of it
     started_at timestamptz not null,
     seen_at timestamptz not null
 );

@@ -37,42 +37,71 @@ limit :limit;
 
 -- name: list_transcript_as_system
 -- Items of a task between two numbers, in order: as many as are asked for, as long as those before one have fewer
--- bytes than given. found: how many there were before bytes counted; the caller has checked that the task is visible.
-select i.number, i.kind, i.turn, i.data, i.time, i.stored_at, i.found
-from (
+-- bytes than given. One after another, so that no more of them is read than that: an item may have a megabyte.
+-- found: how many there were before bytes counted; the caller has checked that the task is visible.
+with recursive page (place, number, kind, turn, data, time, stored_at, size) as (
+    select 0::bigint, :after::bigint, null::text, null::integer, null::json, null::timestamptz, null::timestamptz, 0::bigint
+    union all
     select
-        n.number, n.kind, n.turn, n.data, n.time, n.stored_at, count(*) over () as found,
-        sum(octet_length(n.data::text)) over (order by n.number) - octet_length(n.data::text) as size
-    from (
-        select number, kind, turn, data, time, stored_at
-        from task_items
-        where task_id = :task_id and number > :after and number < :before
-            and (:kinds::text[] is null or kind = any(:kinds))
-        order by number
-        limit :limit
+        p.place + 1, n.number, n.kind, n.turn, n.data, n.time, n.stored_at, p.size + octet_length(n.data::text)
+    from page p
+    cross join lateral (
+        select i.number, i.kind, i.turn, i.data, i.time, i.stored_at
+        from task_items i
+        where i.task_id = :task_id and i.number > p.number and i.number < :before
+            and (:kinds::text[] is null or i.kind = any(:kinds))
+        order by i.number
+        limit 1
     ) n
-) i
-where i.size < :bytes
-order by i.number;
+    where p.place < :limit and p.size < :bytes
+)
+select
+    p.number, p.kind, p.turn, p.data, p.time, p.stored_at, (
+        select count(*)
+        from (
+            select
+            from task_items i
+            where i.task_id = :task_id and i.number > :after and i.number < :before
+                and (:kinds::text[] is null or i.kind = any(:kinds))
+            limit :limit
+        ) f
+    ) as found
+from page p
+where p.place > 0
+order by p.number;
 
 -- name: list_end_of_transcript_as_system
 -- The same from the other end: the newest items before a number, in order.
-select i.number, i.kind, i.turn, i.data, i.time, i.stored_at, i.found
-from (
+with recursive page (place, number, kind, turn, data, time, stored_at, size) as (
+    select 0::bigint, :before::bigint, null::text, null::integer, null::json, null::timestamptz, null::timestamptz, 0::bigint
+    union all
     select
-        n.number, n.kind, n.turn, n.data, n.time, n.stored_at, count(*) over () as found,
-        sum(octet_length(n.data::text)) over (order by n.number desc) - octet_length(n.data::text) as size
-    from (
-        select number, kind, turn, data, time, stored_at
-        from task_items
-        where task_id = :task_id and number > :after and number < :before
-            and (:kinds::text[] is null or kind = any(:kinds))
-        order by number desc
-        limit :limit
+        p.place + 1, n.number, n.kind, n.turn, n.data, n.time, n.stored_at, p.size + octet_length(n.data::text)
+    from page p
+    cross join lateral (
+        select i.number, i.kind, i.turn, i.data, i.time, i.stored_at
+        from task_items i
+        where i.task_id = :task_id and i.number < p.number and i.number > :after
+            and (:kinds::text[] is null or i.kind = any(:kinds))
+        order by i.number desc
+        limit 1
     ) n
-) i
-where i.size < :bytes
-order by i.number;
+    where p.place < :limit and p.size < :bytes
+)
+select
+    p.number, p.kind, p.turn, p.data, p.time, p.stored_at, (
+        select count(*)
+        from (
+            select
+            from task_items i
+            where i.task_id = :task_id and i.number > :after and i.number < :before
+                and (:kinds::text[] is null or i.kind = any(:kinds))
+            limit :limit
+        ) f
+    ) as found
+from page p
+where p.place > 0
+order by p.number;
 
 -- name: get_deleted_task
 -- A deleted task whose transcript the viewer may still see: by its id only, because its name may be another's by now.

@@ -1,11 +1,27 @@
 -- name: insert_key_as_system
--- A key that nobody of this owner has used, and whose request is worked on from now on; nothing when it was used.
+-- A key that nobody of this owner has used, and whose request is worked on from now on; nothing when it was used, or
+-- the owner has as many as one may.
 insert into idempotency_keys (
     id, owner_id, key, operation, fingerprint, request_id, lease_expires_at, created_at, expires_at
-) values (
-    :id, :owner_id, :key, :operation, :fingerprint, :request_id, :lease_expires_at, :now, :expires_at
 )
+select :id, :owner_id, :key, :operation, :fingerprint, :request_id, :lease_expires_at, :now, :expires_at
+where :most::integer is null
+    or not exists (select 1 from idempotency_keys k where k.owner_id = :owner_id offset greatest(:most - 1, 0))
 on conflict (owner_id, key) do nothing;
+
+-- name: has_keys_as_system
+-- Whether an owner has so many keys.
+select exists (
+    select 1 from idempotency_keys k where k.owner_id = :owner_id offset greatest(:most::integer - 1, 0)
+) as held;
+
+-- name: is_key_held_as_system
+-- Whether a try works on the request of this row.
+select exists (
+    select 1 from idempotency_keys k
+    where k.owner_id = :owner_id and k.key = :key and k.id = :id and k.finished_at is null
+        and k.lease_expires_at > :now
+) as held;
 
 -- name: lock_key_as_system
 -- What is known of the request of a key, locked until the transaction ends.

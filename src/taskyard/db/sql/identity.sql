@@ -125,6 +125,19 @@ order by k.created_at desc, k.id;
 -- How many named tokens of a user are good.
 select count(*) as count from api_keys where user_id = :user_id and login_type = 'token' and expires_at > :now;
 
+-- name: delete_oldest_sessions_as_system
+-- Ends the sessions of a user beyond the newest ones, by when they were used, those first that are over already.
+delete from api_keys
+where id in (
+    select k.id from api_keys k
+    where k.user_id = :user_id and k.login_type = 'password'
+    order by k.expires_at > :now desc, k.last_used_at desc, k.created_at desc, k.id
+    offset :keep
+)
+returning
+    id, user_id, secret_hash, login_type, scope, token_name, lifetime_s, last_used_at, expires_at,
+    created_at, updated_at;
+
 -- name: take_turn_as_system
 -- Waits until nobody else adds something to what the user has; until the transaction ends.
 select 1 as count from pg_advisory_xact_lock(hashtextextended(:user_id::uuid::text, 7245004));

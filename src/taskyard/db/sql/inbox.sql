@@ -18,25 +18,27 @@ values (:id, :task_id, 'queue', :content, 'waiting', :now, :created_by);
 
 -- name: list_prompts_as_system
 -- Prompts of a task, the caller has checked that it is visible: what is under way, those that wait in their order,
--- then the newest others. position counts those that wait, from 1.
+-- then the newest others, of each no more than its first characters. position counts those that wait, from 1.
 select
     f.id, f.source, f.state, f.content, f.created_at, f.created_by, f.sent_at, f.settled_at, f.error, f.number,
-    f.position
+    f.position, f.is_cut
 from (
     select
         p.id, p.source, p.state, p.content, p.created_at, u.username as created_by, p.sent_at, p.settled_at, p.error,
         p.number, p.place,
         case when p.state = 'waiting' then
             row_number() over (partition by p.state order by p.place)
-        end as position
+        end as position,
+        false as is_cut
     from task_prompts p
     left join users u on u.id = p.created_by
     where p.task_id = :task_id and p.state in ('waiting', 'sending')
     union all
     (
         select
-            p.id, p.source, p.state, p.content, p.created_at, u.username as created_by, p.sent_at, p.settled_at,
-            p.error, p.number, p.place, null as position
+            p.id, p.source, p.state, left(p.content, :settled_chars), p.created_at, u.username as created_by,
+            p.sent_at, p.settled_at, p.error, p.number, p.place, null as position,
+            char_length(p.content) > :settled_chars as is_cut
         from task_prompts p
         left join users u on u.id = p.created_by
         where p.task_id = :task_id and p.settled_at is not null
@@ -47,14 +49,15 @@ from (
 order by f.settled_at desc nulls first, f.position nulls first, f.place desc;
 
 -- name: get_prompt_as_system
--- One prompt of a task.
+-- One prompt of a task, whole.
 select
     p.id, p.source, p.state, p.content, p.created_at, u.username as created_by, p.sent_at, p.settled_at, p.error,
     p.number,
     case when p.state = 'waiting' then (
         select count(*) from task_prompts q
         where q.task_id = p.task_id and q.state = 'waiting' and q.place <= p.place
-    ) end as position
+    ) end as position,
+    false as is_cut
 from task_prompts p
 left join users u on u.id = p.created_by
 where p.task_id = :task_id and p.id = :id;
@@ -97,8 +100,8 @@ select exists (
 -- was started again after it had died in a turn, but not one whose turn ended in an error. is_held: another
 -- prompt is under way. is_new: one was taken, and what it makes of it was not seen yet.
 select
-    t.id as task_id, w.id as workspace_id, w.acked_seq, a.lifecycle, app.health, app.slug, app.url, v.definition,
-    p.id as prompt_id, p.state as prompt_state, p.content, p.after_seq,
+    t.id as task_id, w.id as workspace_id, b.id as build_id, w.acked_seq, a.lifecycle, app.health, app.slug, app.url,
+    v.definition, p.id as prompt_id, p.state as prompt_state, p.content, p.after_seq,
     coalesce(
         o.generation = w.generation
         and (o.state = 'idle' or o.state = 'failed' and o.session = 'idle' and e.is_exit)

@@ -25,46 +25,30 @@ select 1 as taken from pg_advisory_xact_lock(:lock);
 -- The oldest runnable job of these kinds, leased to this worker until the given time: one that nobody
 -- has begun, or whose worker's lease ran out. Jobs of one workspace run in their order. A start that
 -- nobody has begun waits while max_running workspaces take room, or as many of its owner or organization as those
--- may have: by their own limits, else by max_per_user and max_per_organization, where null is no limit. Who has fewer
+-- may have: by their own limits, else by max_per_user and max_per_organization, where null is no limit; not if its
+-- workspace takes room already. Who has fewer
 -- jobs in hand goes first, so that nobody waits for all that somebody else asked for. A workspace is worked on where
--- its files are, host_id; anywhere before its first start, and where it is only given up. Times that lie further ahead
+-- its files are, host_id, which an older release left out when there was one data directory; anywhere before its
+-- first start, and where it is only given up. Times that lie further ahead
 -- than any job of ours waits or is leased were written before the clock was set back, and count for nothing. What the
 -- worker has in hand itself is not taken from it by a clock that was set forward.
+-- Starts that wait for room are looked at only where there is some, and one of each initiator and owner: there may be
+-- ten thousand of them.
 with busy as materialized (
     select initiator_id, count(*) as jobs
     from provisioner_jobs
-    where completed_at is null and worker_id is not null and lease_expires_at > :now
+    where completed_at is null and not for_room and worker_id is not null and lease_expires_at > :now
     group by initiator_id
-), room as materialized (
-    select workspace_id, owner_id, organization_id, host_id from workspaces_with_room
-), full_owners as materialized (
-    select room.owner_id
-    from room
-    join users u on u.id = room.owner_id
-    group by room.owner_id, u.max_running
-    having count(*) >= coalesce(u.max_running, :max_per_user::integer)
-), full_organizations as materialized (
-    select room.organization_id
-    from room
-    join organizations g on g.id = room.organization_id
-    group by room.organization_id, g.max_running
-    having count(*) >= coalesce(g.max_running, :max_per_organization::integer)
-)
-update provisioner_jobs
-set worker_id = :worker_id,
-    worker_name = :worker_name,
-    attempt = attempt + 1,
-    started_at = coalesce(started_at, :now),
-    run_at = least(run_at, :now),
-    lease_expires_at = :lease_expires_at,
-    updated_at = :now
-where id = (
-    select j.id
+), ready as (
+    select j.id, j.attempt, j.lease_expires_at, coalesce(busy.jobs, 0) as in_hand, j.place
     from provisioner_jobs j
     left join busy on busy.initiator_id = j.initiator_id
     left join workspace_builds b on b.id = j.workspace_build_id
     left join workspaces w on w.id = j.workspace_id
-    where j.completed_at is null
+    left join lateral (
+        select coalesce(w.host_id, case when w.driver is not null then (select id from deployment) end) as host_id
+    ) home on true
+    where j.completed_at is null and not j.for_room
         and (j.run_at <= :now or j.run_at > :now::timestamptz + interval '5 minutes')
         and (
             j.worker_id is null
@@ -79,26 +63,93 @@ where id = (
             where earlier.workspace_id = j.workspace_id and earlier.completed_at is null and earlier.place < j.place
         )
         and (
-            w.host_id is null
-            or w.host_id = :host_id
+            coalesce(home.host_id, :host_id) = :host_id
             or (
                 b.transition = 'delete'
                 and (b.orphan or b.force and not exists (
-                    select 1 from servers s where s.host_id = w.host_id and s.seen_at > now() - :alive::interval
+                    select 1 from servers s where s.host_id = home.host_id and s.seen_at > now() - :alive::interval
                 ))
             )
         )
-        and (
-            j.type <> 'workspace_build'
-            or j.worker_id is not null
-            or b.transition <> 'start'
-            or (
-                (select count(*) from room where coalesce(room.host_id, :host_id) = :host_id) < :max_running
-                and w.owner_id not in (select owner_id from full_owners)
-                and w.organization_id not in (select organization_id from full_organizations)
-            )
-        )
     order by coalesce(busy.jobs, 0), j.place
+    limit 8
+), taken_here as materialized (
+    select count(*) as places
+    from (
+        (select from workspace_room where taken and host_id = :host_id limit :max_running)
+        union all
+        (select from workspace_room where taken and host_id is null limit :max_running)
+    ) t
+), waiting as materialized (
+    select initiator_id, owner_id, organization_id, host_id, min(waits) as place
+    from workspace_room
+    where waits is not null and (select places from taken_here) < :max_running and 'workspace_build' = any(:kinds)
+    group by initiator_id, owner_id, organization_id, host_id
+), full_organizations as materialized (
+    select g.id
+    from (select distinct organization_id from waiting) o
+    join organizations g on g.id = o.organization_id
+    where coalesce(g.max_running, :max_per_organization::integer) <= (
+        select count(*)
+        from (
+            select from workspace_room t
+            where t.taken and t.organization_id = g.id
+            limit coalesce(g.max_running, :max_per_organization::integer, 0)
+        ) t
+    )
+), in_turn as (
+    select waiting.*, coalesce(busy.jobs, 0) as in_hand
+    from waiting
+    left join busy on busy.initiator_id = waiting.initiator_id
+    where coalesce(waiting.host_id, :host_id) = :host_id
+        and waiting.organization_id not in (select id from full_organizations)
+    order by coalesce(busy.jobs, 0), waiting.place
+), starts as (
+    select first.id, first.attempt, first.lease_expires_at, in_turn.in_hand, first.place
+    from in_turn
+    join users u on u.id = in_turn.owner_id
+    cross join lateral (
+        select j.id, j.attempt, j.lease_expires_at, j.place
+        from workspace_room r
+        join provisioner_jobs j on j.workspace_id = r.workspace_id and j.place = r.waits
+        where r.waits is not null and r.initiator_id = in_turn.initiator_id and r.owner_id = in_turn.owner_id
+            and r.organization_id = in_turn.organization_id and r.host_id is not distinct from in_turn.host_id
+            and j.for_room
+            and (j.run_at <= :now or j.run_at > :now::timestamptz + interval '5 minutes')
+            and not exists (
+                select 1 from provisioner_jobs earlier
+                where earlier.workspace_id = j.workspace_id and earlier.completed_at is null and earlier.place < j.place
+            )
+        order by r.waits
+        limit 1
+    ) first
+    where coalesce(u.max_running, :max_per_user::integer, 2147483647) > (
+        select count(*)
+        from (
+            select from workspace_room t
+            where t.taken and t.owner_id = u.id
+            limit case when u.max_running is null and :max_per_user::integer is null then 0
+                else coalesce(u.max_running, :max_per_user::integer) end
+        ) t
+    )
+    order by in_turn.in_hand, in_turn.place
+    limit 8
+)
+update provisioner_jobs
+set worker_id = :worker_id,
+    worker_name = :worker_name,
+    attempt = attempt + 1,
+    started_at = coalesce(started_at, :now),
+    run_at = least(run_at, :now),
+    lease_expires_at = :lease_expires_at,
+    updated_at = :now
+where id = (
+    select j.id
+    from (select * from ready union all select * from starts) found
+    join provisioner_jobs j on j.id = found.id
+    where j.completed_at is null and j.attempt = found.attempt
+        and j.lease_expires_at is not distinct from found.lease_expires_at
+    order by found.in_hand, found.place
     limit 1
     for update of j skip locked
 )
@@ -201,42 +252,58 @@ where completed_at is null and type = any(:kinds)
     and greatest(run_at, coalesce(lease_expires_at, run_at)) > :now;
 
 -- name: drop_waiting_repairs
--- Repairs that nobody works on are pointless once the workspace gets a new build.
+-- Repairs that nobody works on are pointless once the workspace gets a new build. One that is just being ended is left
+-- alone: who ends it waits for the workspace, which is locked here, and sees then that it is of an older build.
 update provisioner_jobs
 set canceled_at = :now, completed_at = :now, updated_at = :now
-where workspace_id = :workspace_id and type = 'workspace_repair' and completed_at is null
-    and (lease_expires_at is null or lease_expires_at <= :now);
+where id in (
+    select id from provisioner_jobs
+    where workspace_id = :workspace_id and type = 'workspace_repair' and completed_at is null
+        and (lease_expires_at is null or lease_expires_at <= :now)
+    for update skip locked
+);
+
+-- name: free_room
+-- What the build had started is certainly ended; nothing if there is a later build, which has what it took.
+delete from workspace_room r
+where r.workspace_id = :workspace_id
+    and not exists (
+        select 1 from workspace_builds b join workspace_builds n on n.workspace_id = b.workspace_id
+        where b.id = :build_id and n.build_number > b.build_number
+    );
 
 -- name: list_waiting_starts
 -- Every start that nobody has begun, with what it waits for: its owner's limit, its organization's, or a place on
--- the server. Its position counts among those that wait for the same, oldest first. What takes room is counted only
--- where anybody has a limit.
-with room as materialized (
-    select workspace_id, owner_id, organization_id
-    from workspaces_with_room
-    where :max_per_user::integer is not null
-        or :max_per_organization::integer is not null
-        or (select exists (select 1 from users where max_running is not null))
+-- the server; null ids mean all of them. Its position counts among those that wait for the same, oldest first. What
+-- takes room is counted only where anybody has a limit.
+with of_users as materialized (
+    select owner_id, count(*) as places
+    from workspace_room
+    where taken
+        and (:max_per_user::integer is not null or (select exists (select 1 from users where max_running is not null)))
+    group by owner_id
+), of_organizations as materialized (
+    select organization_id, count(*) as places
+    from workspace_room
+    where taken and (
+        :max_per_organization::integer is not null
         or (select exists (select 1 from organizations where max_running is not null))
-), of_users as (
-    select owner_id, count(*) as places from room group by owner_id
-), of_organizations as (
-    select organization_id, count(*) as places from room group by organization_id
+    )
+    group by organization_id
 ), waiting as (
     select
-        j.workspace_id, j.place, w.owner_id, w.organization_id,
-        coalesce(u.max_running, :max_per_user::integer) as user_limit,
-        coalesce(g.max_running, :max_per_organization::integer) as organization_limit,
-        coalesce(of_users.places, 0) + row_number() over (partition by w.owner_id order by j.place) as of_user,
+        r.workspace_id, r.waits as place, r.owner_id, r.organization_id,
+        case when not r.taken then coalesce(u.max_running, :max_per_user::integer) end as user_limit,
+        case when not r.taken then coalesce(g.max_running, :max_per_organization::integer) end as organization_limit,
+        coalesce(of_users.places, 0)
+            + count(*) filter (where not r.taken) over (partition by r.owner_id order by r.waits) as of_user,
         coalesce(of_organizations.places, 0) as of_organization
-    from provisioner_jobs j
-    join workspace_builds b on b.id = j.workspace_build_id and b.transition = 'start'
-    join workspaces w on w.id = j.workspace_id
-    join users u on u.id = w.owner_id
-    join organizations g on g.id = w.organization_id
-    left join of_users on of_users.owner_id = w.owner_id
-    left join of_organizations on of_organizations.organization_id = w.organization_id
-    where j.completed_at is null and j.started_at is null and j.type = 'workspace_build'
+    from workspace_room r
+    join users u on u.id = r.owner_id
+    join organizations g on g.id = r.organization_id
+    left join of_users on of_users.owner_id = r.owner_id
+    left join of_organizations on of_organizations.organization_id = r.organization_id
+    where r.waits is not null
 ), counted as (
     -- Those that wait for their owner's limit keep nobody else of the organization waiting.
     select
@@ -268,4 +335,4 @@ with room as materialized (
 )
 select workspace_id, reason, most, position, size
 from placed
-where workspace_id = any(:workspace_ids);
+where :workspace_ids::uuid[] is null or workspace_id = any(:workspace_ids);

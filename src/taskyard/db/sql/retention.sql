@@ -7,11 +7,11 @@ set began_at = excluded.began_at
 where upkeep.began_at < now() - make_interval(secs => :seconds::double precision);
 
 -- name: reap_idempotency_keys_as_system
--- Keys whose time is over.
+-- Keys whose time is over, and whose request is.
 delete from idempotency_keys
 where id in (
     select k.id from idempotency_keys k
-    where k.expires_at <= :before
+    where k.expires_at <= :before and (k.finished_at is not null or k.lease_expires_at <= :before)
     order by k.expires_at
     limit :batch
     for update skip locked
@@ -151,11 +151,11 @@ select
     coalesce((select bool_and(a.created_at >= :before) from agents a), true) as young;
 
 -- name: list_gone_workspaces_as_system
--- Workspaces that are gone since before then, with their tasks if they had any, and nothing of them at work.
+-- Workspaces that are gone since before then, with their tasks if they had any, and nothing of them at work; not these.
 select w.id, t.id as task_id
 from workspaces w
 left join tasks t on t.workspace_id = w.id
-where w.deleted and w.updated_at < :before
+where w.deleted and w.updated_at < :before and w.id <> all (:without::uuid[])
     and (t.id is null or t.deleted_at < :before)
     and not exists (select 1 from workspace_builds b where b.workspace_id = w.id and not b.settled)
     and not exists (
@@ -184,10 +184,32 @@ where p.task_id = :task_id
 delete from tasks where id = :task_id and deleted_at is not null;
 
 -- name: reap_app_statuses_as_system
--- What a deleted workspace reported.
+-- Some of what a deleted workspace reported.
 delete from workspace_app_statuses s
-where s.workspace_id = :workspace_id
-    and exists (select 1 from workspaces w where w.id = s.workspace_id and w.deleted);
+using (
+    select n.id from workspace_app_statuses n where n.workspace_id = :workspace_id order by n.place limit :batch
+) part
+where s.id = part.id and exists (select 1 from workspaces w where w.id = s.workspace_id and w.deleted);
+
+-- name: reap_logs_of_agents_as_system
+-- Some lines of the agents of a deleted workspace.
+delete from workspace_agent_logs l
+using (
+    select n.id from workspace_agents a join workspace_agent_logs n on n.agent_id = a.id
+    where a.workspace_id = :workspace_id
+    limit :batch
+) part
+where l.id = part.id and exists (select 1 from workspaces w where w.id = :workspace_id and w.deleted);
+
+-- name: reap_logs_of_jobs_as_system
+-- Some lines of the jobs of a deleted workspace.
+delete from provisioner_job_logs l
+using (
+    select n.id from provisioner_jobs j join provisioner_job_logs n on n.job_id = j.id
+    where j.workspace_id = :workspace_id
+    limit :batch
+) part
+where l.id = part.id and exists (select 1 from workspaces w where w.id = :workspace_id and w.deleted);
 
 -- name: reap_agents_as_system
 -- The agents of a deleted workspace, with their apps and logs.

@@ -21,10 +21,11 @@ select data from files where id = :file_id;
 
 -- name: raise_generation
 -- The next generation of a workspace, above every one its driver knows. From its first start on it stays in the data
--- directory host_id.
+-- directory host_id; one that an older release started is in the first.
 update workspaces
 set generation = greatest(generation, :seen::integer) + 1, driver = :driver, host_id = :host_id, updated_at = :now
-where id = :workspace_id and not deleted and (host_id is null or host_id = :host_id)
+where id = :workspace_id and not deleted
+    and coalesce(host_id, case when driver is not null then (select id from deployment) end, :host_id) = :host_id
 returning generation;
 
 -- name: set_restarts
@@ -89,7 +90,41 @@ update workspaces set deleted = true, updated_at = :now where id = :workspace_id
 update tasks set deleted_at = :now where workspace_id = :workspace_id and deleted_at is null;
 
 -- name: list_world_as_system
--- Every live workspace of a data directory, or of none yet, with what its newest build wants and what was heard of its agent.
+-- Live workspaces of a data directory, or of none yet, with what the newest build wants and what was heard of the
+-- agent: those that take room or were seen to run, those for which something is due by the clock, and on demand those
+-- that are being built. All others need nothing.
+with wanted as (
+    select workspace_id as id from workspace_room where taken and (host_id = :host_id or host_id is null)
+    union
+    select unnest(:running::uuid[])
+    union
+    select b.workspace_id from workspace_builds b where not b.settled and :active::boolean
+    union
+    select w.id from workspaces w where w.deleting_at <= :now and w.deleting_at is not null and not w.deleted
+    union
+    select w.id
+    from templates p
+    join workspaces w on w.template_id = p.id and not w.deleted
+    where p.dormant_ttl_ms > 0 and w.dormant_at is null
+        and w.last_used_at <= :now::timestamptz - make_interval(secs => p.dormant_ttl_ms / 1000.0)
+    union
+    select w.id
+    from templates p
+    join workspaces w on w.template_id = p.id and not w.deleted
+    cross join lateral (
+        select n.transition, n.job_id from workspace_builds n where n.workspace_id = w.id order by n.build_number desc limit 1
+    ) b
+    join provisioner_jobs j on j.id = b.job_id
+    where p.failure_ttl_ms > 0 and b.transition = 'start' and j.error is not null
+        and j.completed_at <= :now::timestamptz - make_interval(secs => p.failure_ttl_ms / 1000.0)
+    union
+    select w.id from users u join workspaces w on w.owner_id = u.id and not w.deleted where u.deleted
+    union
+    select w.id
+    from tasks t
+    join workspaces w on w.id = t.workspace_id and not w.deleted
+    where t.deleted_at is not null
+)
 select
     w.id as workspace_id, w.owner_id, w.driver, w.generation, w.restarts, b.id as build_id, b.job_id, b.transition,
     b.deadline, b.template_version_id, b.template_version_preset_id,
@@ -108,8 +143,12 @@ select
     case when w.dormant_at is null and p.dormant_ttl_ms > 0
         then w.last_used_at + make_interval(secs => p.dormant_ttl_ms / 1000.0) end as rest_from,
     w.deleting_at as discard_from,
-    abandoned_from(w.id, w.owner_id, b.transition, j.completed_at, j.error) as abandoned_from
-from workspaces w
+    case when u.deleted or b.transition = 'delete'
+        then abandoned_from(w.id, w.owner_id, b.transition, j.completed_at) end as abandoned_from,
+    exists (select 1 from workspace_room r where r.workspace_id = w.id and r.taken) as takes_room
+from wanted
+join workspaces w on w.id = wanted.id
+join users u on u.id = w.owner_id
 join templates p on p.id = w.template_id
 cross join lateral (
     select n.id, n.job_id, n.transition, n.deadline, n.template_version_id, n.template_version_preset_id
@@ -122,7 +161,18 @@ join provisioner_jobs j on j.id = b.job_id
 left join lateral (
     select max(g.last_connected_at) as last_connected_at from workspace_agents g where g.workspace_build_id = b.id
 ) a on true
-where not w.deleted and (w.host_id is null or w.host_id = :host_id);
+where not w.deleted
+    and coalesce(w.host_id, case when w.driver is not null then (select id from deployment) end, :host_id) = :host_id;
+
+-- name: list_strangers_as_system
+-- Which of these are no live workspaces of the data directory, or of none yet.
+select s.id
+from unnest(:seen::uuid[]) s (id)
+where not exists (
+    select 1 from workspaces w
+    where w.id = s.id and not w.deleted
+        and coalesce(w.host_id, case when w.driver is not null then (select id from deployment) end, :host_id) = :host_id
+);
 
 -- name: lock_any_workspace
 -- A workspace, deleted or not, locked until the transaction ends.
@@ -143,7 +193,8 @@ select
     case when w.dormant_at is null and p.dormant_ttl_ms > 0
         then w.last_used_at + make_interval(secs => p.dormant_ttl_ms / 1000.0) end as rest_from,
     w.deleting_at as discard_from,
-    abandoned_from(w.id, w.owner_id, b.transition, j.completed_at, j.error) as abandoned_from, w.host_id
+    abandoned_from(w.id, w.owner_id, b.transition, j.completed_at) as abandoned_from,
+    coalesce(w.host_id, case when w.driver is not null then (select id from deployment) end) as host_id
 from workspaces w
 join templates p on p.id = w.template_id
 join workspace_builds b on b.workspace_id = w.id
@@ -168,9 +219,10 @@ where r.workspace_id = :workspace_id and r.workspace_build_id = :build_id and r.
     );
 
 -- name: has_log_stage
--- Whether a job's log has lines of that stage.
+-- Whether a job's log has lines of that stage, or any behind that time.
 select exists (
-    select 1 from provisioner_job_logs where job_id = :job_id and stage = :stage
+    select 1 from provisioner_job_logs
+    where job_id = :job_id and stage = :stage and (:since::timestamptz is null or created_at > :since)
 ) as found;
 
 -- name: lapse_agents

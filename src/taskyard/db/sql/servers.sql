@@ -20,6 +20,13 @@ insert into hosts (id, name, joined_at, seen_at) values (:id, :name, now(), now(
 update workspaces set host_id = (select id from deployment)
 where host_id is null and driver is not null and :host_id = (select id from deployment);
 
+-- name: find_rival_as_system
+-- A server that lives, of a data directory of this id that is another folder.
+select id, name, seen_at from servers
+where host_id = :host_id and place <> :place and seen_at > now() - :alive::interval
+order by seen_at desc
+limit 1;
+
 -- name: forget_servers_as_system
 -- Earlier servers of a data directory, which has one at a time.
 delete from servers where host_id = :host_id and id <> :id;
@@ -29,8 +36,8 @@ delete from servers where host_id = :host_id and id <> :id;
 with host as (
     update hosts set name = :name, seen_at = now() where id = :host_id
 ), server as (
-    insert into servers (id, host_id, name, url, roles, version, started_at, seen_at)
-    values (:id, :host_id, :name, :url, :roles, :version, now(), now())
+    insert into servers (id, host_id, name, url, roles, version, place, started_at, seen_at)
+    values (:id, :host_id, :name, :url, :roles, :version, :place, now(), now())
     on conflict (id) do update set seen_at = excluded.seen_at
 )
 select count(*) as count from servers s where s.id <> :id and s.seen_at > now() - :alive::interval;
@@ -62,8 +69,8 @@ where a.id = any(:agent_ids::uuid[]) and a.server_id is not null and a.server_id
 
 -- name: list_stranded_as_system
 -- Workspaces that should run, or that a job waits for, while no server of the data directory with their files has
--- been heard of for so long; not those whose job's log says so already.
-select w.id as workspace_id, h.name, h.seen_at
+-- been heard of for so long; not those whose job's log says so already of this time, and none of our own.
+select w.id as workspace_id, h.id as host_id, h.name, h.seen_at
 from hosts h
 join workspaces w on w.host_id = h.id and not w.deleted
 cross join lateral (
@@ -71,7 +78,29 @@ cross join lateral (
     where b.workspace_id = w.id order by b.build_number desc limit 1
 ) newest
 join provisioner_jobs j on j.id = newest.job_id
-where h.seen_at <= now() - :away::interval
+where h.id <> :host_id and h.seen_at <= now() - :away::interval
     and not exists (select 1 from servers s where s.host_id = h.id and s.seen_at > now() - :alive::interval)
     and (j.completed_at is null or newest.transition = 'start' and j.error is null and j.canceled_at is null)
-    and not exists (select 1 from provisioner_job_logs l where l.job_id = j.id and l.stage = :stage);
+    and not exists (
+        select 1 from provisioner_job_logs l where l.job_id = j.id and l.stage = :stage and l.created_at > h.seen_at
+    );
+
+-- name: list_returned_as_system
+-- Workspaces of a data directory whose coding agents were last said to be out of reach, while a server holds the link
+-- of one that is of their newest generation.
+select w.id as workspace_id, o.task_id
+from task_observed o
+join tasks t on t.id = o.task_id
+join workspaces w on w.id = t.workspace_id and not w.deleted and w.host_id = :host_id
+where o.session = :session and o.generation = w.generation
+    and exists (
+        select 1 from workspace_agents a
+        where a.workspace_id = w.id and a.generation = w.generation and a.server_id is not null
+    );
+
+-- name: get_told_state_as_system
+-- What the bridge of a generation told last of its coding agent.
+select data from task_items
+where task_id = :task_id and kind = 'state' and generation = :generation
+order by number desc
+limit 1;

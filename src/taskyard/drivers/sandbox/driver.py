@@ -5,10 +5,11 @@ a record on disk is enough to find and end them again. All verbs may be called a
 server processes on one folder; those on one workspace take turns.
 """
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from taskyard.drivers.sandbox.programs import find_programs
 from taskyard.drivers.sandbox.runtime import Bubblewrap, find_bubblewrap
 from taskyard.drivers.sandbox.strays import end_strays
 from taskyard.drivers.sandbox.tree import reap
-from taskyard.drivers.sandbox.waiting import Locks, ended_within, to_end
+from taskyard.drivers.sandbox.waiting import WORK_S, Locks, Threads, ended_within
 from taskyard.drivers.sandbox.workspace import (
     Maker,
     destroy,
@@ -38,6 +39,12 @@ from taskyard.errors import DriverError, DriverUnavailable
 from taskyard.wire.enums import LogLevel
 
 T = TypeVar("T")
+
+LOOK_S = 3.0
+"""Seconds to look at one workspace among all, which takes a millisecond; one that hangs must not hide the others."""
+
+STRAYS_S = 20.0
+"""Seconds to look through all processes of the machine and to end some, each within one."""
 
 _UNCONFINED = "unconfined"
 _LAST_RESORT = (
@@ -76,7 +83,8 @@ class SandboxDriver:
         self._maker: Maker | None = None
         self._mode = "not tried yet"
         self._why_unconfined = ""
-        self._locks = Locks()
+        self._threads = Threads()
+        self._locks = Locks(self._threads)
         self._children: set[int] = set()
         (self._root / ".locks").mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -103,7 +111,7 @@ class SandboxDriver:
         programs = find_programs(self._programs, self._root.parent)
         tried = partial(try_walls, self._root, self._link_dir, self._bubblewrap, self._children)
         try:
-            walls, version = await self._in_thread(tried)
+            walls, version = await self._in_thread("the first workspace, which is a try", tried)
         except DriverUnavailable as error:
             if not self._allow_unconfined:
                 raise DriverUnavailable(f"{error} {_LAST_RESORT}") from error
@@ -128,7 +136,7 @@ class SandboxDriver:
         assert self._maker is not None  # probe raised otherwise
         async with self._held(spec.workspace_id) as place:
             start = partial(self._maker.start, place, spec, self._children)
-            started = await self._in_thread(start)
+            started = await self._in_thread(place.about, start)
         self._tell(spec, log, started=started)
 
     def _tell(self, spec: WorkspaceSpec, log: LogSink, *, started: bool) -> None:
@@ -145,11 +153,12 @@ class SandboxDriver:
 
     async def observe(self, workspace_id: UUID) -> Observation:
         """The workspace as it is now. Processes that outlived its agent are ended on the way."""
-        seen = await self._in_thread(partial(look, self._place(workspace_id), workspace_id))
+        place = self._place(workspace_id)
+        seen = await self._in_thread(place.about, partial(look, place, workspace_id))
         if seen is not None:
             return seen
         async with self._held(workspace_id) as place:
-            return await self._in_thread(partial(settle, place, workspace_id))
+            return await self._in_thread(place.about, partial(settle, place, workspace_id))
 
     async def stop(self, workspace_id: UUID, *, grace_s: float, up_to: int | None = None) -> None:
         """Returns once no process of the workspace is left; its home directory stays.
@@ -157,16 +166,17 @@ class SandboxDriver:
         The agent gets SIGTERM and grace_s seconds to end by itself, then everything is killed.
         A workspace of a generation above up_to is left alone.
         """
-        if not await self._in_thread(self._place(workspace_id).folder.is_dir):
+        place = self._place(workspace_id)
+        if not await self._in_thread(place.about, place.folder.is_dir):
             return
-        async with self._held(workspace_id) as place:
-            record = await self._in_thread(partial(_ask_to_end, place, up_to))
+        async with self._held(workspace_id):
+            record = await self._in_thread(place.about, partial(_ask_to_end, place, up_to))
             if record is None:
                 return
             assert record.agent is not None
             in_time = await ended_within(record.agent, grace_s)
             cause = "stopped" if in_time else f"stopped; killed after {grace_s:g} s of grace"
-            await self._in_thread(partial(finish, place, record, cause))
+            await self._in_thread(place.about, partial(finish, place, record, cause))
 
     async def destroy(self, workspace_id: UUID, *, up_to: int | None = None) -> None:
         """Returns once processes, files and the driver's own record of the workspace are gone.
@@ -174,7 +184,7 @@ class SandboxDriver:
         A workspace of a generation above up_to is left alone.
         """
         async with self._held(workspace_id) as place:
-            await self._in_thread(partial(destroy, place, workspace_id, up_to))
+            await self._in_thread(place.about, partial(destroy, place, workspace_id, up_to))
 
     def _place(self, workspace_id: UUID) -> Place:
         return Place(self._root, str(workspace_id))
@@ -182,14 +192,17 @@ class SandboxDriver:
     @asynccontextmanager
     async def _held(self, workspace_id: UUID) -> AsyncIterator[Place]:
         place = self._place(workspace_id)
-        async with self._locks.hold(place.lock):
+        async with self._locks.hold(place):
             try:
                 yield place
             finally:
-                await self._in_thread(partial(_drop_lock_of_nothing, place))
+                if not self._threads.left(place.about):
+                    drop = partial(_drop_lock_of_nothing, place)
+                    with suppress(DriverError):  # an empty file stays
+                        await self._in_thread(place.about, drop, within_s=LOOK_S)
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        """What the work returns. Raises DriverError for whatever the file system refuses."""
+    async def _in_thread(self, about: str, work: Callable[[], T], *, within_s: float = WORK_S) -> T:
+        """What the work returns. Raises DriverError for whatever the file system refuses, or never answers."""
 
         def reaping() -> T:
             try:
@@ -198,7 +211,7 @@ class SandboxDriver:
                 reap(self._children)
 
         try:
-            return await to_end(reaping)
+            return await self._threads.to_end(about, reaping, within_s=within_s)
         except OSError as error:
             raise DriverError(
                 f"The machine refused something that workspaces in {self._root} need: {error}. "
@@ -206,19 +219,35 @@ class SandboxDriver:
             ) from error
 
     async def list(self) -> Sequence[Observation]:
-        """Every workspace this driver holds a folder of, in no order; one that is damaged hides no others."""
-        ids = await self._in_thread(partial(workspaces, self._root))
+        """Every workspace this driver holds a folder of, in no order; one that is damaged or hangs hides no others."""
+        ids = await self._glance(
+            f"the folder {self._root}", partial(workspaces, self._root), LOOK_S
+        )
         return [await self._seen(workspace_id) for workspace_id in ids]
 
     async def strays(self) -> Sequence[str]:
-        """What is there without a record, a sentence each; processes that are certainly ours were ended."""
-        return await self._in_thread(partial(end_strays, self._root))
+        """What is there without a record, a sentence each; processes that are certainly ours were ended.
+
+        Raises DriverError.
+        """
+        about = f"what lies in {self._root}"
+        return await self._glance(about, partial(end_strays, self._root), STRAYS_S)
+
+    async def _glance(self, about: str, work: Callable[[], T], within_s: float) -> T:
+        """What the work returns; raises DriverError at once where such work was left behind."""
+        self._threads.refuse(about)
+        return await self._in_thread(about, work, within_s=within_s)
 
     async def _seen(self, workspace_id: UUID) -> Observation:
         try:
-            return await self.observe(workspace_id)
+            self._threads.refuse(self._place(workspace_id).about)
+            async with asyncio.timeout(LOOK_S):
+                return await self.observe(workspace_id)
         except DriverError as error:
-            return Observation(workspace_id, PlaceState.UNKNOWN, 0, str(error))
+            detail = str(error)
+        except TimeoutError:
+            detail = f"It could not be seen within {LOOK_S:g} s."
+        return Observation(workspace_id, PlaceState.UNKNOWN, 0, detail)
 
 
 def _drop_lock_of_nothing(place: Place) -> None:

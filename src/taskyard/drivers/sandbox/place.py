@@ -2,9 +2,11 @@
 
 import os
 import re
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from uuid import UUID
 
 import msgspec
@@ -63,6 +65,11 @@ class Place:
         return self.root / self.name
 
     @property
+    def about(self) -> str:
+        """What work on it is about, for people to read."""
+        return f"workspace {self.name}"
+
+    @property
     def home(self) -> Path:
         """The workspace's home directory, outlives its processes."""
         return self.folder / "home"
@@ -112,7 +119,8 @@ def workspaces(root: Path) -> Sequence[UUID]:
 def load_record(place: Place) -> Record | None:
     """The record of a workspace, None when it has none. Raises DriverError when it is damaged."""
     try:
-        return msgspec.json.decode(place.record.read_bytes(), type=Record)
+        with _open_regular(place.record) as file:
+            return msgspec.json.decode(file.read(), type=Record)
     except FileNotFoundError:
         return None
     except msgspec.MsgspecError as error:
@@ -137,6 +145,15 @@ def save_record(place: Place, record: Record) -> None:
         os.close(folder)
 
 
+def _open_regular(path: Path) -> BinaryIO:
+    """The file, to be read. Raises DriverError for what is no file: to open a pipe may take for ever."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise DriverError(f"{path} is no regular file. Remove it, then try again.")
+    return os.fdopen(handle, "rb")
+
+
 def reported_pid(place: Place) -> int | None:
     """The host's pid of process 1 as bubblewrap reported it, None when it did not come so far."""
     return next((line.child_pid for line in _statuses(place) if line.child_pid), None)
@@ -149,7 +166,8 @@ def reported_exit_code(place: Place) -> int | None:
 
 def _statuses(place: Place) -> list[_Status]:
     try:
-        lines = place.status.read_bytes().splitlines(keepends=True)
+        with _open_regular(place.status) as file:
+            lines = file.read().splitlines(keepends=True)
     except FileNotFoundError:
         return []
     # A last line without its end was cut short by a crash.
@@ -171,7 +189,7 @@ def how_it_ended(place: Place, record: Record) -> str:
 
 def log_tail(place: Place, start: int, limit_bytes: int) -> str:
     """The end of agent.log, from byte start on at the earliest."""
-    with place.log.open("rb") as file:
+    with _open_regular(place.log) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(start, size - limit_bytes))
         return file.read(limit_bytes).decode(errors="replace").strip()

@@ -18,6 +18,7 @@ from taskyard.sdk.calls import (
     Raw,
     Reply,
     Request,
+    Tries,
     check,
     parse_address,
     prepare,
@@ -132,15 +133,18 @@ class AsyncCaller:
 
     async def _answer(self, request: Request) -> Reply:
         """The answer, whatever its status; what may be sent again is, on a new connection."""
-        pauses = iter(request.pauses_s)
+        tries = Tries(request)
         while True:
             try:
-                return await self._once(request)
+                reply = await self._once(request)
             except (OSError, aiohttp.ClientError) as error:
                 cause = _cause(error)
-                pause = None if is_final(cause) else next(pauses, None)
+                pause = None if is_final(cause) else tries.broken()
                 if pause is None:
                     raise Unreachable(self.url, reason(cause)) from error
+            else:
+                if (pause := tries.answered(reply)) is None:
+                    return reply
             await asyncio.sleep(pause)
 
     async def _pieces(self, request: Request, silence_s: float) -> AsyncGenerator[bytes, None]:

@@ -79,9 +79,13 @@ class Acting:
         with _refusals():
             return json(_shape(await self._prompts.drop(request.path_params["id"])))
 
-    async def cancel(self, _: Request) -> Response:
-        """Asks the turn that runs to end; nothing when there is none."""
+    async def cancel(self, request: Request) -> Response:
+        """Asks the turn that runs to end; nothing when there is none, and a refusal when it is not the one named."""
+        wanted = number(request.query_params.get("turn"), "query.turn", 0)
         with _refusals():
+            running = self._session.turn
+            if wanted and (running is None or running.id != wanted):
+                raise Refused("nothing_runs", f"The turn {wanted} does not run, or not any more.")
             await self._session.cancel()
         return json(Done(), 202)
 

@@ -83,7 +83,11 @@ OPERATIONS: Final = (
         "DELETE", "/v2/prompts/{id}", "drop-prompt", "Take a prompt out of the queue", v2.PromptShape,
         codes=("unknown", "sent"),
     ),
-    Operation("POST", "/v2/cancel", "cancel", "Ask the turn that runs to end", v2.Done, status=202),
+    Operation(
+        "POST", "/v2/cancel", "cancel", "Ask the turn that runs to end", v2.Done, status=202,
+        query={"turn": (INTEGER, "Number of the one that is meant; without it, whichever runs.")},
+        codes=("nothing_runs",),
+    ),
     Operation(
         "GET", "/v2/permissions", "permissions", "Requests for permission that wait",
         v2.PermissionsResponse,

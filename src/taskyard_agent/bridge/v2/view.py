@@ -59,7 +59,7 @@ class View:
         state = (
             SessionState.STARTING if record.state is None else SessionState(record.state.session)
         )
-        turn = known.turn
+        turn = self._served.session.turn
         return SessionResponse(
             state=state,
             since=record.state_since,

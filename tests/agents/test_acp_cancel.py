@@ -1,0 +1,41 @@
+"""A cancel that comes while a prompt is on its way to the agent."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from taskyard_agent.protocol import ItemKind
+from tests.agents.acp_kit import acp
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The agent runs on the standard loop."""
+    return "asyncio"
+
+
+@pytest.mark.parametrize("prompt_id", [None, "p"])
+async def test_N13_a_cancel_at_any_moment_of_the_sending(
+    tmp_path: Path, prompt_id: str | None
+) -> None:
+    """From the moment that the session is running a cancel ends the turn, whether or not the agent has it yet."""
+    large = "wait\n" + "x" * 300_000  # more than a pipe holds: it is read bit by bit
+    async with acp(tmp_path) as running:
+        await running.stable()
+        for steps in range(12):
+            name = None if prompt_id is None else f"{prompt_id}{steps}"
+            async with asyncio.TaskGroup() as group:
+                group.create_task(running.session.prompt(large, name))
+                while running.session.turn is None:
+                    await asyncio.sleep(0)
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                assert running.session.turn.id == steps + 1
+                await running.session.cancel()
+            await running.stable()
+        ends = running.data(ItemKind.TURN_END)
+        assert ends == [{"reason": "cancelled", "error": None}] * 12
+        assert len(running.data(ItemKind.USER_MESSAGE)) == 12
