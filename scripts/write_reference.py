@@ -39,7 +39,7 @@ user's same request with the same key is done once: it is answered as the first 
 true`, for as long as `keep_idempotency` says. Another request with that key is 409 (`idempotency_mismatch`). A key can
 be used again at once after 400, 401, 403, 408, 413, 429, and after 5xx where nothing was done. Where it was done but its
 answer is gone, it is made again from what is there, or 409 (`idempotency_unknown`) says to what it was done; of what
-goes to a coding agent, that it may have arrived. A user has 20,000 keys at a time, then 429 (`too_many_keys`). What
+goes to a coding agent, that it may have arrived. A user has 100,000 keys at a time, then 429 (`too_many_keys`). What
 was sent without a token is kept for an hour at most, and only if it did something.
 """
 

@@ -73,7 +73,7 @@ MOST_WAITING = 16
 """Requests of one owner that wait at one server for others of their keys; a client that repeats one has two."""
 
 MOST_KEYS = 100_000
-"""Keys of one owner that are kept at a time: with those of a day, one request in four seconds."""
+"""Keys of one owner that are kept at a time: with those of a day, more than one request a second."""
 
 OPEN_KEEP = timedelta(hours=1)
 """How long keys of nobody known are kept at most: whoever signs in knows by then whether it went well."""
