@@ -104,7 +104,7 @@ async def test_two_workers_that_race_for_a_dead_ones_job_do_it_once(world: World
 async def test_a_server_that_starts_again_waits_for_no_lease_of_its_own(world: World) -> None:
     """The same worker in its next life goes on with its job at once, long before the lease lapses."""
     place = await world.workspace({})
-    worker_id = await die(world, "ensure", "after", lease_s=3600)
+    worker_id = await die(world, "ensure", "after", lease_s=240)
     await begun(world, place)
     async with world.working(world.worker(worker_id=worker_id)):
         build = await world.settled(place)
@@ -114,7 +114,7 @@ async def test_a_server_that_starts_again_waits_for_no_lease_of_its_own(world: W
 async def test_a_worker_leaves_the_leases_of_others_alone(world: World) -> None:
     """Another worker that starts does not touch what a killed one held under a long lease."""
     place = await world.workspace({})
-    await die(world, "ensure", "after", lease_s=3600)
+    await die(world, "ensure", "after", lease_s=240)
     other = await world.workspace({})
     async with world.working():
         await world.settled(other)

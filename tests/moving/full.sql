@@ -81,6 +81,8 @@ values (
     md5('b')::uuid, md5('w')::uuid, 1, 'stop', 'task_manual_pause', md5('u')::uuid, md5('j2')::uuid, md5('v')::uuid,
     md5('p')::uuid, true, now(), now()
 );
+insert into workspace_room (workspace_id, owner_id, organization_id, taken)
+values (md5('w')::uuid, md5('u')::uuid, md5('o')::uuid, true);
 insert into workspace_build_parameters values (md5('b')::uuid, 'colour', '');
 insert into workspace_build_phases (workspace_build_id, workspace_id, round, phase, began_at, ended_at, outcome)
 values (md5('b')::uuid, md5('w')::uuid, 1, 'queued', now(), now(), 'done');
