@@ -1,12 +1,16 @@
-"""A cancel that comes while a prompt is on its way to the agent."""
+"""What happens while a prompt is on its way to the agent: a cancel comes, or the agent does not read."""
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
+from taskyard_agent.bridge.session import Refused
 from taskyard_agent.protocol import ItemKind
 from tests.agents.acp_kit import acp
+from tests.agents.fake_server import until
 
 pytestmark = pytest.mark.anyio
 
@@ -39,3 +43,28 @@ async def test_N13_a_cancel_at_any_moment_of_the_sending(
         ends = running.data(ItemKind.TURN_END)
         assert ends == [{"reason": "cancelled", "error": None}] * 12
         assert len(running.data(ItemKind.USER_MESSAGE)) == 12
+
+
+def agent_pid() -> int:
+    """The one agent that this process runs."""
+    found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    [pid] = [p for p in found if b"acp_puppet" in Path(f"/proc/{p}/cmdline").read_bytes()]
+    return int(pid)
+
+
+async def test_an_agent_that_does_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The prompt is refused, the agent replaced, the turn over: the session takes the next prompt."""
+    monkeypatch.setattr("taskyard_agent.acp.OPEN_TIMEOUT_S", 0.2)
+    async with acp(tmp_path) as running:
+        await running.stable()
+        frozen = agent_pid()
+        os.kill(frozen, signal.SIGSTOP)
+        with pytest.raises(Refused) as caught:
+            await running.session.prompt("x" * 300_000, None)
+        assert caught.value.code == "timeout"
+        await until(lambda: running.data(ItemKind.TURN_END))
+        await running.stable()
+        [end] = running.data(ItemKind.TURN_END)
+        assert end["reason"] == "agent_exit"
+        assert agent_pid() != frozen
+        await running.turn("echo")

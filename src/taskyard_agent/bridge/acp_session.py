@@ -55,13 +55,17 @@ _WARNINGS = {
 
 
 class _OpenTurn:
-    """A prompt from its taking to the turn's end; acp null: the agent has not got it yet."""
+    """A prompt from its taking to the turn's end; acp null: the agent has not got it yet.
+
+    unread: it never will, as it does not read; the turn ends with it.
+    """
 
     def __init__(self, shown: ShownTurn) -> None:
         self.shown = shown
         self.prompt_id = shown.prompt_id
         self.acp: Turn | None = None
         self.cancelling = False
+        self.unread = False
         self.over = asyncio.Event()
 
 
@@ -213,6 +217,7 @@ class AcpSession:
             self._finish(turn, "agent_exit", str(error))
             raise Refused("agent_exited", str(error)) from error
         except ProcessError as error:  # it does not read: only a new one will
+            turn.unread = True
             self._tasks.create_task(self._replace(agent.client))
             raise Refused("timeout", str(error)) from error
         self._context = None
@@ -390,7 +395,7 @@ class AcpSession:
         if not self.stopping:
             self.record.fault(sentence)
         turn = self._turn
-        if turn is not None and turn.acp is not None:  # else its sender sees to it
+        if turn is not None and (turn.acp is not None or turn.unread):  # else its sender sees to it
             if self.stopping or turn.cancelling:
                 self._finish(turn, self._cancelled(), None)
             else:
