@@ -14,6 +14,8 @@ GOLDENS = Path(__file__).parents[1] / "wire" / "goldens"
 TASK = (GOLDENS / "task_active.json").read_bytes()
 """A task of ada's that waits for `Run make`, permission p-1."""
 
+PHASES = answer((GOLDENS / "task_phases.json").read_bytes())
+
 RICH = [
     {"option_id": "always", "name": "Always", "kind": "allow_always"},
     {"option_id": "once", "name": "Just once", "kind": "allow_once"},
@@ -161,7 +163,7 @@ def test_the_list(tmp_path: Path) -> None:
 
 def test_a_task_that_waits_says_so(tmp_path: Path) -> None:
     """`status` shows what it waits for in place of its message, and how to answer; `list` shows it too."""
-    ended, _ = ask(tmp_path, [], "status", "fix-bug")
+    ended, _ = ask(tmp_path, [PHASES], "status", "fix-bug")
     assert "waiting for you: Run make" in ended.out
     assert "taskyard task answer ada/fix-bug" in ended.err
     tasks = b'{"tasks": [%s], "count": 1}' % TASK
@@ -174,7 +176,7 @@ def test_a_task_that_waits_for_keys_says_so(tmp_path: Path) -> None:
     """A question on a screen is shown by what it asks; no option answers it, so one is told to attach."""
     task = json.loads(TASK)
     task["waiting_for"] = {"kind": "dialog", "id": "", "title": "Do you trust this folder?"}
-    with peer([answer(json.dumps(task).encode())]) as server:
+    with peer([answer(json.dumps(task).encode()), PHASES]) as server:
         program = Program(tmp_path, TASKYARD_URL=server.url, TASKYARD_SESSION_TOKEN="t" * 10)
         ended = program("task", "status", "fix-bug")
     assert ended.status == 0
