@@ -103,7 +103,8 @@ async def check_takeover(driver: SandboxDriver, yard: Yard, made: tuple[UUID, in
     await driver.ensure(spec(workspace_id, generation + 1), quiet)
     assert (await driver.observe(workspace_id)).generation == generation + 1
     monitor = record_of(yard, workspace_id)["monitor"]["pid"]
-    assert processes_of(workspace_id) <= descendants(monitor)
+    # What launched the tree is done, but may not have left yet.
+    await until(lambda: processes_of(workspace_id) <= descendants(monitor))
     await driver.destroy(workspace_id)
     assert not processes_of(workspace_id)
     assert not yard.kept()
