@@ -155,10 +155,19 @@ def test_packets_vanish(between: tuple[World, BadLine], leases: float) -> None:
     if leases < 1:
         whole(world, task)
     else:
-        world.says(task.id, "line 1 of the turn")
+        until("what was said before", lambda: said(world, task.id, "line 1 of the turn"))
         sent = "echo y >> effects; echo back again"
         until("a message to be taken", lambda: took(world, task.id, sent))
-        world.says(task.id, "\nback again")
+        until("its answer", lambda: said(world, task.id, "\nback again"))
+
+
+def said(world: World, task_id: UUID, text: str) -> bool | None:
+    """Whether the conversation has it; none while the workspace is made again and nobody can be asked."""
+    try:
+        entries = world.owner.get_task_logs("me", task_id).logs
+    except SdkError:
+        return None
+    return any(text in entry.content for entry in entries) or None
 
 
 def took(world: World, task_id: UUID, text: str) -> bool | None:
