@@ -14,6 +14,24 @@ LEDGER = (
     " checksum text not null, applied_at timestamptz not null default now())"
 )
 
+WITH_TEMPLATE = """
+insert into organizations values (gen_random_uuid(), 'main', '', '', '', true, now(), now());
+insert into users select gen_random_uuid(), 'ada', 'ada@example.com', '', '', null, 'none', 'active', '{}', null, false,
+    now(), now(), now();
+insert into files select gen_random_uuid(), sha256(''), u.id, 'application/x-tar', '', now() from users u;
+insert into provisioner_jobs (id, type, organization_id, initiator_id, file_id, template_version_id, tags, run_at,
+    created_at, updated_at, completed_at)
+select gen_random_uuid(), 'template_version_import', g.id, u.id, f.id, gen_random_uuid(), '{}', now(), now(), now(), now()
+from organizations g, users u, files f;
+begin;
+insert into templates select gen_random_uuid(), g.id, 't', '', '', '', 'echo', j.template_version_id, 0, 0, 0, 0, 0, true,
+    true, true, false, '', false, u.id, now(), now() from organizations g, users u, provisioner_jobs j;
+insert into template_versions select j.template_version_id, t.id, t.organization_id, 'v1', '', '', j.id, '{}', true, false,
+    t.created_by, now(), now() from templates t, provisioner_jobs j;
+commit;
+"""
+"""An organization, its user ada, and a template with one version."""
+
 
 @asynccontextmanager
 async def database_at(postgres_url: str, number: int, seed: str) -> AsyncIterator[str]:

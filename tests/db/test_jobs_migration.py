@@ -6,30 +6,16 @@ import asyncpg
 import pytest
 
 from taskyard.db.migrate import load_migrations, migrate
-from tests.db.older import database_at
+from tests.db.older import WITH_TEMPLATE, database_at
 
 pytestmark = pytest.mark.anyio
 
 BEFORE = 3
 """The migrations of the release before this one."""
 
-SEED = """
+SEED = f"""
 insert into deployment (id, claimed_at) values ('00000000-0000-0000-0000-00000000000a', now());
-insert into organizations values (gen_random_uuid(), 'main', '', '', '', true, now(), now());
-insert into users select gen_random_uuid(), 'ada', 'ada@example.com', '', '', null, 'none', 'active', '{}', null, false,
-    now(), now(), now();
-insert into files select gen_random_uuid(), sha256(''), u.id, 'application/x-tar', '', now() from users u;
-insert into provisioner_jobs (id, type, organization_id, initiator_id, file_id, template_version_id, tags, run_at,
-    created_at, updated_at, completed_at)
-select gen_random_uuid(), 'template_version_import', g.id, u.id, f.id, gen_random_uuid(), '{}', now(), now(), now(), now()
-from organizations g, users u, files f;
-begin;
-insert into templates select gen_random_uuid(), g.id, 't', '', '', '', 'echo', j.template_version_id, 0, 0, 0, 0, 0, true,
-    true, true, false, '', false, u.id, now(), now() from organizations g, users u, provisioner_jobs j;
-insert into template_versions select j.template_version_id, t.id, t.organization_id, 'v1', '', '', j.id, '{}', true, false,
-    t.created_by, now(), now() from templates t, provisioner_jobs j;
-commit;
-insert into workspaces (id, owner_id, organization_id, template_id, name, driver, created_at, updated_at, last_used_at)
+{WITH_TEMPLATE}insert into workspaces (id, owner_id, organization_id, template_id, name, driver, created_at, updated_at, last_used_at)
 select gen_random_uuid(), u.id, t.organization_id, t.id, w.name, w.driver, now(), now(), now()
 from users u, templates t, (values
     ('runs', 'echo'), ('stopped', 'echo'), ('unstopped', 'echo'), ('failed', 'echo'), ('resumed', 'echo'), ('begun', null),
@@ -47,7 +33,7 @@ join (values
 ) as b (name, number, transition, begun, ended, error) using (name);
 insert into provisioner_jobs (id, type, organization_id, initiator_id, file_id, workspace_id, workspace_build_id, tags, run_at,
     created_at, updated_at, started_at, worker_id, lease_expires_at, completed_at, error)
-select m.job_id, 'workspace_build', m.organization_id, m.owner_id, f.id, m.workspace_id, m.id, '{}', now(), now(), now(),
+select m.job_id, 'workspace_build', m.organization_id, m.owner_id, f.id, m.workspace_id, m.id, '{{}}', now(), now(), now(),
     case when begun then now() end, case when begun then gen_random_uuid() end, case when begun then now() end,
     case when ended then now() end, error
 from made m, files f;
