@@ -230,6 +230,14 @@ async def test_lines_are_the_stored_rows(api: Api) -> None:
 async def test_as_markdown(api: Api) -> None:
     """Prompts are quoted, what was said stands as it is, tools are folded with their differences."""
     seat = await lived(api)
+    for number, state in enumerate(("began", "failed"), 900):
+        await api.execute(
+            "insert into task_items (task_id, number, kind, turn, data, time, stored_at) values"
+            " ($1, $2, 'phase', 0, json_build_object('phase', 'scripts', 'state', $3::text), now(), now())",
+            UUID(seat.task["id"]),
+            number,
+            state,
+        )
     answer = await api.get(transcript_of(seat.task, "?format=markdown"))
     assert answer.headers["content-type"] == "text/markdown; charset=utf-8"
     text = answer.text
@@ -246,8 +254,10 @@ async def test_as_markdown(api: Api) -> None:
         "**Answer:** yes (ada)",
         "**Report (complete):** Done",
         "**Warning:** slow",
+        "*scripts failed*",
     ):
         assert part in text, part
+    assert "scripts began" not in text
     assert text.count("I count") == 1
 
 

@@ -255,7 +255,7 @@ def _line(kind: str, told: _Told) -> str:
             line = f"**{literal(told.level.capitalize())}:** {literal(told.message)}"
         case ItemKind.GAP:
             line = f"**Missing:** {told.bytes} bytes ({why or 'unknown'})"
-        case "phase":
+        case ItemKind.PHASE if told.state != "began":  # how it ended says that it began
             line = f"*{literal(told.phase)} {literal(told.state)}{': ' if why else ''}{why}*"
         case _:
             pass
