@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from taskyard.db.migrate import load_migrations, migrate
 from taskyard.db.pool import Database, Doorbell
 from tests.compatibility import Evidence
 from tests.faults.report import summarize
+from tests.system.kit import LOGS
 
 ZONE = "Asia/Kolkata"
 """A zone with a half-hour offset: code that forgets UTC is off by what no test overlooks."""
@@ -42,6 +43,10 @@ ROOM_BYTES = 2**30
 """Free space that makes it enough: two runs of some clones of 9 MB, and Postgres's own log of changes."""
 
 
+LOG_CHARS = 6000
+"""What is shown of the end of a server's log: some tracebacks."""
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Every process of the run lives in the odd zone, and notes what it showed."""
     os.environ["TZ"] = ZONE
@@ -55,6 +60,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         folder = item.path.parent.name
         if folder == "house" or DEAR.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group(folder))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Beside a failure stands what the servers that run then have logged: a 500 tells nothing by itself."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for log in LOGS:
+            told = log.read_text(errors="replace")
+            start = max(told.rfind("request.crashed"), 0) or max(len(told) - LOG_CHARS, 0)
+            report.sections.append((f"log of the server, {log}", told[start : start + LOG_CHARS]))
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

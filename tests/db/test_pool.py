@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from taskyard.db.pool import LEAVE_S, Database
-from taskyard.errors import DatabaseAway
+from taskyard.errors import DatabaseAway, DatabaseBusy
 from taskyard.wire.base import ZERO_TIME
 
 pytestmark = pytest.mark.anyio
@@ -297,3 +297,33 @@ async def test_a_database_that_is_given_up(database_url: str) -> None:
         async with pool.connection():
             pass
     await pool.close()
+
+
+async def test_a_statement_that_takes_too_long(database: Database) -> None:
+    """Postgres gives it up: the caller is told to come back, and the connection is as good as before."""
+    with pytest.raises(DatabaseBusy, match="statement timeout"):
+        async with database.transaction() as conn:
+            await conn.execute("set local statement_timeout = 10; select pg_sleep(60)")
+    async with database.connection() as conn:
+        assert await conn.fetchval("select 1") == 1
+
+
+async def test_two_that_wait_for_each_other(database: Database) -> None:
+    """One of them goes on, the other is told to come back; neither waits for ever."""
+    both = asyncio.Barrier(2)
+    ends: list[str] = []
+
+    async def one(first: int, second: int) -> None:
+        try:
+            async with database.transaction() as conn:
+                await conn.execute("select pg_advisory_xact_lock($1)", first)
+                await both.wait()
+                await conn.execute("select pg_advisory_xact_lock($1)", second)
+            ends.append("done")
+        except DatabaseBusy:
+            ends.append("busy")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(one(71, 72))
+        group.create_task(one(72, 71))
+    assert sorted(ends) == ["busy", "done"]

@@ -30,6 +30,9 @@ from tests.archives import tar_of
 from tests.waiting import until
 
 PASSWORD = "a throw-away password"
+LOGS: set[Path] = set()
+"""What the servers that run now have logged, for whoever wants to know why a test failed."""
+
 LASTING = {"TASKYARD_RECONCILE_S": "0.2", "TASKYARD_STOP_GRACE_S": "2"}
 """Settings of the server that many tests share: its reconciler looks often, its grace is not the default."""
 
@@ -146,6 +149,7 @@ def serving(
     """A server with its first user and the starter templates; stopped by hand at the end."""
     server = LocalServer(data_dir, log=log, environment=environment)
     server.start()
+    LOGS.add(log)
     try:
         world = World(server)
         try:
@@ -154,6 +158,7 @@ def serving(
             world.close()
     finally:
         server.stop()
+        LOGS.discard(log)
         print(log.read_text(errors="replace"))
 
 

@@ -242,8 +242,7 @@ class Worker:
                 self._count(run, "failed")
         except LeaseLost as error:
             log.warning("job.lease_lost", exc_info=error)
-        except (DatabaseAway, DatabaseBusy, asyncpg.TransactionRollbackError) as error:
-            # The last is one of two that waited for each other: nothing of it was kept.
+        except (DatabaseAway, DatabaseBusy) as error:
             log.warning("job.no_database", cause=repr(error))
             return False
         except JobStumbled as error:

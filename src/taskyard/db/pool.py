@@ -50,6 +50,9 @@ TROUBLE = (
 )
 """What asyncpg may raise on a connection that ends: the last, where Postgres said that it ends and has not hung up yet."""
 
+GIVEN_UP = (asyncpg.TransactionRollbackError, asyncpg.QueryCanceledError)
+"""What Postgres says when it takes a transaction back: to end a ring of waiters, or after STATEMENT_TIMEOUT_MS."""
+
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 """Where Postgres begins to count microseconds."""
 
@@ -164,7 +167,10 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> "AsyncIterator[Connection]":
-        """A connection outside any transaction, for single statements; raises DatabaseBusy, DatabaseAway."""
+        """A connection outside any transaction, for single statements.
+
+        Raises DatabaseBusy, DatabaseAway, DatabaseFull.
+        """
         if self._pool is None:
             raise RuntimeError("the database was not opened")
         async with _turn(self._gate):
@@ -176,6 +182,8 @@ class Database:
                 self._cut.discard(number)
             except asyncpg.InsufficientResourcesError as error:
                 raise DatabaseFull(str(error)) from error
+            except GIVEN_UP as error:
+                raise DatabaseBusy(str(error)) from error
             except TimeoutError as error:
                 conn.terminate()
                 raise DatabaseAway(f"no answer within {self._answer_s:g} s") from error

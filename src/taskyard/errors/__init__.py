@@ -24,7 +24,7 @@ class DataDirInUse(StartupError):
 
 
 class DatabaseBusy(TaskyardError):
-    """No database connection came free in time."""
+    """No database connection came free in time, or Postgres gave the work up, which then left nothing behind."""
 
 
 class ServerBusy(TaskyardError):
