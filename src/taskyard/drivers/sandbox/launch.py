@@ -13,6 +13,10 @@ import ctypes
 import os
 import sys
 
+TYPE_CHECKING = False  # typing's own would cost as much as all other imports
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
 READY_FD = 3
 """A pipe to the server; a byte comes through it when the agent's program is about to run."""
 STATUS_FD = 4
@@ -33,30 +37,37 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Orders:
-    """Texts one after the other, each ended by NUL; a list is its length and then its items."""
+    """What to do: texts and lists of texts, each by its name; a list that was not given is empty."""
 
     def __init__(self, texts: list[str]) -> None:
-        self._texts = iter(texts)
+        found = iter(texts)
+        self.uid = next(found)
+        self.folder = next(found)
+        self._lists = {
+            name: [next(found) for _ in range(int(count))] for name, count in _pairs(found)
+        }
 
-    def text(self) -> str:
-        """The next text."""
-        return next(self._texts)
-
-    def items(self) -> list[str]:
-        """The next list."""
-        return [next(self._texts) for _ in range(int(next(self._texts)))]
+    def items(self, name: str) -> list[str]:
+        """The list of that name."""
+        return self._lists.get(name, [])
 
 
-def encode(uid: int | None, folder: str, *lists: list[str]) -> bytes:
-    """Orders as bytes: their total length, uid (empty: stay who you are), folder, then the lists.
+def _pairs(texts: "Iterator[str]") -> "Iterator[tuple[str, str]]":
+    """Names of lists and how many items follow each; nothing more when a name is empty."""
+    while name := next(texts):
+        yield name, next(texts)
 
-    folder is where the program starts. The lists are staged sources, their places, bubblewrap
-    options, argv with the program's path first, environment entries. No text may hold NUL.
+
+def encode(uid: int | None, folder: str, lists: "Mapping[str, list[str]]") -> bytes:
+    """Orders as bytes: their total length, uid (empty: stay who you are), folder, then the lists by name.
+
+    folder is where the program starts. `sources` are bound at `places`, `options` are bubblewrap's, `argv` has the
+    program's path first, `env` are entries of the program's environment. No text may hold NUL.
     """
     texts = ["" if uid is None else str(uid), folder]
-    for items in lists:
-        texts += [str(len(items)), *items]
-    body = os.fsencode("".join(f"{text}\0" for text in texts))
+    for name, items in lists.items():
+        texts += [name, str(len(items)), *items]
+    body = os.fsencode("".join(f"{text}\0" for text in [*texts, ""]))
     return b"%d\0%s" % (len(body), body)
 
 
@@ -125,20 +136,19 @@ def main() -> None:
     """Becomes the program that the orders name; ends with a line on stderr where that fails."""
     orders = _read_orders()
     os.umask(0o022)
-    uid, folder = orders.text(), orders.text()
-    sources, places = orders.items(), orders.items()
-    if uid:
-        _stage(sources, places)
-        _become(int(uid))
+    if orders.uid:
+        _stage(orders.items("sources"), orders.items("places"))
+        _become(int(orders.uid))
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-    _hand_over(orders.items())
+    _hand_over(orders.items("options"))
     _close_others()
     # Python ignores these two; an ignored signal would stay ignored in the workspace.
     for number in (_SIGPIPE, _SIGXFSZ):
         _LIBC.signal(number, _SIG_DFL)
-    program, *argv = orders.items()
-    os.chdir(folder)
-    os.execve(program, argv, dict(entry.split("=", 1) for entry in orders.items()))  # noqa: S606 - becoming that program is the purpose
+    program, *argv = orders.items("argv")
+    os.chdir(orders.folder)
+    env = dict(entry.split("=", 1) for entry in orders.items("env"))
+    os.execve(program, argv, env)  # noqa: S606 - becoming that program is the purpose
 
 
 if __name__ == "__main__":

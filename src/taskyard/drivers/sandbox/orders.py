@@ -114,15 +114,20 @@ def confined(walls: Walls, start: Start) -> bytes:
         options += ["--setenv", name, value]
     name = marker(start.place.name, start.generation)
     argv = [name, "--args", str(launch.ARGUMENTS_FD), "--", *_shimmed(start.argv)]
-    lists = staging.sources, staging.places, options, [program, *argv], list[str]()
-    return launch.encode(start.uid, "/", *lists)
+    lists = {
+        "sources": staging.sources,
+        "places": staging.places,
+        "options": options,
+        "argv": [program, *argv],
+    }
+    return launch.encode(start.uid, "/", lists)
 
 
 def unconfined(start: Start) -> bytes:
     """Orders to run the program as a plain process, encoded for the launcher."""
     entries = [f"{name}={value}" for name, value in start.env.items()]
     argv = ["/bin/sh", *_shimmed(start.argv)]
-    return launch.encode(None, str(start.place.home), [], [], [], argv, entries)
+    return launch.encode(None, str(start.place.home), {"argv": argv, "env": entries})
 
 
 def _shimmed(argv: Sequence[str]) -> list[str]:
