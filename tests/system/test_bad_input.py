@@ -9,11 +9,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from taskyard.sdk.local import LocalServer
 from taskyard.wire.enums import JobStatus, TaskStatus
 from taskyard.wire.tasks import CreateTaskRequest, Task
-from tests.system.kit import World, pushed
+from tests.system.kit import LOGS, World, pushed
 from tests.waiting import until
 
 COMMAND = [sys.executable, "-P", "-m", "taskyard.cli.main", "server"]
@@ -141,3 +143,15 @@ def test_a_coding_agent_that_floods(shared: World) -> None:
     status = Path(f"/proc/{shared.server.process.pid}/status").read_text()
     print([line for line in status.splitlines() if line.startswith(("VmHWM", "VmRSS"))])
     assert shutil.disk_usage(shared.server.data_dir).free > 0
+
+
+def test_a_refused_websocket_is_no_trouble_of_the_server(shared: World) -> None:
+    """Who may not come in is told so with a status, and the log does not tell of it: anybody could fill it."""
+    log = next(each for each in LOGS if each.parent.name.startswith("lasting"))
+    before = log.stat().st_size
+    address = f"ws{shared.server.url.removeprefix('http')}/api/v2/workspaceagents/me/link"
+    with pytest.raises(InvalidStatus) as refused, connect(address):
+        pass
+    assert refused.value.response.status_code == 401
+    shared.owner.get_user("me")
+    assert b"handshake" not in log.read_bytes()[before:]

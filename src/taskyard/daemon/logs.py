@@ -10,6 +10,9 @@ from taskyard.config import LogFormat, Settings
 LIBRARIES = logging.WARNING
 """The level from which on libraries are heard: below it they tell of each connection."""
 
+DENIED = "ASGI callable returned without completing handshake."
+"""What uvicorn says of each WebSocket that we refuse with a status: anybody could fill the log with it."""
+
 
 def configure_logs(settings: Settings) -> None:
     """Sets up structlog for this process; levels below the configured one cost next to nothing.
@@ -30,6 +33,7 @@ def configure_logs(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(lambda record: record.msg != DENIED)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],

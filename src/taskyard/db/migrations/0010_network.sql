@@ -1,1 +1,2 @@
 -- 0010_network
+select 1;

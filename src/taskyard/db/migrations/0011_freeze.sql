@@ -1,1 +1,2 @@
 -- 0011_freeze
+select 1;

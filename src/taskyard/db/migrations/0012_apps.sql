@@ -1,1 +1,2 @@
 -- 0012_apps
+select 1;
