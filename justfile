@@ -56,6 +56,7 @@ docs:
     @"{{ python }}" scripts/write_compatibility.py
     @"{{ python }}" scripts/write_agents.py
     @"{{ python }}" -m scripts.write_reliability
+    @"{{ python }}" -m scripts.write_security
     @"{{ python }}" scripts/write_schema.py
     @"{{ python }}" -m pytest -q tests/house/test_docs.py
 

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 
-from bench import bridge, cold, create, lists, queue, read, send, stream
+from bench import bridge, cold, create, egress, lists, queue, read, send, stream, walls
 from bench.measure import Figure, load_all, result, save
 from bench.report import table, write_numbers
 
@@ -11,11 +11,13 @@ ROWS: dict[str, tuple[str, Callable[..., list[Figure]]]] = {
     "bridge": (bridge.QUESTION, bridge.measure),
     "cold": (cold.QUESTION, cold.measure),
     "create": (create.QUESTION, create.measure),
+    "egress": (egress.QUESTION, egress.measure),
     "filter": (lists.QUESTION, lists.measure),
     "queue": (queue.QUESTION, queue.measure),
     "read": (read.QUESTION, read.measure),
     "stream": (stream.QUESTION, stream.measure),
     "send": (send.QUESTION, send.measure),
+    "walls": (walls.QUESTION, walls.measure),
 }
 
 

@@ -75,6 +75,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     tls_cert: str | None = None
     tls_key: str | None = None
     metrics_listen: str | None = None
+    apps_listen: str | None = None
+    apps_url: str | None = None
     postgres_url: str | None = None
     secrets_key_file: str | None = None
     join: bool = False

@@ -6,7 +6,7 @@ await link.run()  # until close(); raises TokenRefused, LeaseLapsed, ProtocolMis
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import SystemRandom
 from types import MappingProxyType
@@ -26,6 +26,7 @@ from taskyard_agent.mux import (
     Mux,
     ProtocolError,
     Send,
+    Stream,
 )
 from taskyard_agent.ports import serve_port
 from taskyard_agent.protocol import (
@@ -138,8 +139,13 @@ class Link:
         refused_after_s: float = REFUSED_AFTER_S,
         first_lease_s: float = FIRST_LEASE_S,
         moved_ports: Mapping[int, int] = MappingProxyType({}),
+        look_for_news: Callable[[], None] = lambda: None,
+        serve: Callable[[Stream], Coroutine[None, None, None]] | None = None,
     ) -> None:
-        """moved_ports: for ports that the server may open, where their programs really listen.
+        """look_for_news: is called before the link is given up; it calls take_over() when there is another token.
+
+        moved_ports: for ports that the server may open, where their programs really listen. serve: connects streams
+        in the place of that.
 
         on_connected runs beside each connection after its Welcome and is cancelled when that ends.
 
@@ -150,9 +156,11 @@ class Link:
         self._hello = Hello(PROTOCOL, agent_version)
         self._handlers = handlers
         self._on_connected = on_connected
-        self._accept = partial(serve_port, moved=moved_ports)
+        self._accept = serve or partial(serve_port, moved=moved_ports)
         self._refused_after_s = refused_after_s
         self._lease_s = first_lease_s
+        self._look_for_news = look_for_news
+        self._taken_over = False
         self._mux: Mux | None = None
         self._lease: asyncio.Timeout | None = None
         self._refused_since: float | None = None
@@ -170,20 +178,43 @@ class Link:
 
         An exception of a handler or of on_connected that is no LinkError comes out as an ExceptionGroup.
         """
-        if self._closing:
-            return
+        try:
+            while not self._closing:
+                await self._run_as_target()
+        finally:
+            self._ended.set()
+
+    def take_over(self, token: str) -> None:
+        """Nothing; the link is made anew with this token and a fresh lease, whatever became of the last one."""
+        self._target = replace(self._target, token=token)
+        self._taken_over = True
+        if self._lease is not None and not self._lease.expired():
+            self._lease.reschedule(asyncio.get_running_loop().time())
+
+    @property
+    def is_taken_over(self) -> bool:
+        """Whether there is another token, with which no connection was begun so far."""
+        self._look_for_news()
+        return self._taken_over
+
+    async def _run_as_target(self) -> None:
+        """Returns when the link was closed, or is to be made anew with another token."""
+        self._taken_over, self._refused_since = False, None
         lease = asyncio.timeout(self._lease_s)
         try:
             async with lease:
                 self._lease = lease
                 await self._keep_up()
-        except TimeoutError:
-            if not self._closing:
-                last = self._failure or "it stopped answering"
-                message = f"the server answered no heartbeat for {self._lease_s:g} s: {last}"
-                raise LeaseLapsed(message) from self._failure
-        finally:
-            self._ended.set()
+        except (TimeoutError, TokenRefused) as error:
+            # Whoever stood still could neither beat nor read meanwhile: the lease is over before the news is seen.
+            self._look_for_news()
+            if self._closing or self._taken_over:
+                return
+            if isinstance(error, TokenRefused):
+                raise
+            last = self._failure or "it stopped answering"
+            message = f"the server answered no heartbeat for {self._lease_s:g} s: {last}"
+            raise LeaseLapsed(message) from self._failure
 
     async def call(
         self,

@@ -12,6 +12,9 @@ from taskyard_agent.stream import LinkError, Stream
 
 LOOPBACK = "127.0.0.1"
 
+LAST_PORT: Final = 65535
+"""The largest port of TCP."""
+
 OURS: Final[set[int]] = set()
 """Ports on the loopback from which this process connects right now for the server: no other program has them."""
 
@@ -45,7 +48,7 @@ async def serve_port(stream: Stream, moved: Mapping[int, int] = MappingProxyType
 
 
 async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    if not 0 < port < 65536:
+    if not 0 < port <= LAST_PORT:
         raise OSError(f"{port} is not a TCP port")
     async with asyncio.timeout(CONNECT_TIMEOUT_S):
         return await asyncio.open_connection(LOOPBACK, port, limit=MAX_DATA_BYTES)

@@ -243,7 +243,8 @@ class Manifest(msgspec.Struct, frozen=True):
     app is somebody else's server. coding_agent is null then too. env is for scripts, apps and the
     coding agent. start_script and stop_script are file names in the template directory, null for none.
     repository is cloned before the start script and is where the coding agent works; null for none.
-    egress lists what the server's relay connects to, as `host:port`, `*.name:port` or `[address]:port`.
+    egress lists what the server's relay connects to, as `host:port`, `*.name:port` or `[address]:port`; egress_http
+    those of them to which it takes plain HTTP requests only, and judges each.
     """
 
     workspace_id: UUID
@@ -260,6 +261,7 @@ class Manifest(msgspec.Struct, frozen=True):
     coding_agent: CodingAgent | None
     egress: list[str] = []
     repository: Repository | None = None
+    egress_http: list[str] = []
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -385,3 +387,33 @@ class Pushed(msgspec.Struct, frozen=True):
     changed: bool
     uncommitted: bool
     output: str
+
+
+class ShellOpen(msgspec.Struct, frozen=True):
+    """Call `shell_open`, server to agent: a shell in a terminal of that size; answered by ShellOpened.
+
+    id is the opener's: the shell that has it already is found again. command: an argv, empty for a login shell.
+    """
+
+    id: UUID
+    cols: int
+    rows: int
+    command: list[str] = []
+
+
+class ShellOpened(msgspec.Struct, frozen=True):
+    """number: what a stream to the shell is opened by, in place of a port. fresh: the shell was not there before.
+
+    A stream that is opened later takes the place of an earlier one, and begins with the end of what was written.
+    """
+
+    number: int
+    fresh: bool
+
+
+class ShellResize(msgspec.Struct, frozen=True):
+    """Call `shell_resize`, server to agent: how large the terminal of a shell is now; answered by Nothing."""
+
+    id: UUID
+    cols: int
+    rows: int

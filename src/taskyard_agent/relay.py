@@ -2,19 +2,24 @@
 
 The relay decides; nothing is decided here. Only this process has the agent's token, so programs come
 by the proxy and need none. A host of the template that is the server's own loopback is listened for
-on the same port in here, so that `http://127.0.0.1:4020` means the same inside and outside.
+on the same port in here, so that `http://127.0.0.1:4020` means the same inside and outside. Programs
+that know no proxy are redirected here by `redirect.py`, where the driver has made a network for that.
 """
 
 import asyncio
 import errno
 import re
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from taskyard_agent.protocol import Manifest
+from taskyard_agent.relay_answer import Answer, answer_of, read_answer
 from taskyard_agent.settings import AgentSettings
-from taskyard_agent.splice import HELD_BYTES, End, HeadTooLong, splice
+from taskyard_agent.splice import End, HeadTooLong, splice
+
+if TYPE_CHECKING:
+    from taskyard_agent.redirect import Redirect
 
 SOCKET_NAME = "relay.sock"
 """The relay's socket, beside the server's socket for agents."""
@@ -37,6 +42,9 @@ RETRY_FIRST_S = 0.05
 RETRY_MAX_S = 0.5
 """Seconds between tries, doubled from the first up to the most."""
 
+TAKEN = 256
+"""Connections of programs at once, with those that wait for their turn; more are ended, as this process has 1024 files."""
+
 REMEMBERED = 100
 """Refused targets that are named in the log, each once."""
 
@@ -50,22 +58,30 @@ Log = Callable[[str, str], None]
 """Takes the level and the text of a line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """Why there is no connection: the answer of the relay as it came, and what it says."""
-
-    whole: bytes
-    sentence: str
-
-
 class Relay:
-    """The proxy of one workspace. run() until close(); env is good once ready is set."""
+    """The proxy of one workspace. run() until close(); env is good once ready is set.
 
-    def __init__(self, path: Path, token: str, egress: list[str], log: Log) -> None:
+    http_only: those of egress to which only plain HTTP goes, each request judged by the server.
+    way_out: programs are redirected, too.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        token: str,
+        egress: list[str],
+        log: Log,
+        *,
+        http_only: Iterable[str] = (),
+        way_out: bool = False,
+    ) -> None:
         self.ready = asyncio.Event()
         self._path = path
         self._token = token
         self._ports = [int(found[1]) for e in egress if (found := _OPEN_LOOPBACK.fullmatch(e))]
+        self._egress = egress
+        self._http_only = tuple(http_only)
+        self._way_out = way_out
         self._log = log
         self._port = 0
         self._places = asyncio.Semaphore(CONNECTIONS)
@@ -86,13 +102,19 @@ class Relay:
             "NODE_USE_ENV_PROXY": "1",  # node looks at the others only then
         }
 
+    def renew(self, token: str) -> None:
+        """From now on the relay is asked with this token."""
+        self._token = token
+
     async def run(self) -> None:
         """Serves until close()."""
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as self._group:
             proxy = await loop.create_server(lambda: End(self._came), LOOPBACK, 0)
             self._port = proxy.sockets[0].getsockname()[1]
-            servers = [proxy, *[s for port in self._ports if (s := await self._mirror(port))]]
+            servers: list[asyncio.Server | Redirect] = [proxy]
+            servers += [s for port in self._ports if (s := await self._mirror(port))]
+            servers += [r for r in (await self._redirect(),) if r is not None]
             self.ready.set()
             try:
                 await self._closing.wait()
@@ -121,11 +143,32 @@ class Relay:
             self._log("warn", told)
             return None
 
+    async def _redirect(self) -> "Redirect | None":
+        """Answers names in here and takes what programs connect to, if the driver has made a network for that."""
+        if not self._way_out:
+            return None
+        # Imported here: without such a network it has nothing to do.
+        from taskyard_agent.redirect import Redirect
+
+        redirect = Redirect(self._egress, self._through, self._serve, self._log)
+        try:
+            await redirect.start(self._group)
+        except OSError as error:
+            redirect.close()
+            told = f"Programs that know no proxy reach nothing: names cannot be answered in here ({error})."
+            self._log("warn", told)
+            return None
+        return redirect
+
     def _came(self, end: End) -> None:
         self._serve(self._proxied(end), end)
 
     def _serve(self, work: Coroutine[None, None, None], end: End) -> None:
         """Does the work in a task of its own, and ends the connection after it."""
+        if len(self._serving) >= TAKEN:
+            work.close()
+            end.abort()
+            return
 
         async def serve() -> None:
             try:
@@ -159,7 +202,10 @@ class Relay:
         async with self._places:
             made = await self.tunnel(target)
             if isinstance(made, Answer):
-                client.write(made.whole if refuse else b"")
+                if refuse:
+                    client.write(made.whole)
+                else:
+                    client.reset()
                 return
             client.write(established)
             await splice(client, made)
@@ -168,10 +214,9 @@ class Relay:
         """A connection to the target, or the relay's answer why there is none."""
         try:
             end = await self._dial()
-            request = (
-                f"CONNECT {target} HTTP/1.1\r\nProxy-Authorization: Bearer {self._token}\r\n\r\n"
-            )
-            end.write(request.encode())
+            verb = "HTTP" if self._is_http_only(target) else "CONNECT"
+            token = f"Proxy-Authorization: Bearer {self._token}"
+            end.write(f"{verb} {target} HTTP/1.1\r\n{token}\r\n\r\n".encode())
             answer = await end.head(ANSWER_BYTES)
         except (OSError, HeadTooLong) as error:
             why = str(error) or type(error).__name__
@@ -179,7 +224,15 @@ class Relay:
         found = _STATUS_LINE.match(answer)
         if found is not None and found[1] == b"200":
             return end
-        return self._tell(target, await _read_answer(end, answer))
+        return self._tell(target, await read_answer(end, answer))
+
+    def _is_http_only(self, target: str) -> bool:
+        """Whether the server reads what is sent there, request by request, and takes nothing else."""
+        if not self._http_only:
+            return False
+        name = target.lower()
+        covering = [rule for rule in self._egress if _covers(rule, name)]
+        return bool(covering) and all(rule in self._http_only for rule in covering)
 
     async def _dial(self) -> End:
         """A connection to the relay; waits for a server that restarts. Raises OSError."""
@@ -204,16 +257,6 @@ class Relay:
         return answer
 
 
-def answer_of(status: int, phrase: str, sentence: str) -> Answer:
-    """An answer of our own, in the relay's shape."""
-    body = f"{sentence}\n".encode()
-    head = (
-        f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    )
-    return Answer(head.encode() + body, sentence)
-
-
 async def start_relay(
     settings: AgentSettings, manifest: Manifest, log: Log, tasks: asyncio.TaskGroup
 ) -> Relay | None:
@@ -232,7 +275,14 @@ async def start_relay(
         )
         return None
     path = Path(settings.url.removeprefix("unix:")).with_name(SOCKET_NAME)
-    relay = Relay(path, settings.token, manifest.egress, log)
+    relay = Relay(
+        path,
+        settings.token,
+        manifest.egress,
+        log,
+        http_only=manifest.egress_http,
+        way_out=settings.way_out,
+    )
     tasks.create_task(relay.run())
     try:
         await relay.ready.wait()
@@ -242,9 +292,6 @@ async def start_relay(
     return relay
 
 
-async def _read_answer(end: End, head: bytes) -> Answer:
-    body = b""
-    while len(body) < HELD_BYTES and (piece := await end.read()):
-        body += piece
-    end.abort()
-    return Answer(head + body, body.decode(errors="replace").strip()[:1000])
+def _covers(rule: str, target: str) -> bool:
+    """Whether a rule of the template is about a target, both as `host:port`."""
+    return target.endswith(rule[1:]) if rule.startswith("*.") else target == rule

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import h11
 
-from taskyard_agent.relay import Answer, answer_of
+from taskyard_agent.relay_answer import Answer, answer_of
 from taskyard_agent.splice import End
 
 HTTP_PORT = 80

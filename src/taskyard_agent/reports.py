@@ -18,6 +18,9 @@ BATCH_LINES = 200
 BATCH_CHARS = 64 * 1024
 """Most of one call; whichever is met first."""
 
+FIRST = "starting"
+"""The lifecycle state that all others follow."""
+
 STALE = "stale_generation"
 """Code of a call's refusal that ends this run of the workspace: a newer one has begun."""
 
@@ -46,18 +49,29 @@ class Reports:
         self._health: dict[str, str] = {}
         self._lines: deque[tuple[str, LogLine]] = deque()
         self._dropped = 0
+        self._said: list[str] = []
+        self._well: dict[str, str] = {}
         self._waiting = asyncio.Event()
         self._told = asyncio.Event()
         self._told.set()
 
     def lifecycle(self, state: str) -> None:
         """The agent is in that state from now on."""
+        self._said = [state] if state == FIRST else [*self._said[:1], state]
         self._lifecycles.append(LifecycleReport(state, self._clock()))
         self._ring()
 
     def health(self, slug: str, health: str) -> None:
         """An app's health is another one."""
-        self._health[slug] = health
+        self._health[slug] = self._well[slug] = health
+        self._ring()
+
+    def again(self) -> None:
+        """What holds now is told once more, to a server that knows nothing of it."""
+        self._lifecycles.clear()
+        for state in tuple(self._said):
+            self._lifecycles.append(LifecycleReport(state, self._clock()))
+        self._health = dict(self._well)
         self._ring()
 
     def log(self, source: str, level: str, text: str) -> None:

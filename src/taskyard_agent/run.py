@@ -4,21 +4,36 @@ import asyncio
 import os
 import signal
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from taskyard_agent import __version__, points
+from taskyard_agent.handover import Inbox
 from taskyard_agent.hidden import hide
 from taskyard_agent.link import LeaseLapsed, Link, LinkTarget, ProtocolMismatch, TokenRefused
 from taskyard_agent.mux import Handlers
-from taskyard_agent.protocol import Difference, Manifest, Nothing, Push, Pushed, Welcome
+from taskyard_agent.ports import LAST_PORT, serve_port
+from taskyard_agent.protocol import (
+    Difference,
+    Manifest,
+    Nothing,
+    Push,
+    Pushed,
+    ShellOpen,
+    ShellOpened,
+    ShellResize,
+    Welcome,
+)
 from taskyard_agent.push import Pusher
 from taskyard_agent.reports import Reports, Stale
 from taskyard_agent.settings import AgentSettings
+from taskyard_agent.stream import Stream
 from taskyard_agent.workspace import Workspace
 
 if TYPE_CHECKING:
+    from taskyard_agent.pty_shell import Shells
     from taskyard_agent.relay import Relay
 
 EXIT_ENDED = 0
@@ -43,13 +58,18 @@ class Agent:
         self._welcomed = asyncio.Event()
         self._prepared = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._inbox = Inbox(settings.handover_fd)
         self._over: str | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+        self._shells: Shells | None = None
         self.link = Link(
             LinkTarget(settings.url, settings.token),
             __version__,
             self._handlers(),
             self._on_connected,
             moved_ports=self._ports,
+            look_for_news=self._look_for_news,
+            serve=self._serve_stream,
         )
 
     async def run(self) -> int:
@@ -57,7 +77,9 @@ class Agent:
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self._stopping.set)
+        self._inbox.watch(self._look_for_news)
         async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
             tasks.create_task(self._keep_link())
             living = tasks.create_task(self._live(tasks))
             await self._stopping.wait()
@@ -73,7 +95,30 @@ class Agent:
         handlers = Handlers()
         handlers.add("repository_diff", Nothing, self._repository_diff, ordered=True)
         handlers.add("repository_push", Push, self._repository_push, ordered=True)
+        handlers.add("shell_open", ShellOpen, self._shell_open, ordered=True)
+        handlers.add("shell_resize", ShellResize, self._shell_resize, ordered=True)
         return handlers
+
+    async def _serve_stream(self, stream: Stream) -> None:
+        """Connects a stream to the port that it names, or to the shell."""
+        if self._shells is not None and stream.port > LAST_PORT:
+            await self._shells.serve(stream)
+        else:
+            await serve_port(stream, self._ports)
+
+    async def _shell_open(self, order: ShellOpen) -> ShellOpened:
+        if self._shells is None:
+            # Imported here: most workspaces are never entered by a person.
+            from taskyard_agent.pty_shell import Shells
+
+            assert self._tasks is not None  # there is no link before
+            self._shells = Shells(
+                self._tasks, lambda: None if self.workspace is None else self.workspace.place
+            )
+        return await self._shells.open(order)
+
+    async def _shell_resize(self, order: ShellResize) -> Nothing:
+        return Nothing() if self._shells is None else await self._shells.resize(order)
 
     async def _repository_diff(self, _: Nothing) -> Difference:
         # Imported here: a start does not need it.
@@ -92,6 +137,19 @@ class Agent:
             await self.link.run()
         except (TokenRefused, LeaseLapsed, ProtocolMismatch) as error:
             self._give_up(str(error))
+
+    def _look_for_news(self) -> None:
+        """Goes on as another generation where the workspace stood still until it was given one."""
+        news = self._inbox.take()
+        if news is None:
+            return
+        self.settings = replace(self.settings, token=news.token)
+        if self._relay is not None:
+            self._relay.renew(news.token)
+        if self.workspace is not None:
+            self.workspace.go_on(self.settings)
+        self.reports.again()
+        self.link.take_over(news.token)
 
     def _give_up(self, why: str) -> None:
         self._over = self._over or why
@@ -115,7 +173,8 @@ class Agent:
                     )
                     self.reports.log("agent", "error", told)
         except* Stale:
-            self._give_up("A newer generation of this workspace is running.")
+            if not self.link.is_taken_over:  # else it was told to what this one was before
+                self._give_up("A newer generation of this workspace is running.")
 
     async def _live(self, tasks: asyncio.TaskGroup) -> None:
         """Begins what the first manifest names; it goes on beside this."""
@@ -146,6 +205,8 @@ class Agent:
         # Imported here: it needs the HTTP client, which a start need not wait for.
         from taskyard_agent.ending import Ending
 
+        if self._shells is not None:
+            await self._shells.end()
         if self.workspace is not None:
             ending = Ending(self.settings, self.reports, self.pusher, told=self._over is None)
             await ending.run(self.workspace)

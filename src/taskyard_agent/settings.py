@@ -1,5 +1,6 @@
 """What a workspace agent is told by its environment, and what it tells its children by theirs."""
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,11 +10,17 @@ from taskyard_agent.protocol import Manifest
 
 URL = "TASKYARD_AGENT_URL"
 TOKEN = "TASKYARD_AGENT_TOKEN"  # noqa: S105 - the name, not the token
+TOKEN_FD = "TASKYARD_AGENT_TOKEN_FD"  # noqa: S105 - the name, not the token
+"""Names the descriptor of a pipe with the token, where no other program can find it in an environment."""
 TEMPLATE_DIR = "TASKYARD_TEMPLATE_DIR"
 STOP_GRACE = "TASKYARD_STOP_GRACE_S"
 START_SCRIPT = "TASKYARD_START_SCRIPT_S"
 CONFINED = "TASKYARD_CONFINED"
 """Set to 1 by a driver whose walls stand: no network but the server's sockets, no files but the workspace's."""
+HANDOVER_FD = "TASKYARD_HANDOVER_FD"
+"""Names the descriptor of a pipe from which another generation's token comes, in a workspace that may be frozen."""
+WAY_OUT = "TASKYARD_WAY_OUT"
+"""Set to 1 by a driver in whose workspace every address is the workspace itself, and any port may be listened on."""
 
 STOP_GRACE_S = 5.0
 """Seconds from SIGTERM until the workspace is killed, unless the environment says otherwise."""
@@ -38,18 +45,22 @@ class AgentSettings:
     stop_grace_s: float
     confined: bool = False
     start_script_s: float = START_SCRIPT_S
+    way_out: bool = False
+    handover_fd: int | None = None
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "AgentSettings":
-        """The settings in an environment. Raises SettingsInvalid."""
+        """The settings in an environment; the token is taken out of its pipe. Raises SettingsInvalid."""
         return cls(
             url=_needed(env, URL),
-            token=_needed(env, TOKEN),
+            token=_token(env),
             home=Path(_needed(env, "HOME")),
             template_dir=Path(_needed(env, TEMPLATE_DIR)),
             stop_grace_s=_seconds(env, STOP_GRACE, STOP_GRACE_S),
             confined=env.get(CONFINED) == "1",
             start_script_s=_seconds(env, START_SCRIPT, START_SCRIPT_S),
+            way_out=env.get(WAY_OUT) == "1",
+            handover_fd=_descriptor(env, HANDOVER_FD),
         )
 
 
@@ -60,7 +71,7 @@ def child_env(
 
     Without the agent's token: what a coding agent runs must not speak for the workspace.
     """
-    own = {name: value for name, value in env.items() if name != TOKEN}
+    own = {name: value for name, value in env.items() if name not in {TOKEN, TOKEN_FD, HANDOVER_FD}}
     who = {
         "TASKYARD_WORKSPACE_NAME": manifest.workspace_name,
         "TASKYARD_OWNER_NAME": manifest.owner_name,
@@ -75,6 +86,33 @@ def child_env(
         who["TASKYARD_REPOSITORY"] = str(settings.home / manifest.repository.folder)
     # A driver may know the workspace's processes by this name's value: it stays as it came.
     return {"TASKYARD_WORKSPACE_ID": str(manifest.workspace_id)} | own | manifest.env | who
+
+
+def _token(env: Mapping[str, str]) -> str:
+    """The token, from the pipe that is there for it, else from the environment."""
+    if TOKEN_FD not in env:
+        return _needed(env, TOKEN)
+    given = env[TOKEN_FD]
+    try:
+        with os.fdopen(int(given), "r") as pipe:
+            token = pipe.read()
+    except (OSError, ValueError) as error:
+        raise SettingsInvalid(
+            f"{TOKEN_FD} is {given!r}, which is no open pipe ({error})."
+        ) from None
+    if not token:
+        raise SettingsInvalid(f"The pipe that {TOKEN_FD} names is empty: it can be read once.")
+    return token
+
+
+def _descriptor(env: Mapping[str, str], name: str) -> int | None:
+    """The number of an open descriptor, None where none is named."""
+    given = env.get(name)
+    if not given:
+        return None
+    if not given.isdecimal():
+        raise SettingsInvalid(f"{name} must be the number of a descriptor, not {given!r}.")
+    return int(given)
 
 
 def _seconds(env: Mapping[str, str], name: str, usual_s: float) -> float:

@@ -5,6 +5,8 @@ relay with this. Neither holds more of a connection than a write buffer and one 
 """
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 from typing import cast
 
@@ -130,6 +132,13 @@ class End(asyncio.Protocol):
         """Ends the connection at once."""
         if self._transport is not None:
             self._transport.abort()
+
+    def reset(self) -> None:
+        """Ends the connection at once, and so that its peer takes it for an error and not for an end."""
+        made = self.transport.get_extra_info("socket")
+        if made is not None and not self.transport.is_closing():
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.abort()
 
     def join(self, other: "End") -> None:
         """What came from here goes to the other end, as will what comes. Then flow() both ends."""

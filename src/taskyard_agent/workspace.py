@@ -1,8 +1,9 @@
 """What runs in a workspace between its start and its end: scripts, apps, the bridge with its agent."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from taskyard_agent import points
@@ -43,6 +44,8 @@ class Workspace:
         self._starting: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._watches: list[asyncio.Task[None]] = []
+        self._watch_foreign: Callable[[], None] | None = None
+        self._foreign_watch: asyncio.Task[None] | None = None
         self._closed = asyncio.Event()
 
     async def open_journal(self, floor: int, ports: dict[int, int]) -> Journal | None:
@@ -89,6 +92,13 @@ class Workspace:
         repository = self.manifest.repository
         home = self._settings.home
         return str(home if repository is None else home / repository.folder)
+
+    @property
+    def place(self) -> Surroundings:
+        """Where a person's shell begins, and its environment: those of the coding agent, but for a folder not made yet."""
+        folder = self._folder()
+        home = str(self._settings.home)
+        return Surroundings(folder if Path(folder).is_dir() else home, self._env)
 
     def _app(self, slug: str | None) -> App | None:
         return next((app for app in self.manifest.apps if app.slug == slug), None)
@@ -171,11 +181,27 @@ class Workspace:
             watching = watch_health(app.healthcheck, report)
             self._watches.append(work.create_task(watching))
         if app.slug == self.manifest.task_slug:
-            # Imported here, as above: our own bridge needs no watching.
-            from taskyard_agent.foreign import report_status, watch_status
+            self._watch_foreign = partial(self._begin_to_watch, work, app)
+            self._watch_foreign()
 
-            tell = partial(report_status, self._settings, app.slug)
-            self._watches.append(work.create_task(watch_status(app.url, tell)))
+    def _begin_to_watch(self, work: asyncio.TaskGroup, app: App) -> None:
+        """The state of somebody else's server is told from now on, beginning with what it is."""
+        # Imported here: our own bridge needs no watching.
+        from taskyard_agent.foreign import report_status, watch_status
+
+        if self._foreign_watch is not None:
+            self._foreign_watch.cancel()
+        tell = partial(report_status, self._settings, app.slug)
+        self._foreign_watch = work.create_task(watch_status(app.url, tell))
+        self._watches.append(self._foreign_watch)
+
+    def go_on(self, settings: AgentSettings) -> None:
+        """Tells once more what holds, with another generation's token: this run stood still until it was that."""
+        self._settings = settings
+        if self._watch_foreign is not None and not self._closed.is_set():
+            self._watch_foreign()
+        if self.bridge is not None and self.bridge.record is not None:
+            self.bridge.record.tell_again()
 
     async def _run_script(self, name: str, source: str) -> bool:
         """Whether the script ended well; the log says so when it did not."""

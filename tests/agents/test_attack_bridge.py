@@ -32,6 +32,10 @@ def post(url: str, path: str, body: object) -> int:
         connection.close()
 
 
+@pytest.mark.attack(
+    "A coding agent answers its own requests for permission over the bridge",
+    wall="only what comes through the server answers one",
+)
 async def test_a_coding_agent_permits_itself_nothing(tmp_path: Path) -> None:
     """Under a server only what comes through it answers a request; a command that was permitted cannot answer the next."""
     made_of = manifest(coding_agent=CodingAgent("custom", "acp", PUPPET, "ask"))

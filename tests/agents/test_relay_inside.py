@@ -3,7 +3,7 @@
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from taskyard_agent.relay import CONNECTIONS, Relay, start_relay
+from taskyard_agent.relay import CONNECTIONS, TAKEN, Relay, start_relay
 from taskyard_agent.settings import AgentSettings, child_env
 from tests.agents.fake_server import free_port, manifest, until
 
@@ -98,13 +98,15 @@ class Kit:
 
 
 @asynccontextmanager
-async def at_work(folder: Path, port: int) -> AsyncIterator[Kit]:
+async def at_work(
+    folder: Path, port: int, *, more: Sequence[str] = (), http_only: Sequence[str] = ()
+) -> AsyncIterator[Kit]:
     """A proxy that runs for the block."""
     log: list[tuple[str, str]] = []
     played = Played(folder / "relay.sock")
     await played.start()
-    egress = ["api.example:443", f"localhost:{port}"]
-    relay = Relay(played.path, TOKEN, egress, lambda *line: log.append(line))
+    egress = ["api.example:443", f"localhost:{port}", *more, *http_only]
+    relay = Relay(played.path, TOKEN, egress, lambda *line: log.append(line), http_only=http_only)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(relay.run())
         await relay.ready.wait()
@@ -204,6 +206,53 @@ async def test_a_server_that_breaks_off_ends_one_connection(kit: Kit, answer: by
     kit.played.answer = b"HTTP/1.1 204 No Content\r\n\r\n"
     said = await kit.said(b"GET http://a.example/ HTTP/1.1\r\nHost: h\r\n\r\n")
     assert said.startswith(b"HTTP/1.1 204 ")
+
+
+@pytest.mark.parametrize(
+    ("target", "verb"),
+    [
+        ("only.example:80", b"HTTP"),
+        ("Only.Example:80", b"HTTP"),
+        ("x.below.example:80", b"HTTP"),
+        ("both.below.example:80", b"CONNECT"),
+        ("only.example:443", b"CONNECT"),
+        ("api.example:443", b"CONNECT"),
+    ],
+)
+async def test_the_server_reads_requests_where_it_judges_them(
+    tmp_path: Path, target: str, verb: bytes
+) -> None:
+    """Where nothing but HTTP is listed the server is asked for that, however the program asked."""
+    listed = ("only.example:80", "*.below.example:80")
+    async with at_work(
+        tmp_path, free_port(), more=["both.below.example:80"], http_only=listed
+    ) as kit:
+        reader, writer = await kit.dial()
+        writer.write(f"CONNECT {target} HTTP/1.1\r\n\r\n".encode())
+        async with asyncio.timeout(DEADLINE_S):
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+        assert kit.played.asked[0].split(b" ")[:2] == [verb, target.encode()]
+
+
+async def test_more_connections_than_can_wait_are_ended(kit: Kit) -> None:
+    """A program that opens them without end gets an end, and others go on when it is gone."""
+    held = [await kit.dial() for _ in range(TAKEN + 20)]
+    async with asyncio.timeout(DEADLINE_S):
+        for reader, _ in held[TAKEN:]:
+            with suppress(ConnectionError):
+                assert await reader.read() == b""
+    for _, writer in held:
+        writer.close()
+
+    async def again() -> bool:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            return await kit.said(b"CONNECT refused.example:1 HTTP/1.1\r\n\r\n") == REFUSAL
+        return False
+
+    async with asyncio.timeout(DEADLINE_S):
+        while not await again():
+            await asyncio.sleep(0)
 
 
 async def test_who_does_not_wait_for_the_answer_is_gone(kit: Kit) -> None:

@@ -334,7 +334,13 @@ class Api:
                 now=now,
             )
             await builds.choose_agent(
-                conn, build_id=build.id, agent_id=agent_id, app_id=app_id, deadline=None, now=now
+                conn,
+                build_id=build.id,
+                agent_id=agent_id,
+                app_id=app_id,
+                deadline=None,
+                max_deadline=None,
+                now=now,
             )
         await self.lifecycle(agent_id, lifecycle)
         return agent_id, app_id

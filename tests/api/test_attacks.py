@@ -75,6 +75,10 @@ class SlowRequest:
         ("delete from api_keys where user_id = $1", 401),
     ],
 )
+@pytest.mark.attack(
+    "A right is taken away while the body of a request is still arriving",
+    wall="rights are looked at again when the body is there",
+)
 async def test_rights_do_not_outlive_a_slow_body(
     api: Api, monkeypatch: pytest.MonkeyPatch, sql: str, status: int
 ) -> None:
@@ -115,6 +119,10 @@ async def test_a_deleted_user_gets_no_workspace(api: Api) -> None:
     assert await api.value("select count(*) from workspaces") == 0
 
 
+@pytest.mark.attack(
+    "Wrong passwords shall lock the owner of an account out",
+    wall="tries are counted for each network",
+)
 async def test_guesses_from_elsewhere_lock_nobody_out(api: Api) -> None:
     """Who spends all tries of one network at an account does not keep its owner, elsewhere, from signing in."""
     walker = await api.person("walker")
@@ -153,6 +161,10 @@ async def test_an_address_counts_as_it_is_found(api: Api) -> None:
     assert len(counted) == 1
 
 
+@pytest.mark.attack(
+    "Many people read their lists as slowly as they can",
+    wall="no connection to the database waits for a reader",
+)
 async def test_slow_readers_stop_nobody(services: Services, database_url: str) -> None:
     """More people than there are connections for lists read theirs as slowly as they may; others read as ever."""
     await seed(database_url, 4 * BATCH)
@@ -222,6 +234,10 @@ async def test_a_user_is_changed_while_they_get_a_workspace(api: Api) -> None:
     assert renaming.result().status_code == 200
 
 
+@pytest.mark.attack(
+    "Somebody signs in by the old password while it is changed",
+    wall="the password is compared again when the session is made",
+)
 async def test_a_password_that_changes_meanwhile_opens_nothing(api: Api) -> None:
     """Who signs in by the old password while it is changed gets no session that outlives the change."""
     walker = await api.person("walker")
@@ -289,6 +305,10 @@ STEPS = [
 """What somebody with some role tries, to get more."""
 
 
+@pytest.mark.attack(
+    "Every role but the owner's tries to get more rights, others' keys, or others' passwords",
+    wall="one table of roles, and who is below whom",
+)
 async def test_nobody_climbs(api: Api) -> None:
     """No role but the owner's leads to another role, to somebody else's keys, or to a password of who has a role."""
     await api.person("plain")

@@ -30,10 +30,11 @@ OF_AGENTS = {
     "interrupt_task",
     "answer_task_permission",
     "push_task",
+    "create_app_ticket",
     "update_task_prompt",
     "delete_task_prompt",
 }
-"""Routes that need a coding agent: the tests below, and test_task_work.py for the push."""
+"""Routes that need a coding agent: the tests below, test_task_work.py for the push, test_app_previews.py for tickets."""
 
 Send = Callable[..., Awaitable[Json]]
 

@@ -17,6 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from taskyard.control.services import Services
+from taskyard.server import headers
 from taskyard.server.edge import Edge
 from taskyard.wire.base import NIL_UUID
 from taskyard.wire.routes import ROUTES, Body
@@ -239,7 +240,7 @@ async def test_a_page_for_people(services: Services) -> None:
         page = await ask(port, "GET", "/")
     assert page.status == 200
     assert page.headers["content-type"].startswith("text/html")
-    assert page.headers["content-security-policy"] == "default-src 'none'"
+    assert page.headers["content-security-policy"] == headers.POLICY
     assert f"taskyard login http://127.0.0.1:{port}".encode() in page.body
     assert b"<script" not in page.body
 

@@ -72,6 +72,7 @@ def filled(route: Route, seat: AgentSeat) -> str:
     return re.sub(r"\{(\w+)\}", lambda m: known.get(m[1], str(NIL_UUID)), route.path)
 
 
+@pytest.mark.attack("Any segment of a path is anything", wall="4xx with an error body, never a 500")
 async def test_paths(api: Api) -> None:
     """A segment of a path may be anything."""
     for auth in Auth:
@@ -80,6 +81,7 @@ async def test_paths(api: Api) -> None:
         await check(api, token, [(r.method, t, None) for r in routes for t in targets(r)])
 
 
+@pytest.mark.attack("Any value of a query is anything", wall="4xx with an error body, never a 500")
 async def test_queries(api: Api) -> None:
     """A value of a query may be anything, for every key that any route reads."""
     seat = await started(api)
@@ -89,6 +91,10 @@ async def test_queries(api: Api) -> None:
 
 @pytest.mark.parametrize(
     "third", [0, *(pytest.param(other, marks=pytest.mark.all_tier) for other in (1, 2))]
+)
+@pytest.mark.attack(
+    "Any field of any body is anything: huge, deep, doubled, of another type",
+    wall="one reader of bodies with limits of size, depth and number",
 )
 async def test_bodies(api: Api, third: int) -> None:
     """A body may be anything, and so may each of its fields."""

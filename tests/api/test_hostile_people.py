@@ -33,6 +33,10 @@ async def test_a_preset_from_nowhere(api: Api, transition: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["workspacebuilds", "templateversions"])
+@pytest.mark.attack(
+    "A log is followed by somebody who lost the right to",
+    wall="rights are looked at again while it is followed",
+)
 async def test_a_log_is_not_followed_by_who_was_locked_out(
     api: Api, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -111,6 +115,10 @@ async def test_a_flood_of_changes_is_not_a_flood_of_looks(api: Api) -> None:
     assert looks <= 2 + (time.monotonic() - began) / REST_S
 
 
+@pytest.mark.attack(
+    "Many large bodies are sent slowly and at once",
+    wall="one budget of memory for all bodies under way",
+)
 async def test_slow_senders_share_the_memory_for_bodies(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,6 +95,10 @@ async def port(services: Services) -> AsyncIterator[int]:
         yield port
 
 
+@pytest.mark.attack(
+    "Requests that are no proper HTTP, or have two bodies",
+    wall="refused before a route is reached; the connection ends",
+)
 async def test_heads(port: int) -> None:
     """A request that is not one is 4xx with an error body, and the connection ends; the next one is fine."""
     wrong: dict[str, object] = {}

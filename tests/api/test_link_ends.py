@@ -89,6 +89,10 @@ GARBAGE: dict[str, bytes | str] = {
 
 
 @pytest.mark.parametrize("name", GARBAGE)
+@pytest.mark.attack(
+    "A workspace sends frames that break the rules of the link",
+    wall="that connection ends, and nobody else's",
+)
 async def test_garbage_ends_only_its_own_link(api: Api, name: str) -> None:
     """A frame that breaks the rules closes that connection; it takes nobody's place and nobody else notices."""
     seat, other = await started(api), await started(api)

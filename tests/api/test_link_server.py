@@ -123,6 +123,10 @@ async def test_hello_in_another_language(api: Api) -> None:
     assert (await row(seat))["first_connected_at"] is None
 
 
+@pytest.mark.attack(
+    "A link is opened with an unknown token, a person's, or one of an older start",
+    wall="401 before the upgrade: a token is for one generation",
+)
 async def test_tokens_that_open_no_link(api: Api) -> None:
     """An unknown token, a person's and one of an older generation are refused with 401 before the upgrade."""
     seat = await started(api)
@@ -266,6 +270,10 @@ async def test_items_are_held_over_connections(api: Api) -> None:
         assert (await api.fresh(seat.task))["current_state"]["state"] == "idle"
 
 
+@pytest.mark.attack(
+    "An agent goes on after its workspace was started anew",
+    wall="each call is refused for a stale generation",
+)
 async def test_an_agent_that_was_replaced_hears_so(api: Api) -> None:
     """Once a newer generation was begun, every report over the old link is refused as stale."""
     seat = await started(api)

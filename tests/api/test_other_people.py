@@ -36,6 +36,7 @@ BODIES: Mapping[str, Json] = {
     "send_task_input": {"input": "x"},
     "answer_task_permission": {"option_id": "once"},
     "update_task_prompt": {"position": 1},
+    "create_app_ticket": {"path": "/"},
     "create_token": {"token_name": "stolen"},
     "update_organization": {"max_running": 1},
     "update_user": {"name": "stolen"},
@@ -91,6 +92,7 @@ class World:
             "task": task["id"],
             "workspace": task["workspace_id"],
             "permission": "p-1",
+            "app": "shell",
             "prompt": queued.json()["id"],
             "agent": str(seat.agent_id),
             "build": str(build),
@@ -156,6 +158,10 @@ def test_every_route_is_swept_or_named() -> None:
         assert "{" in route.path, f"{route.operation} names nothing: add it to OWN and to a test"
 
 
+@pytest.mark.attack(
+    "Every route is asked for what belongs to another person",
+    wall="what one may not see is answered like what is not there, and is not changed",
+)
 async def test_others_things_are_as_if_absent(world: World) -> None:
     """Each route answers for what is another's exactly as for what does not exist, and changes nothing."""
     mallory = await world.api.person("mallory")
@@ -177,6 +183,10 @@ async def test_others_things_are_as_if_absent(world: World) -> None:
     assert await _everything(world.api) == before
 
 
+@pytest.mark.attack(
+    "A task is made of a template of another organization",
+    wall="a template that one may not see is not there",
+)
 async def test_others_versions_make_no_task(world: World) -> None:
     """A task of one's own is not made of a template that one does not see, which is like one that is not there."""
     mallory = await world.api.person("mallory")
@@ -189,6 +199,10 @@ async def test_others_versions_make_no_task(world: World) -> None:
     assert status == 400
 
 
+@pytest.mark.attack(
+    "The WebSockets of another's logs are opened",
+    wall="refused like those of nothing",
+)
 async def test_others_logs_are_not_followed(world: World) -> None:
     """The WebSockets of another's logs are refused like those of nothing."""
     mallory = await world.api.person("mallory")
@@ -202,6 +216,10 @@ async def test_others_logs_are_not_followed(world: World) -> None:
         assert refused.value.response.status_code == 404
 
 
+@pytest.mark.attack(
+    "Lists and searches are asked for things of another organization",
+    wall="rights are part of each statement",
+)
 async def test_lists_hold_nothing_of_others(world: World) -> None:
     """No list, and no search in one, gives away anything of another organization."""
     mallory = await world.api.person("mallory")
@@ -224,6 +242,10 @@ async def test_lists_hold_nothing_of_others(world: World) -> None:
     assert {token["username"] for token in tokens.json()} == {"mallory"}
 
 
+@pytest.mark.attack(
+    "A member of the same organization changes what others made",
+    wall="one table of roles",
+)
 async def test_a_member_of_the_organization_may_use_but_not_change(world: World) -> None:
     """Sharing an organization shows its templates, but nobody's tasks, files, keys or builds."""
     colleague = await world.api.person("colleague", organization=_uuid(world.ids["organization"]))

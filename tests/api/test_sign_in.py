@@ -56,6 +56,10 @@ async def exhaust(api: Api, email: str, tries: int) -> None:
         )
 
 
+@pytest.mark.attack(
+    "Passwords of one account are guessed",
+    wall="ten tries in five minutes from one network",
+)
 async def test_guesses_at_an_account_are_limited(api: Api) -> None:
     """After so many wrong ones even the right password is 429, with the time to wait; others sign in as before."""
     await walker(api)

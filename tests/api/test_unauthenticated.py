@@ -102,24 +102,40 @@ def refused(reply: Reply) -> str:
 
 
 @pytest.mark.parametrize("door", SESSION_DOORS, ids=str)
+@pytest.mark.attack(
+    "Every route of people is called without a token",
+    wall="401 before anything is read",
+)
 async def test_session_route_refuses_a_stranger(yard: Yard, door: Door) -> None:
     """Without a token a session route is 401, whatever it would have been asked. Source: T2."""
     assert refused(await knock(yard.client, door, None)) == "key_missing"
 
 
 @pytest.mark.parametrize("door", SESSION_DOORS, ids=str)
+@pytest.mark.attack(
+    "Every route of people is called with the token of an agent",
+    wall="401: a token is for one kind of door",
+)
 async def test_session_route_refuses_an_agent(yard: Yard, door: Door) -> None:
     """A good agent token on a session route is 401. Source: tasks-api 2.2."""
     assert refused(await knock(yard.client, door, yard.agent_token)) == "key_malformed"
 
 
 @pytest.mark.parametrize("door", AGENT_DOORS, ids=str)
+@pytest.mark.attack(
+    "Every route and WebSocket of agents is called without a token",
+    wall="401 before anything is read",
+)
 async def test_agent_route_refuses_a_stranger(yard: Yard, door: Door) -> None:
     """Without a token an agent route is 401. Source: tasks-api 2.2."""
     assert refused(await knock(yard.client, door, None)) == "token_missing"
 
 
 @pytest.mark.parametrize("door", AGENT_DOORS, ids=str)
+@pytest.mark.attack(
+    "Every route and WebSocket of agents is called with a person's token",
+    wall="401: a token is for one kind of door",
+)
 async def test_agent_route_refuses_a_user(yard: Yard, door: Door) -> None:
     """A good session token on an agent route is 401. Source: T150."""
     assert refused(await knock(yard.client, door, yard.session_token)) == "token_malformed"

@@ -1,11 +1,13 @@
 """A server that clients share: its first user made by the CLI, its templates, and people to act as."""
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from taskyard.sdk.local import LocalServer
 from tests.archives import tar_of
+from tests.clients.caller import Caller
 from tests.clients.go_cli import CLI, FirstUser
 from tests.clients.go_sdk import SDKError
 from tests.clients.strict import Json
@@ -13,6 +15,9 @@ from tests.system.kit import agents_of
 from tests.waiting import until
 
 PASSWORD = "a throw-away password"
+
+_UUID = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+"""A random UUID as text, as agents' tokens are."""
 
 FIRST = FirstUser("ada", "ada@example.com", PASSWORD, "Ada of the tests", trial=True)
 
@@ -130,13 +135,13 @@ class Served:
 
     def agent_token(self, workspace_id: str) -> str:
         """The token that the agent of a running workspace has, looked up where only this machine's owner can."""
-        name = b"TASKYARD_AGENT_TOKEN="
         folder = self.server.data_dir / "workspaces" / workspace_id
         for pid in agents_of(folder, "taskyard_agent"):
-            environment = (Path("/proc") / str(pid) / "environ").read_bytes().split(b"\0")
-            for entry in environment:
-                if entry.startswith(name):
-                    return entry.removeprefix(name).decode()
+            for text in sorted(_uuids_in_memory(pid)):
+                agent = Caller(self.url, {"Coder-Session-Token": text})
+                target = "/api/v2/workspaceagents/me/app-status"
+                if agent.call("PATCH", target, {}).status != 401:
+                    return text
         raise AssertionError(f"no agent runs in workspace {workspace_id}")
 
     def tidy(self) -> None:
@@ -155,3 +160,18 @@ class Served:
             return None if tasks or workspaces else True
 
         until("nothing to be left", none_left)
+
+
+def _uuids_in_memory(pid: int) -> set[str]:
+    """Every random UUID that a process holds as text; for root only, as agents close themselves to others."""
+    found: set[str] = set()
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            where, rights = line.split()[:2]
+            if not rights.startswith("rw"):
+                continue
+            begin, end = (int(part, 16) for part in where.split("-"))
+            memory.seek(begin)
+            with suppress(OSError):  # pages that nothing may read
+                found |= {text.decode() for text in _UUID.findall(memory.read(end - begin))}
+    return found

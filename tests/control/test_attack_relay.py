@@ -10,7 +10,8 @@ import pytest
 from taskyard.control.actors import AgentActor
 from taskyard.control.egress import Grant
 from taskyard.daemon.listen import listen_unix
-from taskyard.daemon.relay import HALF_OPEN_IDLE_S, NAMES, Line, Relay, Seat
+from taskyard.daemon.relay import Relay
+from taskyard.daemon.relay_seats import HALF_OPEN_IDLE_S, NAMES, Line, Seat
 from taskyard_agent.splice import splice
 from tests.control.test_egress import DEADLINE_S, Door, connected
 from tests.control.test_egress import asked as requested
@@ -32,6 +33,10 @@ def over(line: Line) -> None:
 
 
 @pytest.mark.parametrize("ends", [quiet, over])
+@pytest.mark.attack(
+    "A workspace hangs up on a server that takes no bytes",
+    wall="what is under way is bounded in size and time",
+)
 async def test_nothing_is_kept_for_who_never_reads(ends: Callable[[Line], None]) -> None:
     """What a workspace that hung up has sent is not kept for ever for a server that takes no bytes."""
     async with connected() as inside, connected() as outside:
@@ -45,6 +50,10 @@ async def test_nothing_is_kept_for_who_never_reads(ends: Callable[[Line], None])
             ends(line)
 
 
+@pytest.mark.attack(
+    "A workspace asks for name after name that nobody answers",
+    wall="a workspace has two look-ups at once",
+)
 async def test_names_without_an_answer_tie_up_two_hands_only(world: World, tmp_path: Path) -> None:
     """Whoever hangs up, and asks for another name, waits until an answer to the ones before is there."""
     asked, answer = list[str](), asyncio.Event()

@@ -12,19 +12,12 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from taskyard.daemon.listen import listen_unix
-from taskyard.daemon.relay import (
-    HALF_OPEN_IDLE_S,
-    HEAD_BYTES,
-    IDLE_S,
-    PEER_CONNECTIONS,
-    WORKSPACE_CONNECTIONS,
-    Line,
-    Relay,
-)
+from taskyard.daemon.relay import HEAD_BYTES, PEER_CONNECTIONS, WORKSPACE_CONNECTIONS, Relay
+from taskyard.daemon.relay_seats import HALF_OPEN_IDLE_S, IDLE_S, Line
+from taskyard.daemon.relay_tls import Inside
 from taskyard.daemon.relay_wire import read_request
 from taskyard.lifecycle.egress import read_rule
 from taskyard.wire.enums import Transition
-from taskyard_agent.splice import End
 from tests.control.agent_kit import Seat, finish, seat
 from tests.control.world_kit import BRIDGED, World, background
 
@@ -335,10 +328,10 @@ async def test_quiet_connections_end() -> None:
 
 
 @asynccontextmanager
-async def connected() -> AsyncIterator[End]:
+async def connected() -> AsyncIterator[Inside]:
     """One end of a connection, whose other end is open as long as this one."""
     here, there = socket.socketpair()
-    _, end = await asyncio.get_running_loop().create_connection(End, sock=here)
+    _, end = await asyncio.get_running_loop().create_connection(Inside, sock=here)
     yield end
     end.abort()
     await end.over.wait()

@@ -51,6 +51,10 @@ def refused(*entries: bytes) -> str:
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE])
+@pytest.mark.attack(
+    "A tar whose extended header is all digits, on which readers spend hours",
+    wall="headers are looked at before they are read",
+)
 def test_digits_in_an_extended_header(kind: bytes) -> None:
     """A header of nothing but digits is not searched from each of them to the end."""
     refused(entry("x", kind, b"1" * 100_000), entry("a"))
@@ -62,6 +66,7 @@ def test_digits_behind_an_extended_header() -> None:
     refused(*[header + entry(f"f{n}") for n in range(100)])
 
 
+@pytest.mark.attack("A tar of nothing but extended headers", wall="a bound for all of them")
 def test_extended_headers_without_end() -> None:
     """What stands about entries beside their content is little altogether."""
     comment = b"99999 comment=" + b"x" * 99_984 + b"\n"

@@ -57,6 +57,10 @@ async def failed(world: World, made: Template) -> str:
     return build.job_error
 
 
+@pytest.mark.attack(
+    "Somebody has a copy of the database, and looks for secrets",
+    wall="AES-256-GCM with a key that is not in the database",
+)
 async def test_nothing_of_a_value_is_stored(world: World) -> None:
     """The row holds nonce and ciphertext, never twice the same, and the name of the key."""
     await world.version({})
@@ -73,6 +77,10 @@ async def test_nothing_of_a_value_is_stored(world: World) -> None:
         assert row["scheme"] == 1
 
 
+@pytest.mark.attack(
+    "A row with a secret is copied to another owner or name",
+    wall="owner, name and scheme are sealed in",
+)
 async def test_a_row_in_another_place_does_not_open(world: World) -> None:
     """Owner, name and scheme are sealed in: a row that was copied, renamed or changed is no secret any more."""
     vault = world.services.vault
@@ -179,6 +187,10 @@ async def test_a_repository_is_handed_over_with_its_token_apart(world: World) ->
     assert VALUE not in repr(found)
 
 
+@pytest.mark.attack(
+    "A template clones from its own host to be given GIT_TOKEN",
+    wall="a template is given what it names, and git's token goes to one host",
+)
 async def test_a_hostile_template_gets_no_token_by_its_address(world: World) -> None:
     """A template that does not name GIT_TOKEN gets none, wherever it wants to clone from."""
     seated = await seat(world, template([], repo="https://evil.example/x.git"))

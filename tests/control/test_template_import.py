@@ -2,7 +2,7 @@
 
 import io
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from uuid import UUID, uuid4
 
 import msgspec
@@ -16,8 +16,10 @@ from taskyard.control.worker import Worker
 from taskyard.db import jobs
 from taskyard.db.jobs import Claim, JobKind, JobRow, Lease
 from taskyard.drivers.base import Driver
+from taskyard.drivers.echo.driver import EchoDriver
 from taskyard.errors import JobFailed, LeaseLost
 from taskyard.lifecycle.template_model import Template
+from taskyard.lifecycle.walls import Wall
 from taskyard.wire.enums import JobStatus
 from tests.api.template_kit import ASKING, TASK
 from tests.archives import tar_of
@@ -36,14 +38,14 @@ async def pushed(world: World, data: bytes) -> UUID:
         return await insert_version(conn, new, world.now)
 
 
-async def claimed(world: World) -> JobRun:
+async def claimed(world: World, drivers: Mapping[str, Driver] = NO_DRIVERS) -> JobRun:
     """The oldest job in the hands of a worker."""
     now, worker_id = world.now, uuid4()
     claim = Claim(worker_id, "test", [JobKind.IMPORT], now, 1)
     async with world.services.db.transaction() as conn:
         job = await jobs.claim_job(conn, claim, now)
     assert job is not None
-    return JobRun(world.services, NO_DRIVERS, job, Lease(job.id, job.attempt, worker_id))
+    return JobRun(world.services, drivers, job, Lease(job.id, job.attempt, worker_id))
 
 
 async def job_of(world: World, version_id: UUID) -> JobRow:
@@ -142,6 +144,27 @@ async def test_a_hostile_tar_ends_quickly(world: World) -> None:
     await pushed(world, block * 3000)
     with pytest.raises(JobFailed, match="archive"):
         await import_version(await claimed(world))
+
+
+class PoorDriver(EchoDriver):
+    """A driver on a machine that has no runc."""
+
+    async def lacks(self, walls: Collection[Wall]) -> Mapping[Wall, str]:
+        return {wall: "no runc was found" for wall in walls if wall is Wall.RUNC}
+
+
+async def test_what_the_machine_cannot_do_is_not_imported(world: World) -> None:
+    """A template that demands a wall fails with the line that says so and the cause; one that does not is imported."""
+    drivers = {"sandbox": PoorDriver(world.folder)}
+    for line, good in (("", True), ('require = ["memory"]', True), ('backend = "runc"', False)):
+        version_id = await pushed(world, tar_of({"taskyard.toml": f"[workspace]\n{line}\n"}))
+        run = await claimed(world, drivers)
+        if good:
+            await import_version(run)
+        else:
+            with pytest.raises(JobFailed, match=r'backend = "runc".*no runc was found'):
+                await import_version(run)
+        assert (await definition(world, version_id) is not None) is good
 
 
 async def test_an_import_writes_everything_at_once(world: World) -> None:

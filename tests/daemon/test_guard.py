@@ -109,6 +109,7 @@ FLOODS = {
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", FLOODS)
+@pytest.mark.attack("A head of a request without end", wall="64 KiB")
 async def test_an_endless_head_is_cut_off(port: int, name: str) -> None:
     """Whatever of a request has no natural end, the server keeps little of it and hangs up."""
     begin, piece = FLOODS[name]
@@ -132,6 +133,7 @@ async def test_bodies_pass(port: int, size: int) -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.attack("A head of a request that never comes to its end", wall="a bound of time")
 async def test_a_slow_head_is_cut_off(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that does not say what it wants ends, also after it had said so once."""
     monkeypatch.setattr(guard, "HEAD_S", 0.05)
@@ -145,6 +147,10 @@ async def test_a_slow_head_is_cut_off(port: int, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("ends", [False, True])
+@pytest.mark.attack(
+    "An answer that nobody reads",
+    wall="who reads more slowly than a bound is cut off",
+)
 async def test_an_answer_that_nobody_reads_is_dropped(
     port: int, monkeypatch: pytest.MonkeyPatch, *, ends: bool
 ) -> None:
@@ -178,6 +184,10 @@ async def test_an_answer_that_is_read_steadily_comes_whole(
 
 
 @pytest.mark.anyio
+@pytest.mark.attack(
+    "More connections than there is room for",
+    wall="a bound for all and for one address",
+)
 async def test_too_many_connections(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections beyond the limit are hung up on; when others have left there is room again."""
     monkeypatch.setattr(guard, "max_connections", lambda: 3)
@@ -233,6 +243,10 @@ def crowd(path: Path) -> Iterator["subprocess.Popen[bytes]"]:
 
 @pytest.mark.anyio
 @pytest.mark.skipif(os.geteuid() != 0, reason="another user's process needs root")
+@pytest.mark.attack(
+    "A workspace opens all connections of the agents' socket",
+    wall="a bound for each workspace",
+)
 async def test_one_workspace_cannot_take_all_connections(
     path: Path, crowd: "subprocess.Popen[bytes]"
 ) -> None:

@@ -33,6 +33,10 @@ async def test_the_first_start_makes_the_key_and_later_ones_keep_it(
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.attack(
+    "The key of secrets is taken away, broken or exchanged",
+    wall="a server whose key is not that of its database does not start, and makes no new one",
+)
 async def test_a_server_with_another_key_does_not_start(services: Services, tmp_path: Path) -> None:
     """Missing, broken, another's: each is told with the file, and nothing takes its place."""
     await claim_key(on(services, tmp_path / "first.key"))

@@ -60,10 +60,10 @@ class Yard:
 
 
 @asynccontextmanager
-async def new_yard() -> AsyncIterator[Yard]:
+async def new_yard(kind: type[Yard] = Yard) -> AsyncIterator[Yard]:
     """Folders that are gone afterwards, with every workspace in them."""
     folder = Path(tempfile.mkdtemp(prefix="ty-sandbox-"))
-    yard = Yard(folder)
+    yard = kind(folder)
     try:
         yield yard
     finally:

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 TOKEN = "f2ab0000-token-of-this-generation"
 THIEF = """
 import json, subprocess, sys, time
-agent = subprocess.Popen([sys.executable, "-m", "taskyard_agent", "run"])
+agent = subprocess.Popen([sys.executable, "-m", "taskyard_agent", "run"], pass_fds=[7])
 def tried(name, mode="rb"):
     try:
         with open(f"/proc/{agent.pid}/{name}", mode) as file:
@@ -32,6 +32,10 @@ time.sleep(1000)
 """Runs the agent as a coding agent finds it beside itself: a process of the same user, which waits for its server."""
 
 
+@pytest.mark.attack(
+    "A program beside the agent reads its environment and memory",
+    wall="the agent cannot be read or traced by its own user",
+)
 async def test_programs_beside_the_agent_cannot_read_its_token() -> None:
     """Neither environment nor memory of the agent can be read, though all in a workspace are one user."""
     async with new_yard() as yard:

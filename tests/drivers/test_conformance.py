@@ -14,7 +14,9 @@ import pytest
 from taskyard.drivers.base import Driver, Limits, Observation, PlaceState, WorkspaceSpec
 from taskyard.drivers.echo.driver import EchoDriver
 from taskyard.errors import DriverError
+from taskyard.lifecycle.walls import Backend
 from tests.control.world_kit import template_tar
+from tests.drivers.runc_kit import yard_for
 from tests.drivers.sandbox_kit import new_yard, quiet
 
 pytestmark = pytest.mark.anyio
@@ -104,13 +106,16 @@ def spec(workspace_id: UUID, generation: int) -> WorkspaceSpec:
     return WorkspaceSpec(workspace_id, generation, "ws", "secret", files, {}, Limits())
 
 
-@pytest.fixture(params=["echo", "sandbox", "unconfined"])
+@pytest.fixture(
+    params=["echo", "sandbox", "unconfined", pytest.param("runc", marks=pytest.mark.all_tier)]
+)
 async def driver(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Driver]:
     if request.param == "echo":
         yield EchoDriver(tmp_path)
         return
-    async with new_yard() as yard:
-        yield yard.driver(walls=request.param == "sandbox")
+    kind = yard_for(Backend.RUNC if request.param == "runc" else Backend.BWRAP)
+    async with new_yard(kind) as yard:
+        yield yard.driver(walls=request.param != "unconfined")
 
 
 async def test_a_random_life_goes_as_the_model_says(driver: Driver) -> None:

@@ -12,9 +12,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from taskyard.drivers.base import Driver, Limits, PlaceState
+from taskyard.drivers.base import Driver, PlaceState
 from taskyard.errors import DriverError
 from taskyard.wire.enums import LogLevel
+from tests.drivers.runc_kit import BOTH, yard_for
 from tests.drivers.sandbox_kit import (
     DEADLINE_S,
     PYTHON,
@@ -47,9 +48,9 @@ STUBBORN = (
 )
 
 
-@pytest.fixture
-async def yard() -> AsyncIterator[Yard]:
-    async with new_yard() as made:
+@pytest.fixture(params=BOTH)
+async def yard(request: pytest.FixtureRequest) -> AsyncIterator[Yard]:
+    async with new_yard(yard_for(request.param)) as made:
         yield made
 
 
@@ -253,15 +254,6 @@ async def test_the_log_keeps_its_end_only(yard: Yard) -> None:
     text = (yard.root / str(made.workspace_id) / "agent.log").read_text()
     assert len(text) < 300_000
     assert text.endswith("x\nlater\n")
-
-
-async def test_limits_that_are_not_enforced_are_said(yard: Yard) -> None:
-    """A template with limits gets a warning in its build log; one without gets none."""
-    driver = yard.driver()
-    for limits, warnings in ((Limits(cpu=2.0), 1), (Limits(), 0)):
-        lines: list[tuple[LogLevel, str]] = []
-        await driver.ensure(spec(limits=limits), into(lines))
-        assert len([line for level, line in lines if level is LogLevel.WARN]) == warnings
 
 
 async def test_start_times(yard: Yard) -> None:

@@ -213,7 +213,7 @@ async def test_an_unconfined_environment_is_clear(yard: Yard) -> None:
     assert path.startswith(f"{home}/.local/bin:")
     assert names == {
         "TASKYARD_AGENT_URL": f"unix:{yard.link}/agent.sock",
-        "TASKYARD_AGENT_TOKEN": made.agent_token,
+        "TASKYARD_AGENT_TOKEN_FD": "7",
         "TASKYARD_TEMPLATE_DIR": str(yard.root / str(made.workspace_id) / "template"),
         "TASKYARD_WORKSPACE_ID": str(made.workspace_id),
         "HOME": str(home),

@@ -146,6 +146,18 @@ def test_processes_that_nothing_asks_for_are_halted(transition: Transition, job:
     assert decide(idle, replace(SEEN, state=Place.STOPPED)) == []
 
 
+def test_what_is_frozen_stays_so_where_a_pause_may_freeze() -> None:
+    """A pause may leave it so, with its room; what is dormant is ended, and what is gone frees its room."""
+    frozen = replace(SEEN, state=Place.FROZEN)
+    paused = replace(RUNNING, transition=Transition.STOP, takes_room=True, may_freeze=True)
+    assert decide(paused, frozen) == []
+    assert decide(replace(paused, may_freeze=False), frozen) == [Halt(ONE)]
+    assert decide(paused, replace(SEEN, state=Place.STOPPED)) == [Halt(ONE)]
+    assert decide(paused, SEEN) == [Halt(ONE)]
+    assert decide(replace(RUNNING, job=JobStatus.FAILED), frozen) == [Halt(ONE)]
+    assert decide(RUNNING, frozen) == [Repair(ONE, 3, 4, 1)]
+
+
 @pytest.mark.parametrize("transition", [Transition.STOP, Transition.DELETE])
 def test_a_failed_stop_or_delete_is_left_to_people(transition: Transition) -> None:
     """They see the error and choose."""

@@ -20,7 +20,10 @@ from taskyard.lifecycle.template import (
     Transport,
     parse_template,
 )
+from taskyard.lifecycle.template_model import Pause
 from taskyard.wire.enums import ParameterType
+
+PAUSES = (b"", b'[workspace]\npause = "stop"\n', b'[workspace]\npause = "freeze"\n')
 
 FULL = """
 [template]
@@ -233,6 +236,12 @@ def test_an_empty_file_is_a_template_for_plain_workspaces() -> None:
     template = parse("")
     assert not template.has_ai_task
     assert (template.apps, template.parameters, template.warnings) == ([], [], [])
+
+
+def test_a_pause_stops_unless_it_is_to_freeze() -> None:
+    """The pause that frees memory is the default."""
+    pauses = [parse_template({"taskyard.toml": text}).workspace.pause for text in PAUSES]
+    assert pauses == [Pause.STOP, Pause.STOP, Pause.FREEZE]
 
 
 def test_a_template_for_the_echo_driver_brings_its_script() -> None:

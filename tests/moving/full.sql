@@ -86,6 +86,8 @@ values (md5('w')::uuid, md5('u')::uuid, md5('o')::uuid, true);
 insert into workspace_build_parameters values (md5('b')::uuid, 'colour', '');
 insert into workspace_build_phases (workspace_build_id, workspace_id, round, phase, began_at, ended_at, outcome)
 values (md5('b')::uuid, md5('w')::uuid, 1, 'queued', now(), now(), 'done');
+insert into workspace_network (workspace_id, verdict, host, port, method, path, reason, count, first_at, last_at)
+values (md5('w')::uuid, 'refused', 'example.org', 443, '', '', 'host_not_listed', 3, now(), now());
 insert into workspace_resources values (md5('r')::uuid, md5('j2')::uuid, 'start', 'workspace', 'main', now());
 insert into workspace_agents (
     id, workspace_id, workspace_build_id, resource_id, name, token_hash, generation, lifecycle, created_at, updated_at

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
@@ -144,10 +144,13 @@ def open_folder() -> Iterator[Path]:
 
 @contextmanager
 def serving(
-    data_dir: Path, log: Path, environment: dict[str, str] | None = None
+    data_dir: Path,
+    log: Path,
+    environment: dict[str, str] | None = None,
+    options: Sequence[str] = (),
 ) -> Iterator[World]:
     """A server with its first user and the starter templates; stopped by hand at the end."""
-    server = LocalServer(data_dir, log=log, environment=environment)
+    server = LocalServer(data_dir, options=options, log=log, environment=environment)
     server.start()
     LOGS.add(log)
     try:

@@ -4,7 +4,7 @@ import http.server
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from statistics import median
 
@@ -73,20 +73,21 @@ class Model(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def served() -> Iterator[tuple[int, type[Model]]]:
+def served(host: str = "127.0.0.1") -> Iterator[tuple[int, type[Model]]]:
     """The port of a server on this machine's loopback, and what it has seen."""
     seen = type("Seen", (Model,), {"holding": threading.Event(), "left": threading.Event()})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), seen) as server:
+    with http.server.ThreadingHTTPServer((host, 0), seen) as server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1], seen
         server.shutdown()
 
 
-def task_of(world: World, name: str, port: int, *commands: str) -> Task:
-    """A new task of a new template that lists this port of the loopback, with this to do."""
+def task_of(world: World, name: str, port: int, *commands: str, listed: Sequence[str] = ()) -> Task:
+    """A new task of a new template that lists this port of the loopback, and more, with this to do."""
+    egress = ", ".join(f'"{entry}"' for entry in (f"127.0.0.1:{port}", *listed))
     files = {
-        "taskyard.toml": TOML.format(egress=f'"127.0.0.1:{port}"'),
+        "taskyard.toml": TOML.format(egress=egress),
         "start.sh": START.format(url=f"http://127.0.0.1:{port}/"),
     }
     version = pushed(world, name, files)
@@ -100,7 +101,11 @@ def proxied(url: str) -> str:
     return f"curl -sS --noproxy '' -x $http_proxy {url}"
 
 
-UDP = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.sendto(b'x', ('1.1.1.1', 53))"
+UDP = (
+    "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.connect(('1.1.1.1', 53)); "
+    "s.send(b'x'); s.send(b'x')"
+)
+"""The second one tells that nobody got the first."""
 IPV6 = "import socket; socket.create_connection(('2606:4700:4700::1111', 443), 3)"
 
 
@@ -141,6 +146,24 @@ def test_a_task_reaches_its_model_and_nothing_else(shared: World) -> None:
     assert "\n(ipv6) 1\n" in text
     assert "\n0\n(routes) 0\n" in text
     assert "(confined) 1 1 localhost,127.0.0.1,::1" in text
+
+
+def test_a_task_whose_programs_know_no_proxy_reaches_what_is_listed(shared: World) -> None:
+    """A listed address answers without any proxy, a listed name has an address, and others have none."""
+    with served("127.0.0.2") as (port, _):
+        task = task_of(
+            shared,
+            "redirected",
+            port,
+            "unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY",
+            f"curl -sS http://127.0.0.2:{port}/ && echo '(address)'",
+            'getent hosts a.example.org | sed "s/\\.[0-9]* .*/ (listed)/"',
+            'getent hosts a.example.com; echo "(other) $?"',
+            listed=(f"127.0.0.2:{port}", "*.example.org:443"),
+        )
+        text = shared.says(task.id, "(other) 2")
+    assert f"{BODY.decode()}(address)" in text
+    assert "198.18.0 (listed)" in text
 
 
 def test_connections_end_with_a_pause(shared: World) -> None:

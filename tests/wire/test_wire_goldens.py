@@ -10,9 +10,11 @@ import msgspec
 import pytest
 
 from taskyard.wire import (
+    apps,
     audit,
     base,
     identity,
+    network,
     phases,
     repository,
     secrets,
@@ -53,6 +55,7 @@ ALL = [
     Golden("task_prompts", tasks.TaskPromptsResponse, "ours"),
     Golden("task_in_error", tasks.Task, "ours"),
     Golden("task_phases", phases.TaskPhasesResponse, "ours"),
+    Golden("task_network", network.TaskNetworkResponse, "ours"),
     Golden("task_transcript", transcript.TaskTranscript, "ours"),
     Golden("task_permissions", tasks.TaskPermissionsResponse, "N11"),
     Golden("pause_response", tasks.PauseTaskResponse, "T110, T119, S2"),
@@ -110,8 +113,10 @@ ALL = [
     Golden("secrets", list[secrets.Secret], "ours"),
     Golden("task_diff", repository.TaskDiff, "ours"),
     Golden("task_pushed", repository.TaskPushed, "ours"),
+    Golden("app_ticket", apps.AppTicket, "ours"),
     Golden("build_info", identity.BuildInfo, "U1"),
     Golden("build_info_webpush", identity.BuildInfo, "U1"),
+    Golden("build_info_unconfined", identity.BuildInfo, "U1"),
 ]
 
 

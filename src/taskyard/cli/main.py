@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "audit": ("taskyard.cli.audit:audit", "See who did what."),
     "backup": ("taskyard.cli.moving:backup", "Keep a copy of all that a server has."),
     "delete": ("taskyard.cli.workspace_life:delete", "Delete a workspace."),
+    "doctor": ("taskyard.cli.doctor:doctor", "See what this machine can do for workspaces."),
     "export": ("taskyard.cli.moving:export_all", "Write all that a server has into a folder."),
     "import": ("taskyard.cli.moving:import_all", "Make a server of such a folder."),
     "list": ("taskyard.cli.workspace_show:list_workspaces", "List workspaces."),

@@ -76,6 +76,16 @@ def _split_roles(
     metavar="PLACE",
     help="ADDRESS:PORT or unix:PATH on which /metrics is served. Default: nowhere.",
 )
+@click.option(
+    "--apps-listen",
+    metavar="PLACE",
+    help="ADDRESS:PORT or unix:PATH on which apps of workspaces are shown, or off. Default: any port of 127.0.0.1.",
+)
+@click.option(
+    "--apps-url",
+    metavar="URL",
+    help="Their address, with a * for each app's own name: https://*.apps.example.net.",
+)
 @click.option("--postgres-url", metavar="URL", help="A Postgres of yours, instead of the own one.")
 @click.option(
     "--secrets-key-file",

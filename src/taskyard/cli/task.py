@@ -24,10 +24,16 @@ COMMANDS: Final = {
     ),
     "watch": ("taskyard.cli.task_watch:watch", "Print each change of tasks as it comes."),
     "attach": ("taskyard.cli.task_attach:attach", "See and steer a coding agent while it works."),
+    "shell": ("taskyard.cli.task_shell:shell", "Open a shell in the workspace of a task."),
+    "open": ("taskyard.cli.task_shell:open_app", "Print an address that shows an app of a task."),
     "permissions": ("taskyard.cli.task_permissions:permissions", "List what a coding agent asks."),
     "answer": (
         "taskyard.cli.task_permissions:answer",
         "Permit or forbid what a coding agent asks.",
+    ),
+    "network": (
+        "taskyard.cli.task_network:network",
+        "Show what a task's workspace tried to reach.",
     ),
     "diff": ("taskyard.cli.task_work:diff", "Show what a task changed in its repository."),
     "push": ("taskyard.cli.task_work:push", "Push the work branch of a task."),

@@ -12,6 +12,7 @@ from taskyard.cli.failures import Failure, as_failure
 from taskyard.cli.find import find_organization, finding, full_name, input_of
 from taskyard.cli.output import at, note, plain
 from taskyard.cli.task_phases import follow_start
+from taskyard.cli.unconfined import warn_if_unconfined
 from taskyard.sdk import ApiError, Client
 from taskyard.wire.tasks import CreateTaskRequest
 from taskyard.wire.templates import Template
@@ -99,6 +100,7 @@ def create(
     if quiet:
         print(task.id)
         return None
+    warn_if_unconfined(client)
     print(f"Task {full_name(task)} was made at {at(task.created_at)}.", flush=True)
     if not no_wait and not follow_start(client, task):
         note(

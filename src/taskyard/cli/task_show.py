@@ -22,6 +22,7 @@ from taskyard.cli.output import (
     with_owner,
 )
 from taskyard.cli.task_phases import note_timeline
+from taskyard.cli.unconfined import warn_if_unconfined
 from taskyard.cli.why import note_waiting, note_why
 from taskyard.sdk import ApiError, Client
 from taskyard.wire.enums import (
@@ -116,6 +117,8 @@ def list_tasks(
     chosen = with_owner(columns, SHOWN) if everybody else columns
     empty = "There are no such tasks."
     print_list(found, COLUMNS, chosen, output=output, quiet=quiet, empty=empty)
+    if not quiet:
+        warn_if_unconfined(client)
     silent = (t for t in found if t.status is TaskStatus.ERROR and t.current_state is None)
     if (wrong := next(silent, None)) is not None:
         note(f"\nTo see why a task is in error: taskyard task status {full_name(wrong)}")
@@ -144,6 +147,7 @@ def status(client: Client, *, name: str, watch: bool, output: str, columns: list
         note_timeline(client, task)
         note_why(client, task)
         note_waiting(task)
+    warn_if_unconfined(client)
     while watch and not settled(task):
         time.sleep(LOOK_S)
         fresh = _look(client, task)

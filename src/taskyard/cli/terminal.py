@@ -94,11 +94,11 @@ _CONTROLS: Final = re.compile(rb"[\x00-\x1f\x7f]")
 _C1: Final = re.compile(rb"\xc2[\x80-\x9f]")
 
 
-def require_terminal(name: str) -> None:
-    """Nothing where a person sits at a terminal; name: the task. Raises Failure."""
+def require_terminal(name: str, *, what: str = "attaching") -> None:
+    """Nothing where a person sits at a terminal; name: the task; what: that they want to do. Raises Failure."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise Failure(
-            "attaching needs a terminal.",
+            f"{what} needs a terminal.",
             hint=f"To only read it: taskyard task logs --follow {name}",
         )
 

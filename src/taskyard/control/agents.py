@@ -14,7 +14,7 @@ from taskyard.db import agents as db
 from taskyard.db.jobs import WORKSPACES
 from taskyard.db.pool import ring
 from taskyard.errors import StaleGeneration
-from taskyard.lifecycle.egress import rule_text
+from taskyard.lifecycle.egress import is_limited, rule_text
 from taskyard.lifecycle.parameter import parameter_environment
 from taskyard.lifecycle.template_model import App, Template
 from taskyard.wire import link
@@ -28,6 +28,9 @@ MAX_LOG_BYTES = 1024 * 1024
 
 MAX_SOURCE_CHARS = 256
 """Longest name of a writer of the log; ours are words and slugs."""
+
+MAX_VERSION_CHARS = 100
+"""Longest version that an agent may say it has; ours have ten characters."""
 
 HEARTBEATS_PER_LEASE = 6
 """How many heartbeats may be lost before the lease lapses: with 120 s, one each 20 s."""
@@ -48,7 +51,7 @@ async def welcome(
             actor.agent_id,
             actor.generation,
             server_id=services.server_id,
-            version=version,
+            version=_kept(version, MAX_VERSION_CHARS),
             lease_expires_at=now + timedelta(seconds=lease_s),
             now=now,
         )
@@ -131,11 +134,12 @@ async def report_app_health(
     Raises ValueError for an unknown word. Nothing is stored for an agent that was replaced.
     """
     health = AppHealth(report.health)
+    slug = _kept(report.slug, MAX_SOURCE_CHARS)
     async with services.db.transaction() as conn:
         if await db.set_app_health_as_system(
-            conn, actor.agent_id, actor.generation, report.slug, health=health
+            conn, actor.agent_id, actor.generation, slug, health=health
         ):
-            await phases.health_told(conn, actor, report.slug, health, now=services.now())
+            await phases.health_told(conn, actor, slug, health, now=services.now())
             await _ring(conn, actor)
 
 
@@ -146,7 +150,7 @@ async def append_logs(
 
     Raises StaleGeneration when the agent was replaced, ValueError for a time of no zone.
     """
-    source = lines.source.replace("\0", "\ufffd")[:MAX_SOURCE_CHARS]
+    source = _kept(lines.source, MAX_SOURCE_CHARS)
     source_id = uuid5(LOG_SOURCES, f"{actor.agent_id}/{source}")
     found = [
         db.AgentLogLine(in_utc(line.at), _level(line.level), line.text.rstrip("\n"))
@@ -164,6 +168,11 @@ async def append_logs(
             conn, actor.agent_id, source_id, found, limit=MAX_LOG_BYTES
         )
     services.doorbell.ring_soon("agent-logs", str(actor.agent_id))
+
+
+def _kept(text: str, most: int) -> str:
+    """The beginning of a text of a workspace's, as a column takes it."""
+    return text[:most].replace("\0", "\ufffd")
 
 
 def in_utc(at: datetime) -> datetime:
@@ -203,6 +212,7 @@ def _manifest(row: db.ManifestRow, given: Handover) -> link.Manifest:
             permission_timeout_s=agent.permission_timeout_s,
         ),
         egress=[rule_text(rule) for rule in template.workspace.egress],
+        egress_http=[rule_text(rule) for rule in template.workspace.egress if is_limited(rule)],
     )
 
 

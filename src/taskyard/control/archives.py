@@ -6,6 +6,7 @@ All of it is work for a thread: an archive may be 100 MiB. Nothing here touches 
 import io
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -62,10 +63,12 @@ _ZIP_TROUBLE = (
     EOFError,
     OSError,
     ValueError,
+    IndexError,
+    struct.error,
     RuntimeError,
     NotImplementedError,
 )
-"""What reading a broken zip may raise; RuntimeError is a password that nobody has."""
+"""What reading a broken zip may raise; RuntimeError is a password that nobody has, IndexError an empty name."""
 
 
 @dataclass(frozen=True, slots=True)

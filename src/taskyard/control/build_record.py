@@ -9,7 +9,7 @@ from taskyard.control.keys import hash_agent_token
 from taskyard.db import builds, runs
 from taskyard.db.runs import RunRow
 from taskyard.lifecycle.template_model import App, Template
-from taskyard.lifecycle.workspace import deadline_after_start, first_app_health
+from taskyard.lifecycle.workspace import deadline_after_start, first_app_health, first_deadline
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
@@ -46,14 +46,17 @@ async def record_start(conn: "Connection", started: Started) -> None:
         values = {"id": app_ids[app.slug], "agent_id": agent_id, "ordinal": ordinal}
         await builds.insert_app(conn, **values, **_app_columns(app), now=started.now)
     task_app = started.template.task_app
+    latest = deadline_after_start(started.now, started.template.workspace.wall_time_s)
     await builds.choose_agent(
         conn,
         build_id=row.build_id,
         agent_id=None if task_app is None else agent_id,
         app_id=None if task_app is None else app_ids[task_app],
-        deadline=deadline_after_start(
-            started.now, None if row.ttl_ms is None else row.ttl_ms // 1000
+        deadline=first_deadline(
+            deadline_after_start(started.now, None if row.ttl_ms is None else row.ttl_ms // 1000),
+            latest,
         ),
+        max_deadline=latest,
         now=started.now,
     )
 

@@ -16,16 +16,18 @@ import msgspec
 from taskyard.config import Settings
 from taskyard.control import phases
 from taskyard.control.build_record import Started, record_restart, record_start
+from taskyard.control.freezing import FROZEN, freeze, wants_frozen
 from taskyard.control.job_run import JobRun
 from taskyard.control.secrets import check_required
 from taskyard.control.transcript import end_observation, snapshot_from_items
-from taskyard.db import runs
+from taskyard.control.walls import check_walls
+from taskyard.db import jobs, runs
 from taskyard.db.builds import list_build_parameters
 from taskyard.db.runs import RunRow
 from taskyard.drivers.base import Driver, Limits, WorkspaceSpec
 from taskyard.errors import DriverError, JobFailed, JobStumbled
 from taskyard.lifecycle.repository import plan_repository
-from taskyard.lifecycle.template_model import Template
+from taskyard.lifecycle.template_model import Pause, Template
 from taskyard.wire.enums import JobStatus, LogLevel, LogSource, Transition
 from taskyard.wire.link import AgentState, StateNews
 from taskyard_agent import points
@@ -50,6 +52,8 @@ DRIVER_TIMEOUT_S = 120.0
 
 FORCED_TIMEOUT_S = 20.0
 """Seconds a driver has where a person asked for force: they have waited for it already."""
+
+STOPPED_TEXT = "The workspace is stopped; its files are kept."
 
 STOPPED = StateNews(AgentState.STOPPED, "stopped")
 """What a coding agent does whose workspace is stopped, told for a bridge that was killed before it could."""
@@ -120,6 +124,7 @@ async def _load(run: JobRun) -> RunRow:
 async def _start(run: JobRun, row: RunRow) -> None:
     plan = _plan(run, row)
     await _check_needs(run, plan)
+    await check_walls(run, plan.driver, plan.template, PREPARING)
     run.log(LogLevel.INFO, PREPARING, f"Template version {row.template_version_name}.")
     generation, token = await _ensure(run, plan, STARTING)
     now = run.services.now()
@@ -149,6 +154,7 @@ async def _check_needs(run: JobRun, plan: _Plan) -> None:
 
 async def _restart(run: JobRun, row: RunRow) -> None:
     plan = _plan(run, row)
+    await check_walls(run, plan.driver, plan.template, RESTARTING)
     run.log(LogLevel.WARN, RESTARTING, "The workspace was lost. It is started again.")
     generation, token = await _ensure(run, plan, RESTARTING)
     now = run.services.now()
@@ -160,17 +166,23 @@ async def _restart(run: JobRun, row: RunRow) -> None:
 
 
 async def _stop(run: JobRun, row: RunRow) -> None:
-    await _stop_place(run, row)
+    driver = _driver_of(run, row)
+    is_frozen = driver is not None and wants_frozen(row) and await freeze(run, row, driver)
+    if not is_frozen:
+        await _stop_place(run, row)
     await points.reached("stop.done", str(row.workspace_id))
     now = run.services.now()
     async with run.fenced() as conn:
         await run.hold_workspace(conn)
         await runs.end_agents(conn, row.workspace_id, now)
-        await end_observation(conn, row.workspace_id, STOPPED, now)
+        if not is_frozen:  # what stands still is as it was: in a turn, waiting for an answer
+            await end_observation(conn, row.workspace_id, STOPPED, now)
         await phases.stopped(conn, row.workspace_id, now)
         await _keep_conversation(conn, row, now)
-        run.log(LogLevel.INFO, RECORDING, "The workspace is stopped; its files are kept.")
+        run.log(LogLevel.INFO, RECORDING, FROZEN if is_frozen else STOPPED_TEXT)
         await run.finish(conn, now)
+        if is_frozen:
+            await jobs.keep_room(conn, row.workspace_id)
         await points.reached("stop.writing", str(row.workspace_id))
     await points.reached("stop.recorded", str(row.workspace_id))
 
@@ -314,6 +326,7 @@ async def _ensure(run: JobRun, plan: _Plan, stage: str) -> tuple[int, UUID]:
     row = plan.row
     async with run.services.db.connection() as conn:
         files = await runs.get_file_as_system(conn, row.file_id)
+        mark = await runs.get_start_mark_as_system(conn, row.build_id)
     if files is None:
         raise JobFailed("internal: the files of the template are gone from the database")
     token = uuid4()
@@ -329,6 +342,7 @@ async def _ensure(run: JobRun, plan: _Plan, stage: str) -> tuple[int, UUID]:
                     token,
                     files,
                     env=_agent_env(run.services.settings),
+                    mark=mark,
                 ),
                 partial(_driver_line, run, stage),
             )
@@ -367,7 +381,7 @@ def _agent_env(settings: Settings) -> dict[str, str]:
 
 
 def _spec(
-    plan: _Plan, generation: int, token: UUID, files: bytes, *, env: dict[str, str]
+    plan: _Plan, generation: int, token: UUID, files: bytes, *, env: dict[str, str], mark: str
 ) -> WorkspaceSpec:
     """The workspace for its driver. The template's environment travels to scripts in the manifest."""
     wanted = plan.template.workspace
@@ -384,6 +398,11 @@ def _spec(
             processes=wanted.processes,
             disk_bytes=wanted.disk_bytes,
         ),
+        freezes=wanted.pause is Pause.FREEZE,
+        mark=mark,
+        way_out=bool(wanted.egress),
+        backend=wanted.backend,
+        overlay=wanted.overlay,
     )
 
 

@@ -13,7 +13,9 @@ from taskyard.lifecycle.egress import (
     Reason,
     Refusal,
     Target,
+    closed_targets,
     judge_addresses,
+    judge_bytes,
     judge_target,
     read_address,
 )
@@ -51,16 +53,32 @@ async def resolve(host: str, port: int) -> list[str]:
 
 
 async def decide(
-    grant: Grant, target: Target, resolve: Resolve = resolve
+    grant: Grant, target: Target, resolve: Resolve = resolve, *, is_http: bool = False
 ) -> list[Address] | Refusal:
-    """The addresses to connect to, each of them checked, or why not."""
+    """The addresses to connect to, each of them checked, or why not.
+
+    is_http: whoever asks judges each request, so that rules about requests count.
+    """
     refusal = judge_target(target, grant.rules)
+    if refusal is None and not is_http:
+        refusal = judge_bytes(target, grant.rules)
     if refusal is not None:
         return refusal
     found = [target.address] if target.address is not None else await _addresses(target, resolve)
     if isinstance(found, Refusal):
         return found
-    return judge_addresses(target, found, grant.rules) or found
+    return _judge_found(grant, target, found, is_http=is_http) or found
+
+
+def _judge_found(
+    grant: Grant, target: Target, found: list[Address], *, is_http: bool
+) -> Refusal | None:
+    """Why a name may not lead where it does: what is not on the internet is listed itself, for bytes too."""
+    refusal = judge_addresses(target, found, grant.rules)
+    if refusal is not None or is_http:
+        return refusal
+    closed = (judge_bytes(each, grant.rules) for each in closed_targets(target, found))
+    return next(filter(None, closed), None)
 
 
 async def _addresses(target: Target, resolve: Resolve) -> list[Address] | Refusal:

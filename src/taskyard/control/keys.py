@@ -165,7 +165,7 @@ async def _good_agent(services: Services, token: str | None) -> db.AgentAuthRow:
         raise Unauthenticated(
             "token_malformed", f"An agent token must be a UUID; this has {len(token)} characters."
         ) from error
-    async with services.db.connection() as conn:
+    async with services.throttle.unknown, services.db.connection() as conn:
         row = await db.get_agent_auth_as_system(conn, hash_agent_token(text))
     if row is None or not _is_current(row):
         raise Unauthenticated(

@@ -53,9 +53,18 @@ async def begin(conn: "Connection", workspace_id: UUID, build_id: UUID, now: dat
     await db.begin_phases_as_system(conn, workspace_id, build_id, now)
 
 
-async def lost(conn: "Connection", workspace_id: UUID, build_id: UUID, now: datetime) -> None:
-    """A workspace has to be started again: what went on in it failed, and a new round begins."""
-    reason = "The workspace ended, or nothing was heard of its agent any more."
+async def lost(
+    conn: "Connection", workspace_id: UUID, build_id: UUID, now: datetime, *, why: str = ""
+) -> None:
+    """A workspace has to be started again: what went on in it failed, and a new round begins.
+
+    why: how it ended, as far as its driver knows.
+    """
+    reason = (
+        f"The workspace ended: {why}."
+        if why
+        else "The workspace ended, or nothing was heard of its agent any more."
+    )
     await db.end_phases_as_system(conn, build_id, [_failed(FailureCause.LOST, reason, now)], now)
     await db.begin_phases_as_system(conn, workspace_id, build_id, now)
 

@@ -16,6 +16,7 @@ import structlog
 from taskyard.control import phases
 from taskyard.control.audit import Deed, record
 from taskyard.control.builds import insert_build
+from taskyard.control.excesses import Excesses, how_ended, tell
 from taskyard.control.records import Records
 from taskyard.control.servers import Absences
 from taskyard.control.services import Services
@@ -97,6 +98,7 @@ class Reconciler:
         self._wake = asyncio.Event()
         self._records = Records(services)
         self._absences = Absences(services)
+        self._excesses = Excesses(services, self._stop)
         self._asked: dict[UUID, datetime] = {}
         self._reported: dict[str, set[object]] = {}
 
@@ -140,6 +142,7 @@ class Reconciler:
         )
         for action in actions:
             await self._act(action, seen)
+        await self._excesses.look(seen)
         await self._absences.look(now)
         if clock_holds:
             await self._records.look(now)
@@ -204,7 +207,7 @@ class Reconciler:
     async def _act(self, action: Action, seen: Mapping[str, list[Observation]]) -> None:
         match action:
             case Repair():
-                await self._repair(action)
+                await self._repair(action, how_ended(action.workspace_id, seen))
             case Halt():
                 await self._tidy(action.workspace_id)
             case DestroyOrphan():
@@ -221,7 +224,7 @@ class Reconciler:
             case _:
                 assert_never(action)
 
-    async def _repair(self, action: Repair) -> None:
+    async def _repair(self, action: Repair, why: str) -> None:
         """Enqueues a repair of a start, unless something changed since or it is hopeless."""
         now = self._services.now()
         async with self._services.db.transaction() as conn:
@@ -238,11 +241,12 @@ class Reconciler:
                 return
             await runs.set_restarts(conn, place.workspace_id, action.restarts)
             await _enqueue(conn, place, now)
-            await phases.lost(conn, place.workspace_id, place.build_id, now)
+            await phases.lost(conn, place.workspace_id, place.build_id, now, why=why)
         log.warning(
             "workspace.repaired",
             workspace_id=str(action.workspace_id),
             restarts=action.restarts,
+            why=why,
         )
 
     async def _give_up(self, conn: "Connection", place: PlaceRow, now: datetime) -> None:
@@ -307,7 +311,23 @@ class Reconciler:
             if due is None or due > now:
                 return
             await _build(conn, place, Transition.STOP, action.reason, now=now)
+            if _runs(place) and place.max_deadline is not None and place.max_deadline <= now:
+                text = (
+                    "The workspace is stopped: it has run for the whole wall_time of its template."
+                )
+                await tell(conn, place, text, now)
         log.info("workspace.auto_paused", workspace_id=str(action.workspace_id))
+
+    async def _stop(self, workspace_id: UUID, why: str) -> None:
+        """Makes the stop build of a workspace that runs and uses more than it may; its log says why."""
+        now = self._services.now()
+        async with self._services.db.transaction() as conn:
+            place = await runs.lock_place(conn, workspace_id)
+            if place is None or place.deleted or place.busy or not _runs(place):
+                return
+            await _build(conn, place, Transition.STOP, BuildReason.AUTOSTOP, now=now)
+            await tell(conn, place, f"The workspace is stopped: {why}.", now)
+        log.warning("workspace.too_much", workspace_id=str(workspace_id), why=why)
 
     async def _rest(self, action: Rest) -> None:
         """Marks a workspace as dormant that still nobody uses, and stops it if it runs."""
@@ -438,6 +458,7 @@ def _desired(row: WorldRow) -> Desired:
         discard_from=row.discard_from,
         abandoned_from=row.abandoned_from,
         takes_room=row.takes_room,
+        may_freeze=row.may_freeze,
     )
 
 

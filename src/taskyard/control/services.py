@@ -9,6 +9,8 @@ from taskyard.config import Settings
 from taskyard.control.feeds import Feeds
 from taskyard.control.links import Links
 from taskyard.control.meters import Meters
+from taskyard.control.previews import Previews
+from taskyard.control.throttle import Throttle
 from taskyard.control.vault import Vault
 from taskyard.control.waiting import Waiting
 from taskyard.db.pool import Database, Doorbell
@@ -20,6 +22,7 @@ class Services:
     """One server's tools. now gives aware UTC; only edges call it and hand the value down.
 
     server_id is another one at each start. host_id is the data directory's: workspaces stay where their files are.
+    unconfined: workspaces of this server have no walls, as whoever runs it allowed.
     """
 
     settings: Settings
@@ -30,7 +33,10 @@ class Services:
     deployment_id: UUID
     now: Callable[[], datetime]
     host_id: UUID = NIL_UUID
+    unconfined: bool = False
     meters: Meters = field(default_factory=Meters)
     vault: Vault = field(default_factory=Vault)
     feeds: Feeds = field(default_factory=Feeds)
     waiting: Waiting = field(default_factory=Waiting)
+    previews: Previews = field(default_factory=Previews)
+    throttle: Throttle = field(default_factory=Throttle)

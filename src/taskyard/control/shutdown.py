@@ -75,7 +75,7 @@ async def stop_what_is_left(drivers: Mapping[str, Driver]) -> int:
     left = 0
     for driver in drivers.values():
         for seen in await _held_by(driver):
-            if seen.state is not PlaceState.RUNNING:
+            if seen.state not in (PlaceState.RUNNING, PlaceState.FROZEN):
                 continue
             left += 1
             try:

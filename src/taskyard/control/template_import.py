@@ -11,6 +11,7 @@ from taskyard.control.archives import Archive, pack, read_archive
 from taskyard.control.files import store_file
 from taskyard.control.job_run import JobRun
 from taskyard.control.templates_view import PresetValue, StoredOption
+from taskyard.control.walls import check_walls
 from taskyard.db import files, runs
 from taskyard.db import template_imports as db
 from taskyard.errors import JobFailed
@@ -53,6 +54,9 @@ async def import_version(run: JobRun) -> None:
         raise JobFailed("internal: this import names no template version")
     read = await _read(run)
     _tell(run, read)
+    driver = run.drivers.get(read.template.workspace.driver)
+    if driver is not None:
+        await check_walls(run, driver, read.template, CHECKING)
     async with run.fenced() as conn:
         now = run.services.now()
         if read.repacked is not None:

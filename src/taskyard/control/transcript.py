@@ -13,6 +13,7 @@ import msgspec
 from taskyard.control import phases
 from taskyard.control.actors import AgentActor
 from taskyard.control.agents import in_utc
+from taskyard.control.fullness import fitting
 from taskyard.control.observe import Source, observe
 from taskyard.control.services import Services
 from taskyard.db import observed as observed_db
@@ -76,11 +77,14 @@ async def store_items(
         expected = range(held.acked_seq + 1, held.acked_seq + 1 + len(fresh))
         if [item.seq for item in fresh] != list(expected):
             raise ItemsMissing(held.acked_seq)
-        taken = await db.take_numbers_as_system(conn, actor.workspace_id, len(fresh))
+        kept, whole = fitting(fresh, held.item_bytes)
+        taken = await db.take_numbers_as_system(
+            conn, actor.workspace_id, len(kept), item_bytes=whole
+        )
         if taken is not None:
             rows = [
                 _row(item, taken.before + place, held.generation)
-                for place, item in enumerate(fresh, 1)
+                for place, item in enumerate(kept, 1)
             ]
             await db.insert_items_as_system(conn, taken.task_id, rows, now)
             await _confirm_prompts(conn, taken.task_id, rows, now)

@@ -16,6 +16,7 @@ from taskyard.daemon.relay import Relay
 from taskyard.daemon.tls import Certificate
 from taskyard.db.servers import Server
 from taskyard.server.app import build_app
+from taskyard.server.apps import AppsDoor
 from taskyard.server.draining import Drain
 from taskyard.server.forwarding import Forwarder
 from taskyard.server.handlers import HANDLERS, SOCKETS
@@ -94,6 +95,12 @@ class Answering:
         context = tls.context if tls is not None else None
         await self._listen(self._people, Listener(public, tls=context, public=True), sockets.tcp)
         await self._listen(self._people, Listener(public, public=True), sockets.unix)
+        if sockets.apps is not None:
+            services.previews.tell(sockets.apps_url)
+            apps = AppsDoor(services, reach, self._drain)
+            await self._listen(
+                self._people, Listener(apps, tls=context, public=True), [sockets.apps]
+            )
         if sockets.metrics is not None:
             # Imported on use: it takes a tenth of a second, and most servers are not measured.
             from taskyard.daemon.metrics import metrics_app

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from taskyard.daemon.datadir import DataDir
 from taskyard.daemon.home_archive import DiskBroken, pack_home
 from taskyard.daemon.home_unpack import HomeRefused, check_home, unpack_home
 from taskyard.drivers.echo.driver import KEPT, at_rest
+from taskyard.drivers.sandbox.disk import opened_home
 from taskyard.drivers.sandbox.place import Place
 from taskyard.drivers.sandbox.uids import claim_uid, release_uid, uid_is_mapped
 from taskyard.errors import StartupError
@@ -44,9 +45,29 @@ def echo_folder(data: DataDir) -> Path:
 
 async def copy_home(data: DataDir, folder: Path, whose: Whose) -> HomeFile | None:
     """The archive of a workspace's home, written into the folder; None where it has none here."""
-    home, only = _home(data, whose.workspace_id, whose.driver), frozenset(KEPT)
+    with _opened(data, whose) as home:
+        return None if home is None else await _packed(home, folder, whose)
+
+
+@contextmanager
+def _opened(data: DataDir, whose: Whose) -> Iterator[Path | None]:
+    """The home as a folder; None where it has none here. Raises StartupError when it cannot be opened."""
+    home = _home(data, whose.workspace_id, whose.driver)
     if home is None or not home.is_dir():
-        return None
+        yield None
+        return
+    try:
+        place = Place(data.workspaces, str(whose.workspace_id))
+        opened = opened_home(place) if whose.driver == SANDBOX else nullcontext(home)
+        with opened as folder:
+            yield folder
+    except OSError as error:
+        raise StartupError(f"{home} cannot be opened: {error}") from error
+
+
+async def _packed(home: Path, folder: Path, whose: Whose) -> HomeFile:
+    """The archive of a home, written into the folder."""
+    only = frozenset(KEPT)
     with SumFile(folder / "homes" / f"{whose.workspace_id}.tar") as file:
         work = partial(pack_home, home, file, only=only if whose.driver == ECHO else None)
         try:

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID, uuid5
 
@@ -113,6 +113,7 @@ async def serve(settings: Settings) -> None:
             await claim_place(db, data)
             await claim_key(services)
         drivers = await _drivers(settings, data)
+        services = replace(services, unconfined=_is_open(drivers))
         async with asyncio.TaskGroup() as group:
             running = Running(group, services, drivers)
             if sockets is not None:
@@ -210,7 +211,7 @@ async def _drivers(settings: Settings, data: DataDir) -> dict[str, Driver]:
         await sandbox.probe()
     except DriverError as error:
         raise StartupError(str(error)) from error
-    log.info("driver.ready", driver=sandbox.name, mode=sandbox.mode)
+    log.info("driver.ready", driver=sandbox.name, mode=sandbox.mode, holds=sandbox.holds)
     if sandbox.why_unconfined:
         log.warning(
             "WORKSPACES ARE NOT CONFINED",
@@ -219,6 +220,12 @@ async def _drivers(settings: Settings, data: DataDir) -> dict[str, Driver]:
         )
     echo = EchoDriver(data.path / "echo", f"unix:{data.link_socket}")
     return {sandbox.name: sandbox, echo.name: echo}
+
+
+def _is_open(drivers: Mapping[str, Driver]) -> bool:
+    """Whether workspaces of this server have no walls."""
+    found = drivers.values()
+    return any(isinstance(driver, SandboxDriver) and driver.why_unconfined for driver in found)
 
 
 def _worker_id(services: Services) -> UUID | None:

@@ -1,12 +1,13 @@
 """Where a server is reached, as its settings say: the sockets it listens on, and whom it lets in there."""
 
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import structlog
 
 from taskyard.config import Role, Settings
+from taskyard.daemon.apps import apps_url_of, listen_for_apps
 from taskyard.daemon.datadir import DataDir
 from taskyard.daemon.listen import ANYWHERE, Place, listen_at, listen_unix, read_place
 from taskyard.daemon.tls import Certificate
@@ -28,15 +29,20 @@ class Sockets:
     peer_url: str
     metrics: socket.socket | None
     address: str
+    apps: socket.socket | None = None
+    apps_url: str = ""
 
 
 def open_sockets(settings: Settings, data: DataDir, tls: Certificate | None) -> Sockets:
     """Every socket of a server that has its data directory to itself. Raises StartupError."""
     reach_of(settings)  # what cannot be read is said before anything is opened
     _peer_place(settings)
+    apps_url_of(settings)
     if Role.API not in settings.roles:
         return _inner(settings, data, _Public([], [], "worker"))
-    return _inner(settings, data, _listen(settings, tls))
+    public = _listen(settings, tls)
+    apps, apps_url = listen_for_apps(settings, tls=tls is not None)
+    return replace(_inner(settings, data, public), apps=apps, apps_url=apps_url)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The way out of workspaces: CONNECT on a Unix socket, to what the workspace's template lists.
+"""The way out of workspaces: tunnels and HTTP on a Unix socket, to what the workspace's template lists.
 
 Programs of a workspace talk to a proxy of their own, in the workspace agent; that one comes here with
 the agent's token. What comes is hostile until proven otherwise: heads, numbers and times have bounds.
@@ -10,7 +10,6 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from uuid import UUID
@@ -19,12 +18,24 @@ import structlog
 
 from taskyard.control import egress
 from taskyard.control.egress import Grant, Resolve
+from taskyard.control.egress_book import Attempt, Book
 from taskyard.control.services import Services
 from taskyard.daemon.guard import max_connections, peer_name
-from taskyard.daemon.relay_wire import OK, STATUS, Asked, note, read_request, refused
+from taskyard.daemon.relay_http import Outside, Patience, Requests
+from taskyard.daemon.relay_seats import Line, Seat
+from taskyard.daemon.relay_tls import Inside
+from taskyard.daemon.relay_wire import OK, STATUS, Asked, read_request, refused
 from taskyard.db.jobs import WORKSPACES
 from taskyard.errors import TaskyardError, Unauthenticated
-from taskyard.lifecycle.egress import Address, Reason, Refusal, Target, read_target
+from taskyard.lifecycle.egress import (
+    Address,
+    Reason,
+    Refusal,
+    Target,
+    closed_targets,
+    judge_target,
+    read_target,
+)
 from taskyard_agent.splice import End, HeadTooLong, splice
 
 log = structlog.get_logger()
@@ -33,7 +44,7 @@ HEAD_BYTES = 8 * 1024
 """Most bytes of a request: a target and a token need two hundred."""
 
 HEAD_S = 10.0
-"""Seconds until a request must be here whole: it comes from this machine."""
+"""Seconds until a head must be here whole: it comes from this machine."""
 
 CONNECT_S = 10.0
 """Seconds to connect to all addresses of a target; a quarter of them for each that is not the last."""
@@ -44,78 +55,23 @@ WORKSPACE_CONNECTIONS = 64
 PEER_CONNECTIONS = WORKSPACE_CONNECTIONS + 16
 """Connections of one peer, those included whose token is not known yet."""
 
-IDLE_S = 900.0
-"""Seconds without a byte after which a connection ends: a model may think for ten minutes."""
-
-HALF_OPEN_IDLE_S = 60.0
-"""The same where one side has said that it sends no more."""
-
 LOOKUPS = 4
 """Statements of the relay's own at once, for all workspaces: others wait for the same database."""
-
-NAMES = 2
-"""Names that are resolved for one workspace at once: the machine's resolver has few hands, and slow answers tie them up.
-
-A name counts until its answer is there, which may be long after anybody waits for it.
-"""
 
 LOOK_S = 30.0
 """Seconds between looks for idle connections and for workspaces that are over; the doorbell is faster."""
 
 
-@dataclass(slots=True, eq=False)
-class Line:
-    """One connection through the relay. quiet_s: for how long no byte went either way, as last looked."""
-
-    inside: End
-    outside: End | None = None
-    quiet_s: float = 0.0
-
-    def look(self, passed_s: float) -> None:
-        """Ends the connection when it was quiet for too long."""
-        if self.outside is None:
-            return
-        ends = (self.inside, self.outside)
-        self.quiet_s = 0.0 if any(end.moved for end in ends) else self.quiet_s + passed_s
-        for end in ends:
-            end.moved = False
-        if self.quiet_s >= (HALF_OPEN_IDLE_S if any(end.ended for end in ends) else IDLE_S):
-            self.end()
-
-    def end(self) -> None:
-        """Ends both connections at once: one alone would wait for its peer to read what is left."""
-        self.inside.abort()
-        if self.outside is not None:
-            self.outside.abort()
-
-
-@dataclass(slots=True, eq=False)
-class Seat:
-    """A workspace generation that has connections."""
-
-    token: str
-    grant: Grant
-    lines: set[Line] = field(default_factory=set)
-    names: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(NAMES))
-    looking: int = 0
-
-    @property
-    def key(self) -> tuple[UUID, int]:
-        """The agent and its generation, which have one token."""
-        return self.grant.actor.agent_id, self.grant.actor.generation
-
-    def end(self) -> None:
-        """Ends every connection of the workspace, those too that are not made yet."""
-        for line in self.lines:
-            line.end()
-
-
 class Relay:
     """All connections that workspaces have through this server."""
 
-    def __init__(self, services: Services, resolve: Resolve = egress.resolve) -> None:
+    def __init__(
+        self, services: Services, resolve: Resolve = egress.resolve, *, head_s: float = HEAD_S
+    ) -> None:
         self._services = services
+        self._head_s = head_s
         self._resolve = resolve
+        self._book = Book(services)
         self._seats: dict[tuple[UUID, int], Seat] = {}
         self._peers: Counter[str] = Counter()
         self._lookups = asyncio.Semaphore(LOOKUPS)
@@ -126,7 +82,8 @@ class Relay:
         """Relays until it is cancelled, which ends every connection."""
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as self._group:
-            server = await loop.create_unix_server(lambda: End(self._came), sock=sock)
+            self._group.create_task(self._book.run())
+            server = await loop.create_unix_server(lambda: Inside(self._came), sock=sock)
             try:
                 async with self._services.doorbell.on(WORKSPACES, self._ring):
                     await self._watch()
@@ -135,6 +92,7 @@ class Relay:
 
     def _came(self, end: End) -> None:
         """A connection was made."""
+        assert isinstance(end, Inside)  # as run() makes them
         peer = peer_name(end.transport)
         full = self._peers[peer] >= PEER_CONNECTIONS if peer else False
         if full or self._peers.total() >= max_connections() // 4:
@@ -143,7 +101,7 @@ class Relay:
         self._peers[peer] += 1
         self._group.create_task(self._serve(end, peer))
 
-    async def _serve(self, end: End, peer: str) -> None:
+    async def _serve(self, end: Inside, peer: str) -> None:
         """Returns when the connection is over."""
         try:
             await self._answer(end)
@@ -160,15 +118,16 @@ class Relay:
             if not self._peers[peer]:
                 del self._peers[peer]
 
-    async def _answer(self, end: End) -> None:
+    async def _answer(self, end: Inside) -> None:
         """Answers one request, and carries what follows."""
         try:
-            async with asyncio.timeout(HEAD_S):
+            async with asyncio.timeout(self._head_s):
                 asked = read_request(await end.head(HEAD_BYTES))
             async with self._lookups:
                 grant = await egress.grant_of(self._services, asked.token)
         except (TimeoutError, HeadTooLong, ConnectionError, ValueError) as error:
-            said = str(error) or f"a request takes {HEAD_BYTES} bytes and {HEAD_S:g} s at most"
+            said = f"a request takes {HEAD_BYTES} bytes and {self._head_s:g} s at most"
+            said = str(error) or said
             end.write(
                 refused(HTTPStatus.BAD_REQUEST, "invalid_request", f"This is the way out: {said}.")
             )
@@ -182,20 +141,72 @@ class Relay:
             await self._relay(Line(end), asked, grant)
 
     async def _relay(self, line: Line, asked: Asked, grant: Grant) -> None:
-        """Refuses with the reason, or carries bytes until either side is done."""
+        """Refuses with the reason, or carries what is to be carried until either side is done."""
         seat = self._sit(line, asked, grant)
         try:
-            made = await self._decided(seat, asked)
-            note(grant, asked, made if isinstance(made, Refusal) else None)
-            if isinstance(made, Refusal):
-                line.inside.write(refused(STATUS[made.reason], made.reason, made.sentence))
-                return
-            line.outside = made
-            line.inside.write(OK)
-            await splice(line.inside, made)
+            target = _target(seat, asked)
+            refusal = (
+                target
+                if isinstance(target, Refusal)
+                else await self._carry(line, seat, target, is_http=asked.is_http)
+            )
+            if refusal is not None:
+                self._note(grant, target, refusal.reason, asked.target)
+                line.inside.write(refused(STATUS[refusal.reason], refusal.reason, refusal.sentence))
         finally:
             seat.lines.discard(line)
             self._leave(seat)
+
+    async def _carry(
+        self, line: Line, seat: Seat, target: Target, *, is_http: bool
+    ) -> Refusal | None:
+        """Returns when it is over, or why it was not begun."""
+        if is_http:
+            refusal = judge_target(target, seat.grant.rules)
+            if refusal is None:
+                line.inside.write(OK)
+                await self._requests(line, seat, target)
+            return refusal
+        found = await egress.decide(seat.grant, target, partial(self._look_up, seat))
+        made = found if isinstance(found, Refusal) else await connect(target, found)
+        if isinstance(made, Refusal):
+            return made
+        self._note(seat.grant, target, Reason.LISTED)
+        line.outside = made
+        line.inside.write(OK)
+        if target.address is None:
+            line.inside.watch(target.host, partial(self._note, seat.grant, target))
+        await splice(line.inside, made)
+        return None
+
+    async def _requests(self, line: Line, seat: Seat, target: Target) -> None:
+        """Carries requests of plain HTTP until either side is done."""
+
+        async def dial() -> Outside | Refusal:
+            look_up = partial(self._look_up, seat)
+            found = await egress.decide(seat.grant, target, look_up, is_http=True)
+            if isinstance(found, Refusal):
+                return found
+            made = await connect(target, found)
+            if isinstance(made, Refusal):
+                return made
+            return Outside(made, closed_targets(target, found))
+
+        def note(reason: Reason, method: str, path: str) -> None:
+            attempt = Attempt(target.host, target.port, reason, method, path)
+            self._book.note(seat.grant.actor, attempt, self._services.now())
+
+        times = Patience(head_s=self._head_s)
+        rules = seat.grant.rules
+        await Requests(line, target, rules=rules, dial=dial, note=note, patience=times).serve()
+
+    def _note(self, grant: Grant, target: Target | Refusal, reason: Reason, text: str = "") -> None:
+        """Counts a decision; text: what was asked for where that is no target."""
+        if isinstance(target, Refusal):
+            host, port = _place(text)
+        else:
+            host, port = target.host, target.port
+        self._book.note(grant.actor, Attempt(host, port, reason), self._services.now())
 
     def _leave(self, seat: Seat) -> None:
         """The workspace has no place here any more, if there is nothing left of it."""
@@ -210,20 +221,6 @@ class Relay:
         if len(self._seats) == 1:
             self._wake.set()  # there is something to watch
         return seat
-
-    async def _decided(self, seat: Seat, asked: Asked) -> End | Refusal:
-        """A connection to the target, or why there is none."""
-        try:
-            target = read_target(asked.target)
-        except ValueError as error:
-            return Refusal(Reason.TARGET_INVALID, f"This is no target: {error}.")
-        if len(seat.lines) > WORKSPACE_CONNECTIONS:
-            return Refusal(
-                Reason.TOO_MANY,
-                f"The workspace has {WORKSPACE_CONNECTIONS} connections already. Close some.",
-            )
-        found = await egress.decide(seat.grant, target, partial(self._look_up, seat))
-        return found if isinstance(found, Refusal) else await connect(target, found)
 
     async def _look_up(self, seat: Seat, host: str, port: int) -> list[str]:
         """As the resolver; who stops waiting for it does not get its hand back. Raises OSError, UnicodeError."""
@@ -287,6 +284,29 @@ class Relay:
             seat.end()
         except TaskyardError as error:
             log.warning("egress.not_checked", cause=str(error))
+
+
+def _place(text: str) -> tuple[str, int]:
+    """Host and port of what was asked for; the text and 0 where it is no target."""
+    try:
+        target = read_target(text)
+    except ValueError:
+        return text, 0
+    return target.host, target.port
+
+
+def _target(seat: Seat, asked: Asked) -> Target | Refusal:
+    """What is asked for, if the workspace may have one connection more."""
+    try:
+        target = read_target(asked.target)
+    except ValueError as error:
+        return Refusal(Reason.TARGET_INVALID, f"This is no target: {error}.")
+    if len(seat.lines) > WORKSPACE_CONNECTIONS:
+        return Refusal(
+            Reason.TOO_MANY,
+            f"The workspace has {WORKSPACE_CONNECTIONS} connections already. Close some.",
+        )
+    return target
 
 
 async def connect(target: Target, addresses: Sequence[Address]) -> End | Refusal:

@@ -1,15 +1,10 @@
-"""What goes over the relay's socket, and into the log: requests, refusals, decisions."""
+"""What goes over the relay's socket: what is asked for, and refusals."""
 
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
 
-import structlog
-
-from taskyard.control.egress import Grant
-from taskyard.lifecycle.egress import MAX_NAME_CHARS, Reason, Refusal, read_target
-
-log = structlog.get_logger()
+from taskyard.lifecycle.egress import Reason
 
 OK = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
@@ -22,33 +17,40 @@ STATUS = {
     Reason.UNREACHABLE: HTTPStatus.BAD_GATEWAY,
     Reason.TIMEOUT: HTTPStatus.GATEWAY_TIMEOUT,
     Reason.TOO_MANY: HTTPStatus.SERVICE_UNAVAILABLE,
+    Reason.HTTP_ONLY: HTTPStatus.FORBIDDEN,
+    Reason.METHOD_NOT_LISTED: HTTPStatus.FORBIDDEN,
+    Reason.PATH_NOT_LISTED: HTTPStatus.FORBIDDEN,
+    Reason.PATH_UNCLEAR: HTTPStatus.FORBIDDEN,
+    Reason.HOST_DIFFERS: HTTPStatus.MISDIRECTED_REQUEST,
+    Reason.REQUEST_INVALID: HTTPStatus.BAD_REQUEST,
+    Reason.ANSWER_INVALID: HTTPStatus.BAD_GATEWAY,
 }
 """What a proxy's clients understand of each reason."""
-
-_VERDICTS = {
-    Reason.LISTED: "allowed",
-    Reason.NAME_UNKNOWN: "failed",
-    Reason.UNREACHABLE: "failed",
-    Reason.TIMEOUT: "failed",
-}
-"""What the log says of a decision; all else was refused."""
 
 _FIELD = re.compile(r"[A-Za-z0-9-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request: the text of the target as it came, and the token, null when none was sent."""
+    """What is asked for: the text of the target as it came, and the token, null when none was sent.
+
+    is_http: not for a tunnel, but to send requests of plain HTTP, each of which is judged.
+    """
 
     target: str
     token: str | None
+    is_http: bool = False
 
 
 def read_request(head: bytes) -> Asked:
-    """What a head asks for; raises ValueError for anything but a plain CONNECT."""
+    """What a head asks for; raises ValueError for anything but a plain CONNECT or HTTP."""
     first, *lines = head.decode("ascii").removesuffix("\r\n\r\n").split("\r\n")
-    if any(char < " " for char in first) or not re.fullmatch(r"CONNECT [^ ]+ HTTP/1\.1", first):
-        raise ValueError("it takes CONNECT host:port HTTP/1.1 and nothing else")
+    if any(char < " " for char in first) or not re.fullmatch(
+        r"(CONNECT|HTTP) [^ ]+ HTTP/1\.1", first
+    ):
+        raise ValueError(
+            "it takes CONNECT host:port HTTP/1.1, or HTTP host:port HTTP/1.1, and nothing else"
+        )
     fields: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
@@ -56,9 +58,11 @@ def read_request(head: bytes) -> Asked:
             raise ValueError("a header cannot be read, or came twice")
         fields[name.lower()] = value.strip(" \t")
     if fields.keys() & {"content-length", "transfer-encoding"}:
-        raise ValueError("CONNECT has no body")
+        raise ValueError("there is no body before the answer")
     scheme, _, token = fields.get("proxy-authorization", "").partition(" ")
-    return Asked(first.split(" ")[1], token.strip() if scheme.lower() == "bearer" else None)
+    word, target, _ = first.split(" ")
+    sent = token.strip() if scheme.lower() == "bearer" else None
+    return Asked(target, sent, is_http=word == "HTTP")
 
 
 def refused(status: HTTPStatus, reason: str, sentence: str) -> bytes:
@@ -77,22 +81,3 @@ def refused(status: HTTPStatus, reason: str, sentence: str) -> bytes:
         "Connection: close",
     )
     return "".join(f"{line}\r\n" for line in (*lines, "")).encode() + body
-
-
-def note(grant: Grant, asked: Asked, refusal: Refusal | None) -> None:
-    """One line of the log for each decision."""
-    reason = Reason.LISTED if refusal is None else refusal.reason
-    try:
-        target = read_target(asked.target)
-        place: dict[str, object] = {"host": target.host, "port": target.port}
-    except ValueError:
-        place = {"host": asked.target[:MAX_NAME_CHARS], "port": None}
-    actor = grant.actor
-    log.info(
-        "egress.decided",
-        workspace_id=str(actor.workspace_id),
-        task_id=str(actor.task_id) if actor.task_id else None,
-        verdict=_VERDICTS.get(reason, "refused"),
-        reason=str(reason),
-        **place,
-    )

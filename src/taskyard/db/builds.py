@@ -322,7 +322,7 @@ async def insert_app(conn: "Connection", **values: object) -> None:
 
 async def choose_agent(conn: "Connection", **values: object) -> None:
     """Records who takes the task's input and when the workspace ends by itself."""
-    await _CHOOSE_AGENT.execute(conn, **values)
+    await _CHOOSE_AGENT.execute(conn, **{"max_deadline": None, **values})
 
 
 async def list_resources(conn: "Connection", build_ids: Sequence[UUID]) -> list[ResourceRow]:

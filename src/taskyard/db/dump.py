@@ -11,6 +11,7 @@ import asyncpg
 
 LEFT_OUT: Mapping[str, str] = MappingProxyType(
     {
+        "app_visits": "are open in browsers of people of this server",
         "deployment": "says whose this database is",
         "hosts": "are the data directories that share this database",
         "idempotency_keys": "belong to requests that were sent to this server",

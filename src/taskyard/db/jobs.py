@@ -203,6 +203,7 @@ _CLAIM = statement("jobs", "claim_job", JobRow)
 _NEXT_DUE = statement("jobs", "get_next_due", DueRow)
 _DROP_REPAIRS = statement("jobs", "drop_waiting_repairs", NoRow)
 _FREE_ROOM = statement("jobs", "free_room", NoRow)
+_KEEP_ROOM = statement("jobs", "keep_room", NoRow)
 _HOLD = statement("jobs", "hold_job", HeldRow)
 _RENEW = statement("jobs", "renew_lease", HeldRow)
 _RELEASE = statement("jobs", "release_leases", NoRow)
@@ -301,6 +302,11 @@ async def drop_waiting_repairs(conn: "Connection", workspace_id: UUID, now: date
 async def free_room(conn: "Connection", workspace_id: UUID, build_id: UUID) -> None:
     """Nothing runs any more of what the build started, unless a later one was asked for; the workspace is locked."""
     await _FREE_ROOM.execute(conn, workspace_id=workspace_id, build_id=build_id)
+
+
+async def keep_room(conn: "Connection", workspace_id: UUID) -> None:
+    """The workspace takes room although its stop succeeded, in the same transaction; the workspace is locked."""
+    await _KEEP_ROOM.execute(conn, workspace_id=workspace_id)
 
 
 async def hold_job(conn: "Connection", lease: Lease) -> HeldRow:

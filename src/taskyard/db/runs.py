@@ -10,7 +10,7 @@ import msgspec
 from taskyard.db.builds import CountRow
 from taskyard.db.jobs import IdRow
 from taskyard.db.statements import NoRow, statement
-from taskyard.wire.enums import JobStatus, Transition
+from taskyard.wire.enums import BuildReason, JobStatus, Transition
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
@@ -20,7 +20,8 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     """A build for its executor.
 
     created_at and job_status are the build's; newest: no later build exists. orphan: a delete that leaves
-    the driver alone. force: no grace, and a delete is done whatever the driver says. definition is the
+    the driver alone. force: no grace, and a delete is done whatever the driver says. paused_before: the build
+    before was a stop that succeeded. definition is the
     parsed template as JSON, null when its import did not succeed. driver is null before the first start.
     """
 
@@ -41,8 +42,16 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     task_id: UUID | None
     orphan: bool
     force: bool
+    reason: BuildReason
+    paused_before: bool
     newest: bool
     job_status: JobStatus
+
+
+class MarkRow(msgspec.Struct, frozen=True):
+    """What stands for all that a workspace is told by its manifest."""
+
+    mark: str
 
 
 class WorldRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +77,7 @@ class WorldRow(msgspec.Struct, frozen=True, kw_only=True):
     discard_from: datetime | None
     abandoned_from: datetime | None
     takes_room: bool
+    may_freeze: bool
 
 
 class PlaceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +95,7 @@ class PlaceRow(msgspec.Struct, frozen=True, kw_only=True):
     job_id: UUID
     transition: Transition
     deadline: datetime | None
+    max_deadline: datetime | None
     template_version_id: UUID
     template_version_preset_id: UUID | None
     file_id: UUID
@@ -130,6 +141,7 @@ class FoundRow(msgspec.Struct, frozen=True):
 
 
 _GET_RUN = statement("runs", "get_run_as_system", RunRow)
+_GET_MARK = statement("runs", "get_start_mark_as_system", MarkRow)
 _GET_FILE = statement("runs", "get_file_as_system", FileRow)
 _RAISE = statement("runs", "raise_generation", GenerationRow)
 _SET_RESTARTS = statement("runs", "set_restarts", NoRow)
@@ -152,6 +164,12 @@ _LAPSE_AGENTS = statement("runs", "lapse_agents", LapsedRow)
 async def get_run_as_system(conn: "Connection", build_id: UUID) -> RunRow | None:
     """What an executor has to know of a build; None when there is none."""
     return await _GET_RUN.one(conn, build_id=build_id)
+
+
+async def get_start_mark_as_system(conn: "Connection", build_id: UUID) -> str:
+    """Stands for all that the build's workspace is told by its manifest; empty for a build that is not there."""
+    row = await _GET_MARK.one(conn, build_id=build_id)
+    return "" if row is None else row.mark
 
 
 async def get_file_as_system(conn: "Connection", file_id: UUID) -> bytes | None:

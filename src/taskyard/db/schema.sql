@@ -523,6 +523,21 @@ CREATE TABLE public.api_keys (
     CONSTRAINT api_keys_secret_hash_check CHECK ((length(secret_hash) = 32))
 );
 
+CREATE TABLE public.app_visits (
+    id uuid NOT NULL,
+    workspace_id uuid NOT NULL,
+    generation integer NOT NULL,
+    slug text NOT NULL,
+    key_id text NOT NULL,
+    ticket_hash bytea,
+    cookie_hash bytea,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT app_visits_check CHECK (((ticket_hash IS NULL) <> (cookie_hash IS NULL))),
+    CONSTRAINT app_visits_cookie_hash_check CHECK ((length(cookie_hash) = 32)),
+    CONSTRAINT app_visits_ticket_hash_check CHECK ((length(ticket_hash) = 32))
+);
+
 CREATE TABLE public.organization_members (
     organization_id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -1038,6 +1053,8 @@ CREATE TABLE public.tasks (
     last_number bigint DEFAULT 0 NOT NULL,
     created_at timestamp with time zone NOT NULL,
     deleted_at timestamp with time zone,
+    item_bytes bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT tasks_item_bytes_check CHECK ((item_bytes >= 0)),
     CONSTRAINT tasks_last_number_check CHECK ((last_number >= 0)),
     CONSTRAINT tasks_name_check CHECK (((name ~ '^[a-zA-Z0-9]+(-[a-zA-Z0-9]+)*$'::text) AND (length(name) <= 32)))
 );
@@ -1591,6 +1608,27 @@ CREATE VIEW public.workspace_facts AS
      JOIN public.template_versions v ON ((v.id = b.template_version_id)))
      LEFT JOIN public.tasks t ON ((t.workspace_id = w.id)));
 
+CREATE TABLE public.workspace_network (
+    workspace_id uuid NOT NULL,
+    verdict text NOT NULL,
+    host text NOT NULL,
+    port integer NOT NULL,
+    method text NOT NULL,
+    path text NOT NULL,
+    reason text NOT NULL,
+    count bigint NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL,
+    CONSTRAINT workspace_network_check CHECK ((last_at >= first_at)),
+    CONSTRAINT workspace_network_count_check CHECK ((count >= 1)),
+    CONSTRAINT workspace_network_host_check CHECK ((length(host) <= 300)),
+    CONSTRAINT workspace_network_method_check CHECK ((length(method) <= 40)),
+    CONSTRAINT workspace_network_path_check CHECK ((length(path) <= 300)),
+    CONSTRAINT workspace_network_port_check CHECK (((port >= 0) AND (port <= 65535))),
+    CONSTRAINT workspace_network_reason_check CHECK ((length(reason) <= 100)),
+    CONSTRAINT workspace_network_verdict_check CHECK ((verdict = ANY (ARRAY['allowed'::text, 'refused'::text, 'failed'::text])))
+);
+
 CREATE TABLE public.workspace_resources (
     id uuid NOT NULL,
     job_id uuid NOT NULL,
@@ -1613,6 +1651,15 @@ CREATE TABLE public.workspace_room (
 
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.app_visits
+    ADD CONSTRAINT app_visits_cookie_hash_key UNIQUE (cookie_hash);
+
+ALTER TABLE ONLY public.app_visits
+    ADD CONSTRAINT app_visits_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.app_visits
+    ADD CONSTRAINT app_visits_ticket_hash_key UNIQUE (ticket_hash);
 
 ALTER TABLE public.audit_logs
     ADD CONSTRAINT audit_logs_action_check CHECK ((action = ANY (ARRAY['create'::text, 'write'::text, 'delete'::text, 'start'::text, 'stop'::text, 'login'::text, 'logout'::text, 'send'::text, 'interrupt'::text, 'answer'::text, 'attach'::text, 'push'::text]))) NOT VALID;
@@ -1758,6 +1805,9 @@ ALTER TABLE ONLY public.workspace_builds
 ALTER TABLE ONLY public.workspace_builds
     ADD CONSTRAINT workspace_builds_workspace_id_build_number_key UNIQUE (workspace_id, build_number);
 
+ALTER TABLE ONLY public.workspace_network
+    ADD CONSTRAINT workspace_network_pkey PRIMARY KEY (workspace_id, verdict, host, port, method, path, reason);
+
 ALTER TABLE ONLY public.workspace_resources
     ADD CONSTRAINT workspace_resources_pkey PRIMARY KEY (id);
 
@@ -1772,6 +1822,12 @@ CREATE INDEX api_keys_expired ON public.api_keys USING btree (expires_at);
 CREATE UNIQUE INDEX api_keys_token_name ON public.api_keys USING btree (user_id, token_name) WHERE (token_name <> ''::text);
 
 CREATE INDEX api_keys_user ON public.api_keys USING btree (user_id, created_at);
+
+CREATE INDEX app_visits_expire ON public.app_visits USING btree (expires_at);
+
+CREATE INDEX app_visits_keys ON public.app_visits USING btree (key_id);
+
+CREATE INDEX app_visits_workspaces ON public.app_visits USING btree (workspace_id);
 
 CREATE INDEX audit_logs_at ON public.audit_logs USING btree (at DESC, id);
 
@@ -1940,6 +1996,12 @@ CREATE TRIGGER workspaces_room AFTER UPDATE OF deleted, owner_id, organization_i
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT api_keys_user_id_fkey FOREIGN KEY (user_id) REFERENCES public.users(id);
 
+ALTER TABLE ONLY public.app_visits
+    ADD CONSTRAINT app_visits_key_id_fkey FOREIGN KEY (key_id) REFERENCES public.api_keys(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.app_visits
+    ADD CONSTRAINT app_visits_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspaces(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.files
     ADD CONSTRAINT files_created_by_fkey FOREIGN KEY (created_by) REFERENCES public.users(id);
 
@@ -2089,6 +2151,9 @@ ALTER TABLE ONLY public.workspace_builds
 
 ALTER TABLE ONLY public.workspace_builds
     ADD CONSTRAINT workspace_builds_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspaces(id);
+
+ALTER TABLE ONLY public.workspace_network
+    ADD CONSTRAINT workspace_network_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES public.workspaces(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.workspace_resources
     ADD CONSTRAINT workspace_resources_job_id_fkey FOREIGN KEY (job_id) REFERENCES public.provisioner_jobs(id);

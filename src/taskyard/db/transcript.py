@@ -19,11 +19,13 @@ class LockedWorkspaceRow(msgspec.Struct, frozen=True, kw_only=True):
     """How far a workspace's items are held, and by which generation they may be sent.
 
     phase: in which its start is, or at which its coding agent failed to come up; null once it is through with it.
+    item_bytes: what its task's transcript holds.
     """
 
     generation: int
     acked_seq: int
     phase: Phase | None
+    item_bytes: int
 
 
 class TakenRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,13 +136,16 @@ async def lock_workspace_as_system(
 
 
 async def take_numbers_as_system(
-    conn: "Connection", workspace_id: UUID, count: int
+    conn: "Connection", workspace_id: UUID, count: int, *, item_bytes: int | None = None
 ) -> TakenRow | None:
     """The next numbers of the workspace's task, live or deleted; None when it has no task.
 
-    Whoever takes numbers stores that many items in the same transaction.
+    Whoever takes numbers stores that many items in the same transaction. item_bytes: what the transcript holds then,
+    null for as much as before.
     """
-    return await _TAKE_NUMBERS.one(conn, workspace_id=workspace_id, count=count)
+    return await _TAKE_NUMBERS.one(
+        conn, workspace_id=workspace_id, count=count, item_bytes=item_bytes
+    )
 
 
 async def insert_items_as_system(

@@ -4,12 +4,13 @@ Every verb is idempotent: a worker may die at any line and another runs the verb
 keeps its own record of what it made, so that it finds it again after any restart.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 from uuid import UUID
 
+from taskyard.lifecycle.walls import Backend, Overlay, Wall
 from taskyard.wire.enums import LogLevel
 
 
@@ -34,6 +35,9 @@ class WorkspaceSpec:
     generation is replaced. agent_token is the secret of exactly that generation.
     template_tar holds the template's files, uncompressed tar; they appear read-only in the workspace.
     env is given to the agent beside what the driver sets; a value is never pasted into a shell.
+    way_out: the template lists places to connect to, so programs are led to the agent whatever they connect to.
+    freezes: it may be frozen, so its agent is to take a new generation's token while it runs. mark stands for
+    what the agent is told by others than the driver; a frozen workspace of another mark is started anew.
     """
 
     workspace_id: UUID
@@ -43,10 +47,15 @@ class WorkspaceSpec:
     template_tar: bytes
     env: Mapping[str, str]
     limits: Limits
+    freezes: bool = False
+    way_out: bool = False
+    mark: str = ""
+    backend: Backend = Backend.BWRAP
+    overlay: Overlay = Overlay.NONE
 
 
 class PlaceState(StrEnum):
-    """What a driver sees of a workspace: nothing, kept files without processes, or processes.
+    """What a driver sees of a workspace: nothing, kept files without processes, processes that run or stand still.
 
     unknown: something is there that cannot be read; the observation's detail says what.
     """
@@ -54,6 +63,7 @@ class PlaceState(StrEnum):
     ABSENT = "absent"
     STOPPED = "stopped"
     RUNNING = "running"
+    FROZEN = "frozen"
     UNKNOWN = "unknown"
 
 
@@ -62,13 +72,18 @@ class Observation:
     """A workspace as the driver sees it now.
 
     generation is that of the last ensure, 0 when absent. detail says how the processes ended where
-    the driver knows it, else it is empty.
+    the driver knows it, else it is empty. memory_kills counts processes of this start that were ended because its
+    memory was full, memory says of the last one what it was. too_much says of a limit that the machine does not hold
+    itself that it is exceeded: the workspace is to be stopped.
     """
 
     workspace_id: UUID
     state: PlaceState
     generation: int
     detail: str
+    memory_kills: int = 0
+    memory: str = ""
+    too_much: str = ""
 
 
 LogSink = Callable[[LogLevel, str], None]
@@ -85,6 +100,9 @@ class Driver(Protocol):
     async def probe(self) -> None:
         """Nothing when workspaces can be made here; raises DriverUnavailable with cause and fix."""
 
+    async def lacks(self, walls: Collection[Wall]) -> Mapping[Wall, str]:
+        """Those of the walls that workspaces cannot have here, with the cause and what to do."""
+
     async def ensure(self, spec: WorkspaceSpec, log: LogSink) -> None:
         """Returns once the workspace runs with the spec's generation and its agent was started.
 
@@ -99,6 +117,13 @@ class Driver(Protocol):
 
         The agent gets SIGTERM and grace_s seconds to end by itself, then everything is killed.
         up_to: a workspace of a higher generation is left alone, as somebody else has started it since.
+        """
+
+    async def freeze(self, workspace_id: UUID, *, up_to: int | None = None) -> None:
+        """Returns once every process of the workspace stands still, and is kept; up_to as in stop.
+
+        The next ensure makes them go on, under its generation and with its token, where it wants the same
+        workspace; else it starts the workspace anew. Raises CannotFreeze, then everything runs as before.
         """
 
     async def destroy(self, workspace_id: UUID, *, up_to: int | None = None) -> None:

@@ -15,6 +15,19 @@ class DriverUnavailable(DriverError):
     """A driver cannot work on this machine at all; the sentence names the cause and the fix."""
 
 
+class CannotFreeze(DriverError):
+    """A workspace cannot be frozen here, and runs as before; the sentence says why."""
+
+
+class WorkspaceBusy(TaskyardError):
+    """So many calls of one workspace wait for their turn that one more is refused."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Too many calls of this workspace wait for their turn. Send fewer at once."
+        )
+
+
 class StartupError(TaskyardError):
     """A server cannot start; the sentence names what is wrong and what to do next."""
 

@@ -2,7 +2,8 @@
 
 A rule is `host:port`. The host is a name, `*.name` for all names below one, or an address. Names are
 judged before they are resolved, and what they resolve to is judged again: a name cannot lead to a place
-that is not on the internet unless that very address and port are listed.
+that is not on the internet unless that very address and port are listed. A rule with methods or paths is
+about requests of plain HTTP, which egress_http.py judges, and opens nothing else.
 """
 
 import re
@@ -24,6 +25,9 @@ Address = IPv4Address | IPv6Address
 
 MAX_NAME_CHARS = 253
 """Longest host name that DNS can carry."""
+
+HTTPS_PORT = 443
+"""Where everybody speaks TLS."""
 
 LOCALHOST = "localhost"
 """The name that stands for the server's own 127.0.0.1, without being resolved."""
@@ -58,7 +62,7 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class Reason(StrEnum):
-    """Why a connection was or was not made."""
+    """Why a connection was or was not made, a request was or was not sent on."""
 
     LISTED = "listed"
     TARGET_INVALID = "target_invalid"
@@ -69,6 +73,16 @@ class Reason(StrEnum):
     UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"
     TOO_MANY = "too_many_connections"
+    HTTP_ONLY = "http_only"
+    METHOD_NOT_LISTED = "method_not_listed"
+    PATH_NOT_LISTED = "path_not_listed"
+    PATH_UNCLEAR = "path_unclear"
+    HOST_DIFFERS = "host_differs"
+    REQUEST_INVALID = "request_invalid"
+    ANSWER_INVALID = "answer_invalid"
+    SNI_DIFFERS = "sni_differs"
+    SNI_MISSING = "sni_missing"
+    HELLO_UNREADABLE = "hello_unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +149,21 @@ def rule_text(rule: Egress) -> str:
 
 
 def warnings_of(rules: Iterable[Egress]) -> list[str]:
-    """A sentence for each rule that opens a place that is not on the internet: that should be on purpose."""
-    targets = [read_target(rule_text(r)) for r in rules if not r.host.startswith("*.")]
-    return [
+    """A sentence for each rule that should be on purpose: what is not on the internet, HTTP where TLS is usual."""
+    listed = list(rules)
+    targets = [read_target(rule_text(r)) for r in listed if not r.host.startswith("*.")]
+    opened = [
         f"workspace.network.egress opens {target}, {_whose(target.address)}, to every workspace of this template."
         for target in targets
         if target.address is not None and not is_public(target.address)
     ]
+    blind = [
+        f"workspace.network.egress lists {rule_text(rule)} with methods or paths. These are for plain HTTP: "
+        "by this entry TLS is refused there, as nobody can look into it."
+        for rule in listed
+        if rule.port == HTTPS_PORT and is_limited(rule)
+    ]
+    return opened + blind
 
 
 def judge_target(target: Target, rules: Sequence[Egress]) -> Refusal | None:
@@ -159,6 +181,34 @@ def judge_target(target: Target, rules: Sequence[Egress]) -> Refusal | None:
         Reason.HOST_NOT_LISTED,
         f'The template does not list this host. Add "{target}" to workspace.network.egress.',
     )
+
+
+def judge_bytes(target: Target, rules: Sequence[Egress]) -> Refusal | None:
+    """Why a listed target may not be sent just any bytes: all that lists it is about requests. None when it may."""
+    if any(not is_limited(rule) for rule in rules_for(target, rules)):
+        return None
+    return Refusal(
+        Reason.HTTP_ONLY,
+        f"The template lists {target} with methods or paths, which cannot be seen in a tunnel or in TLS. "
+        "Send plain HTTP requests, or list it without methods and paths.",
+    )
+
+
+def rules_for(target: Target, rules: Iterable[Egress]) -> list[Egress]:
+    """The rules that are about this host and port."""
+    return [rule for rule in rules if rule.port == target.port and _covers(rule, target)]
+
+
+def is_limited(rule: Egress) -> bool:
+    """Whether a rule allows certain requests of plain HTTP only."""
+    return rule.methods is not None or rule.paths is not None
+
+
+def closed_targets(target: Target, addresses: Iterable[Address]) -> list[Target]:
+    """The addresses off the internet that a name leads to, which have to be listed themselves."""
+    if target.address is not None:
+        return []
+    return [_numbered(address, target.port) for address in addresses if not is_public(address)]
 
 
 def judge_addresses(

@@ -29,6 +29,7 @@ class Place(StrEnum):
     ABSENT = "absent"
     STOPPED = "stopped"
     RUNNING = "running"
+    FROZEN = "frozen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class Desired:
     is_task: it belongs to a live task. tidy_from: from when a start that failed is stopped, rest_from: from when
     it is dormant for want of use, discard_from: from when it is deleted, having been dormant, abandoned_from: from
     when it is deleted because nobody sees it any more; null means never. takes_room: something of it may be there
-    that was never certainly ended.
+    that was never certainly ended. may_freeze: a pause may leave its processes standing still; not where it is dormant
+    or was stopped for want of use, so that memory comes back.
     """
 
     workspace_id: UUID
@@ -60,6 +62,7 @@ class Desired:
     discard_from: datetime | None = None
     abandoned_from: datetime | None = None
     takes_room: bool = False
+    may_freeze: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +255,11 @@ def _leftover(workspace: Desired, seen: Observed) -> Action | None:
     match workspace.transition, workspace.job:
         case Transition.DELETE, JobStatus.SUCCEEDED:
             return _orphan(workspace.workspace_id, seen)
+        case Transition.STOP, JobStatus.SUCCEEDED if (
+            seen.state is Place.FROZEN and workspace.may_freeze
+        ):
+            return None
         case (Transition.STOP, JobStatus.SUCCEEDED) | (Transition.START, _):
-            held = seen.state is Place.RUNNING or workspace.takes_room
+            held = seen.state in (Place.RUNNING, Place.FROZEN) or workspace.takes_room
             return Halt(workspace.workspace_id) if held else None
     return None

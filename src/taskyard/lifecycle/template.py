@@ -4,7 +4,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 
-from taskyard.lifecycle.egress import read_rule, warnings_of
+from taskyard.lifecycle.egress import warnings_of
 from taskyard.lifecycle.parameter import (
     ParameterRule,
     ParameterViolation,
@@ -28,6 +28,7 @@ from taskyard.lifecycle.template_model import (
     Monotonic,
     Option,
     Parameter,
+    Pause,
     Permissions,
     Preset,
     Problem,
@@ -38,9 +39,11 @@ from taskyard.lifecycle.template_model import (
     Transport,
     Workspace,
 )
+from taskyard.lifecycle.template_network import read_egress
 from taskyard.lifecycle.template_parameters import read_parameters, read_presets
 from taskyard.lifecycle.toml_lines import KeyLines, syntax_error_line
-from taskyard.lifecycle.toml_table import Report, Table, nearest_of
+from taskyard.lifecycle.toml_table import Report, Table, nearest, nearest_of
+from taskyard.lifecycle.walls import Backend, Overlay, Wall
 
 __all__ = [
     "Agent",
@@ -177,14 +180,33 @@ def _workspace(table: Table, names: frozenset[str]) -> Workspace:
         processes=table.whole("processes", least=1),
         disk_bytes=table.parsed("disk", parse_size, SIZE_EXAMPLE),
         ttl_s=table.parsed("ttl", parse_duration, DURATION_EXAMPLE),
+        wall_time_s=table.parsed("wall_time", parse_duration, DURATION_EXAMPLE),
         env=_environment(table.table("env")),
         repo=_checked(table, "repo", url_problem),
         branch=_checked(table, "branch", branch_problem),
-        egress=_egress(network),
+        backend=table.choice("backend", Backend) or Backend.BWRAP,
+        overlay=table.choice("overlay", Overlay) or Overlay.NONE,
+        require=_walls(table),
+        egress=read_egress(network),
+        pause=table.choice("pause", Pause) or Pause.STOP,
     )
     network.close()
     table.close()
     return workspace
+
+
+def _walls(table: Table) -> list[Wall]:
+    """What the machine must have, each named once."""
+    found: dict[Wall, None] = {}
+    words = {str(wall): wall for wall in Wall}
+    for word in table.words("require") or []:
+        if word in words:
+            found[words[word]] = None
+        else:
+            table.problem(
+                f'"{word}" is nothing that can be demanded; {nearest(word, list(words))}', "require"
+            )
+    return list(found)
 
 
 def _checked(table: Table, key: str, problem_of: Callable[[str], str | None]) -> str | None:
@@ -204,16 +226,6 @@ def _environment(table: Table) -> dict[str, str]:
         elif name.startswith(RESERVED_PREFIX):
             table.problem(f"names that begin with {RESERVED_PREFIX} are set by the server", name)
     return environment
-
-
-def _egress(network: Table) -> list[Egress]:
-    found: list[Egress] = []
-    for entry in network.words("egress") or []:
-        try:
-            found.append(read_rule(entry))
-        except ValueError as error:
-            network.problem(f'"{entry}" is not like "example.org:443": {error}', "egress")
-    return found
 
 
 def _scripts(table: Table, names: frozenset[str]) -> Scripts:

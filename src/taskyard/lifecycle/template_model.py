@@ -11,6 +11,7 @@ from enum import StrEnum
 from msgspec import Struct
 
 from taskyard.errors import TaskyardError
+from taskyard.lifecycle.walls import Backend, Overlay, Wall
 from taskyard.wire.enums import ParameterType
 from taskyard_agent.agent_types import TYPES
 
@@ -75,6 +76,13 @@ class DriverName(StrEnum):
     ECHO = "echo"
 
 
+class Pause(StrEnum):
+    """What a pause does to the processes: ends them, which frees their memory, or makes them stand still."""
+
+    STOP = "stop"
+    FREEZE = "freeze"
+
+
 class Share(StrEnum):
     """Who else may open an app."""
 
@@ -106,18 +114,25 @@ class Agent(Struct, frozen=True):
 
 
 class Egress(Struct, frozen=True):
-    """One host and TCP port that a workspace may reach."""
+    """One host and TCP port that a workspace may reach.
+
+    methods and paths (prefixes by whole segments): plain HTTP requests alone, and only those. Null: any.
+    """
 
     host: str
     port: int
+    methods: list[str] | None = None
+    paths: list[str] | None = None
 
 
 class Workspace(Struct, frozen=True):
     """What the workspace is and may use at most.
 
-    cpu is in cores, ttl_s the seconds until it is stopped by itself; null means no limit. env is for
+    cpu is in cores, ttl_s the seconds until it is stopped by itself, wall_time_s those that one start may last
+    whatever goes on in it; null means no limit. env is for
     scripts, apps and the coding agent. repo is the address of a repository that is cloned, null for none;
-    branch is null for the one that the repository calls its own.
+    branch is null for the one that the repository calls its own. require are walls that the machine must have;
+    without them nothing is made of the template. pause: what becomes of its processes in a pause.
     """
 
     driver: DriverName
@@ -130,6 +145,11 @@ class Workspace(Struct, frozen=True):
     egress: list[Egress]
     repo: str | None = None
     branch: str | None = None
+    wall_time_s: int | None = None
+    backend: Backend = Backend.BWRAP
+    overlay: Overlay = Overlay.NONE
+    require: list[Wall] = []
+    pause: Pause = Pause.STOP
 
 
 class Scripts(Struct, frozen=True):

@@ -182,6 +182,24 @@ class Table:
             Table(value, path, self._report) for path, value in paths if isinstance(value, dict)
         ]
 
+    def texts_and_tables(self, key: str) -> "list[str | Table]":
+        """A list of which each entry is a string or a table; empty when absent."""
+        values = self._typed(key, list, "a list of strings and tables") or []
+        if len(values) > MAX_ENTRIES:
+            self.problem(f"has more than the {MAX_ENTRIES} entries that are taken", key)
+            return []
+        found: list[str | Table] = []
+        for place, value in enumerate(values):
+            path = (*self._path, key, place)
+            if isinstance(value, dict):
+                found.append(Table(value, path, self._report))
+            elif isinstance(value, str) and "\0" not in value:
+                found.append(value)
+            else:
+                what = "a string with a NUL character" if isinstance(value, str) else _kind(value)
+                self._report.add(path, f"must be a string or a table, not {what}")
+        return found
+
     def names(self) -> list[str]:
         """Every key that is there."""
         return list(self._values)

@@ -188,6 +188,11 @@ def deadline_after_start(now: datetime, ttl_s: int | None) -> datetime | None:
     return now + timedelta(seconds=ttl_s) if ttl_s else None
 
 
+def first_deadline(deadline: datetime | None, latest: datetime | None) -> datetime | None:
+    """When a workspace is stopped by itself that may not run longer than until latest; null means no such time."""
+    return min((at for at in (deadline, latest) if at is not None), default=None)
+
+
 def ttl_problem(ttl_ms: int | None) -> str | None:
     """What is wrong with a time to live in milliseconds; None for a good one, and for none at all."""
     if not ttl_ms or MIN_TTL_S * 1000 <= ttl_ms <= MAX_TTL_S * 1000:

@@ -114,12 +114,14 @@ class Caller:
             tls=self._tls,
         )
 
-    def open_socket(self, operation: str, *path: PathPart) -> "ClientConnection":
+    def open_socket(
+        self, operation: str, *path: PathPart, query: Query | None = None
+    ) -> "ClientConnection":
         """An operation's WebSocket, open. Raises ApiError, Unreachable."""
         # Imported on use, for the same reason as in follow.
         from taskyard.sdk.sockets import open_socket
 
-        return open_socket(self._address, self._prepared(operation, path, None, None), self._tls)
+        return open_socket(self._address, self._prepared(operation, path, query, None), self._tls)
 
     def _prepared(
         self,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from uuid import UUID
 
 from taskyard.control import agent_requests
@@ -42,28 +43,37 @@ async def upload_task_log_snapshot(call: Call) -> object:
             "The snapshot has no messages.",
             'Send {"messages": [...]}.',
         )
-    await agent_requests.save_snapshot(call.services, task_id, body.messages, call.now)
+    async with _turn(call, len(raw)):
+        await agent_requests.save_snapshot(call.services, task_id, body.messages, call.now)
     return None
 
 
 async def update_app_status(call: Call) -> object:
     """Stores what a coding agent reports. Source: T147."""
     body = await call.body(PatchAppStatus)
-    await agent_requests.report_status(call.services, call.agent, body, call.now)
+    async with _turn(call):
+        await agent_requests.report_status(call.services, call.agent, body, call.now)
     return None
 
 
 async def create_log_source(call: Call) -> object:
     """Names a writer of the agent's log."""
     body = await call.body(CreateLogSourceRequest)
-    return await agent_requests.create_log_source(call.services, call.agent, body, call.now)
+    async with _turn(call):
+        return await agent_requests.create_log_source(call.services, call.agent, body, call.now)
 
 
 async def append_agent_logs(call: Call) -> object:
     """Adds lines to the agent's log."""
     body = await call.body(AppendAgentLogsRequest)
-    await agent_requests.append_logs(call.services, call.agent, body, call.now)
+    async with _turn(call, sum(len(line.output) for line in body.logs)):
+        await agent_requests.append_logs(call.services, call.agent, body, call.now)
     return None
+
+
+def _turn(call: Call, size_bytes: int = 0) -> AbstractAsyncContextManager[None]:
+    """A turn at the database, as the workspace may have."""
+    return call.services.throttle.turn(call.agent.workspace_id, size_bytes)
 
 
 def _task_id(raw: str) -> UUID:

@@ -16,6 +16,7 @@ from starlette.websockets import WebSocket
 from taskyard.control.meters import Meters
 from taskyard.server.draining import Drain
 from taskyard.server.errors import problem
+from taskyard.server.headers import defaults_for
 from taskyard.server.reach import Reach, host_of
 from taskyard_agent import __version__
 
@@ -189,7 +190,9 @@ def _noted(request: _Request, message: Message, extra: list[tuple[bytes, bytes]]
     kind = message["type"]
     if kind in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
         request.status = message.get("status", 101)
-        return {**message, "headers": [*message.get("headers", []), *extra]}
+        own = list(message.get("headers", []))
+        told = [] if kind == "websocket.accept" else defaults_for(request.scope, own)
+        return {**message, "headers": [*own, *told, *extra]}
     if kind == "websocket.close" and not request.status:
         request.status = 403
     if kind == "http.response.body" and request.scope["method"] == "HEAD":

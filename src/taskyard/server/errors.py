@@ -122,6 +122,7 @@ TABLE: dict[type[errors.TaskyardError], Row] = {
     errors.IdempotencyMismatch: Row(409, "idempotency_mismatch"),
     errors.IdempotencyBusy: Row(409, "idempotency_in_progress"),
     errors.TooManyKeys: Row(429, "too_many_keys"),
+    errors.WorkspaceBusy: Row(429, "workspace_busy"),
     errors.IdempotencyLost: Row(409, "idempotency_in_progress"),
     errors.IdempotencyUnknown: Row(409, "idempotency_unknown"),
     errors.QuotaReached: Row(409, "quota_reached"),

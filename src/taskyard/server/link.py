@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 
 import structlog
@@ -18,6 +18,7 @@ from taskyard.errors import (
     DatabaseBusy,
     ItemsMissing,
     StaleGeneration,
+    WorkspaceBusy,
 )
 from taskyard.server.call import Call, SocketHandler
 from taskyard.wire import link
@@ -89,6 +90,13 @@ class Session:
         if task_id in ("", str(self._actor.task_id)):
             self._changed.set()
 
+    @contextlib.asynccontextmanager
+    async def _turn(self, size_bytes: int = 0) -> AsyncIterator[None]:
+        """A turn at the database, as its workspace may have; what goes wrong is the answer to the call."""
+        with _refusing_stale():
+            async with self._services.throttle.turn(self._actor.workspace_id, size_bytes):
+                yield
+
     async def _hello(self, hello: link.Hello) -> link.Welcome:
         if hello.protocol != link.PROTOCOL:
             now = self._services.now()
@@ -98,35 +106,35 @@ class Session:
         # hello takes the place of none.
         await self._hold()
         now = self._services.now()
-        with _refusing_stale():
+        async with self._turn():
             welcome = await agents.welcome(self._services, self._actor, hello.agent_version, now)
         self._changed.set()
         return welcome
 
     async def _heartbeat(self, _: link.Nothing) -> link.Nothing:
-        with _refusing_stale():
+        async with self._turn():
             await agents.heard(self._services, self._actor, self._services.now())
         return link.Nothing()
 
     async def _lifecycle(self, report: link.LifecycleReport) -> link.Nothing:
-        with _refusing_stale():
+        async with self._turn():
             await agents.report_lifecycle(self._services, self._actor, report, self._services.now())
         self._changed.set()
         return link.Nothing()
 
     async def _app_health(self, report: link.AppHealthReport) -> link.Nothing:
-        with _refusing_stale():
+        async with self._turn():
             await agents.report_app_health(self._services, self._actor, report)
         self._changed.set()
         return link.Nothing()
 
     async def _logs(self, lines: link.LogLines) -> link.Nothing:
-        with _refusing_stale():
+        async with self._turn(sum(len(line.text) for line in lines.lines)):
             await agents.append_logs(self._services, self._actor, lines, self._services.now())
         return link.Nothing()
 
     async def _items(self, items: link.Items) -> link.ItemsStored:
-        with _refusing_stale():
+        async with self._turn(sum(len(item.data) for item in items.items)):
             acked = await transcript.store_items(
                 self._services, self._actor, items.items, self._services.now()
             )
@@ -137,6 +145,15 @@ class Session:
 
 async def agent_link(call: Call, socket: WebSocket) -> None:
     """Serves one agent until either side hangs up."""
+    try:
+        with call.services.throttle.link(call.agent.workspace_id):
+            await _held_link(call, socket)
+    except WorkspaceBusy:
+        log.warning("link.too_many", agent_id=str(call.agent.agent_id))
+        await socket.close()
+
+
+async def _held_link(call: Call, socket: WebSocket) -> None:
     await socket.accept()
     try:
         async with asyncio.TaskGroup() as group:
@@ -207,6 +224,8 @@ def _refusing_stale() -> Iterator[None]:
     """What the agent did wrong becomes the answer to its call."""
     try:
         yield
+    except WorkspaceBusy as error:
+        raise CallFailed("workspace_busy", str(error)) from error
     except StaleGeneration as error:
         raise CallFailed(STALE, "a newer generation of this workspace is running") from error
     except ItemsMissing as error:

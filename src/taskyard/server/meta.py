@@ -2,6 +2,7 @@
 
 from html import escape
 
+from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -32,7 +33,7 @@ async def front_page(request: Request) -> HTMLResponse:
     """A page for whoever opens the address of the server in a browser."""
     url = escape(str(request.base_url).rstrip("/"))
     page = _FRONT.format(release=escape(__version__), url=url)
-    return HTMLResponse(page, headers={"Content-Security-Policy": "default-src 'none'"})
+    return HTMLResponse(page)
 
 
 async def health(_call: Call) -> object:
@@ -58,6 +59,7 @@ async def get_build_info(call: Call) -> object:
         provisioner_api_version="1.0",
         upgrade_message="",
         deployment_id=str(call.services.deployment_id),
+        confined=False if call.services.unconfined else UNSET,
     )
 
 

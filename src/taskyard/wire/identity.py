@@ -188,7 +188,10 @@ class AuthMethods(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BuildInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a server says of itself; version is the one that clients compare with theirs."""
+    """What a server says of itself; version is the one that clients compare with theirs.
+
+    confined is ours: false where the server runs workspaces without walls, absent everywhere else.
+    """
 
     external_url: str
     version: str
@@ -200,6 +203,7 @@ class BuildInfo(msgspec.Struct, frozen=True, kw_only=True):
     upgrade_message: str
     deployment_id: str
     webpush_public_key: str | UnsetType = UNSET
+    confined: bool | UnsetType = UNSET
 
 
 class Organization(msgspec.Struct, frozen=True, kw_only=True):

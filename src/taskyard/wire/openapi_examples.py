@@ -15,6 +15,7 @@ REQUESTS: Final[Mapping[str, object]] = MappingProxyType(
         "send_task_input": {"input": "Now do it for the other folder."},
         "answer_task_permission": {"option_id": "allow_once"},
         "update_task_prompt": {"position": 1},
+        "create_app_ticket": {"path": "/docs?page=1"},
         "push_task": {"commit": "Rank the words", "force_with_lease": False},
         "set_user_secret": {"value": "sk-0123456789abcdef"},
         "set_organization_secret": {"value": "sk-0123456789abcdef"},

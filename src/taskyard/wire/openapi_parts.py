@@ -31,6 +31,7 @@ def _uuid(description: str) -> Segment:
 SEGMENTS: Final[Mapping[str, Segment]] = MappingProxyType(
     {
         "agent": _uuid("The id of a workspace agent."),
+        "app": _text("The slug of an app of the workspace."),
         "build": _uuid("The id of a build."),
         "buildnumber": Segment("The number of a build.", {"type": "integer", "format": "int32"}),
         "file": _uuid("The id of a stored file."),

@@ -10,13 +10,16 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from taskyard.wire import (
+    apps,
     audit,
     identity,
+    network,
     phases,
     repository,
     secrets,
     tasks,
     templates,
+    terminal,
     transcript,
     workspaces,
 )
@@ -119,6 +122,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("resume_task", "POST", "/api/v2/tasks/{user}/{task}/resume", tasks.ResumeTaskResponse, "Start the workspace of a paused task again.", _TASK, status=202),
     Route("retry_task", "POST", "/api/v2/tasks/{user}/{task}/retry", tasks.RetryTaskResponse, "Do again what the newest build of a task failed at.", _TASK, status=202, own=True),
     Route("get_task_phases", "GET", "/api/v2/tasks/{user}/{task}/phases", phases.TaskPhasesResponse, "Show what a start of a task went through, and why it failed.", _TASK, query=phases.TaskPhasesQuery, own=True),
+    Route("get_task_network", "GET", "/api/v2/tasks/{user}/{task}/network", network.TaskNetworkResponse, "Show what the workspace of a task tried to reach, and what became of it.", _TASK, own=True),
     Route("list_task_permissions", "GET", "/api/v2/tasks/{user}/{task}/permissions", tasks.TaskPermissionsResponse, "List what the coding agent of a task asks somebody to permit.", _TASK, query=tasks.ListTaskPermissionsQuery, own=True),
     Route("answer_task_permission", "POST", "/api/v2/tasks/{user}/{task}/permissions/{permission}", None, "Answer what the coding agent of a task asks.", _TASK, request=tasks.AnswerTaskPermissionRequest, status=204, own=True),
     Route("list_task_prompts", "GET", "/api/v2/tasks/{user}/{task}/prompts", tasks.TaskPromptsResponse, "List the prompts that wait for their turn, and what became of the newest others.", _TASK, own=True),
@@ -126,6 +130,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("delete_task_prompt", "DELETE", "/api/v2/tasks/{user}/{task}/prompts/{prompt}", None, "Take back a prompt that waits for its turn.", _TASK, status=204, own=True),
     Route("interrupt_task", "POST", "/api/v2/tasks/{user}/{task}/interrupt", None, "End the turn of the coding agent; its workspace goes on.", _TASK, status=204, own=True),
     Route("attach_task", "GET", "/api/v2/tasks/{user}/{task}/attach", Body.WEBSOCKET, "See and steer the coding agent of a task while it works.", _TASK, status=101, websocket=True, own=True),
+
+    Route("open_terminal", "GET", "/api/v2/tasks/{user}/{task}/terminal", Body.WEBSOCKET, "Open a shell in the workspace of a task, or come back to one.", _TASK, status=101, query=terminal.TerminalQuery, websocket=True, own=True),
 
     Route("get_task_diff", "GET", "/api/v2/tasks/{user}/{task}/diff", repository.TaskDiff, "Show what a task changed in its repository.", _TASK, own=True),
     Route("push_task", "POST", "/api/v2/tasks/{user}/{task}/push", repository.TaskPushed, "Push the work branch of a task.", _TASK, request=repository.PushTaskRequest, own=True),
@@ -233,6 +239,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("unfavorite_workspace", "DELETE", "/api/v2/workspaces/{workspace}/favorite", None, "Show a workspace of one's own where the others are.", _WORKSPACES, status=204),
     Route("get_workspace_by_name", "GET", "/api/v2/users/{user}/workspace/{name}", workspaces.Workspace, "Get one workspace by owner and name.", _WORKSPACES, query=requests.GetWorkspaceQuery),
     Route("get_workspace_build_by_number", "GET", "/api/v2/users/{user}/workspace/{name}/builds/{buildnumber}", workspaces.WorkspaceBuild, "Get one build by its workspace and number.", _WORKSPACES),
+    Route("create_app_ticket", "POST", "/api/v2/workspaces/{workspace}/apps/{app}/ticket", apps.AppTicket, "Get an address that shows an app of a workspace in a browser.", _WORKSPACES, request=apps.AppTicketRequest, status=201),
     Route("list_workspace_builds", "GET", "/api/v2/workspaces/{workspace}/builds", list[workspaces.WorkspaceBuild], "List the builds of a workspace, newest first.", _WORKSPACES, query=requests.ListBuildsQuery),
     Route("create_workspace_build", "POST", "/api/v2/workspaces/{workspace}/builds", workspaces.WorkspaceBuild, "Start, stop or delete a workspace.", _WORKSPACES, request=workspaces.CreateWorkspaceBuildRequest, status=201),
 

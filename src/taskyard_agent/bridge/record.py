@@ -189,6 +189,11 @@ class Record:
             self._ring()
         self._set_status("stable" if state is SessionState.IDLE else "running")
 
+    def tell_again(self) -> None:
+        """Stores once more what the session does, for a server that takes nothing from before for granted."""
+        if self.state is not None:
+            self.put(ItemKind.STATE, self.state)
+
     def _set_status(self, status: Status) -> None:
         """The status that AgentAPI shows. Source: A9."""
         if status != self.status:

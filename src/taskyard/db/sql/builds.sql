@@ -167,7 +167,7 @@ insert into workspace_apps (
 -- name: choose_agent
 -- What a start that succeeded gives to its build: who takes the task's input, and when it ends by itself.
 update workspace_builds
-set agent_id = :agent_id, app_id = :app_id, deadline = :deadline, updated_at = :now
+set agent_id = :agent_id, app_id = :app_id, deadline = :deadline, max_deadline = :max_deadline, updated_at = :now
 where id = :build_id;
 
 -- name: list_resources

@@ -272,6 +272,14 @@ where r.workspace_id = :workspace_id
         where b.id = :build_id and n.build_number > b.build_number
     );
 
+-- name: keep_room
+-- What stands still takes as much room as what runs: its memory is not free.
+insert into workspace_room (workspace_id, owner_id, organization_id, host_id, taken)
+select w.id, w.owner_id, w.organization_id, home_of(w.host_id, w.driver), true
+from workspaces w
+where w.id = :workspace_id and not w.deleted
+on conflict (workspace_id) do update set taken = true;
+
 -- name: list_waiting_starts
 -- Every start that nobody has begun, with what it waits for: its owner's limit, its organization's, or a place on
 -- the server; null ids mean all of them. Its position counts among those that wait for the same, oldest first. What

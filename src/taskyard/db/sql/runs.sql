@@ -3,7 +3,13 @@
 select
     b.id as build_id, b.workspace_id, b.build_number, b.transition, b.job_id, b.created_at, w.name as workspace_name,
     w.ttl_ms, w.generation, w.driver, w.deleted, v.name as template_version_name, v.definition, j.file_id,
-    t.id as task_id, b.orphan, b.force,
+    t.id as task_id, b.orphan, b.force, b.reason,
+    exists (
+        select 1 from workspace_builds p
+        join provisioner_jobs q on q.id = p.job_id
+        where p.workspace_id = b.workspace_id and p.build_number = b.build_number - 1 and p.transition = 'stop'
+            and job_status(q.started_at, q.completed_at, q.canceled_at, q.error) = 'succeeded'
+    ) as paused_before,
     not exists (
         select 1 from workspace_builds n where n.workspace_id = b.workspace_id and n.build_number > b.build_number
     ) as newest,
@@ -13,6 +19,24 @@ join workspaces w on w.id = b.workspace_id
 join template_versions v on v.id = b.template_version_id
 join provisioner_jobs j on j.id = b.job_id
 left join tasks t on t.workspace_id = w.id and t.deleted_at is null
+where b.id = :build_id;
+
+-- name: get_start_mark_as_system
+-- Stands for all that a build's workspace is told by its manifest: another template version, parameter or secret makes
+-- another one. Never shown to anybody.
+select encode(sha256(convert_to(jsonb_build_array(
+    b.template_version_id,
+    w.name,
+    u.username,
+    (select jsonb_object_agg(p.name, p.value) from workspace_build_parameters p where p.workspace_build_id = b.id),
+    (
+        select jsonb_object_agg(s.id, extract(epoch from s.updated_at)) from secrets s
+        where coalesce(s.organization_id, s.template_id, s.user_id) in (w.owner_id, w.template_id, w.organization_id)
+    )
+)::text, 'UTF8')), 'hex') as mark
+from workspace_builds b
+join workspaces w on w.id = b.workspace_id
+join users u on u.id = w.owner_id
 where b.id = :build_id;
 
 -- name: get_file_as_system
@@ -145,13 +169,14 @@ select
     w.deleting_at as discard_from,
     case when u.deleted or b.transition = 'delete'
         then abandoned_from(w.id, w.owner_id, b.transition, j.completed_at) end as abandoned_from,
-    exists (select 1 from workspace_room r where r.workspace_id = w.id and r.taken) as takes_room
+    exists (select 1 from workspace_room r where r.workspace_id = w.id and r.taken) as takes_room,
+    w.dormant_at is null and b.reason <> 'dormancy' as may_freeze
 from wanted
 join workspaces w on w.id = wanted.id
 join users u on u.id = w.owner_id
 join templates p on p.id = w.template_id
 cross join lateral (
-    select n.id, n.job_id, n.transition, n.deadline, n.template_version_id, n.template_version_preset_id
+    select n.id, n.job_id, n.transition, n.reason, n.deadline, n.template_version_id, n.template_version_preset_id
     from workspace_builds n
     where n.workspace_id = w.id
     order by n.build_number desc
@@ -183,7 +208,7 @@ select id from workspaces where id = :workspace_id for no key update;
 -- one that waits for a lock goes on with what it saw before.
 select
     w.id as workspace_id, w.organization_id, w.owner_id, w.generation, w.deleted, b.id as build_id, b.job_id,
-    b.transition, b.deadline, b.template_version_id, b.template_version_preset_id, j.file_id, j.initiator_id,
+    b.transition, b.deadline, b.max_deadline, b.template_version_id, b.template_version_preset_id, j.file_id, j.initiator_id,
     job_status(j.started_at, j.completed_at, j.canceled_at, j.error) as job_status,
     exists (
         select 1 from provisioner_jobs o where o.workspace_id = w.id and o.completed_at is null

@@ -6,7 +6,7 @@ select w.generation, w.acked_seq, (
     where p.workspace_id = w.id and (p.ended_at is null or (p.phase = 'coding_agent' and p.outcome = 'failed'))
     order by p.began_at desc
     limit 1
-) as phase
+) as phase, coalesce((select t.item_bytes from tasks t where t.workspace_id = w.id), 0) as item_bytes
 from workspaces w
 where w.id = :workspace_id
 for no key update of w;
@@ -15,7 +15,7 @@ for no key update of w;
 -- Room for more items at the end of the transcript of a workspace's task, live or deleted; no row without a task.
 -- The row stays locked until the transaction ends, so that numbers have no gaps.
 update tasks
-set last_number = last_number + :count
+set last_number = last_number + :count, item_bytes = coalesce(:item_bytes::bigint, item_bytes)
 where workspace_id = :workspace_id
 returning id as task_id, last_number - :count as before;
 

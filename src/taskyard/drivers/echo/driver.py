@@ -12,7 +12,7 @@ process while `run` does; without it workspaces start and stop, but nobody dials
 
 import asyncio
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -22,7 +22,8 @@ from taskyard.drivers.base import LogSink, Observation, PlaceState, WorkspaceSpe
 from taskyard.drivers.echo.agent import ScriptedAgent
 from taskyard.drivers.echo.script import Script, Step, read_script, script_in
 from taskyard.drivers.echo.waiting import pause
-from taskyard.errors import DriverError
+from taskyard.errors import CannotFreeze, DriverError
+from taskyard.lifecycle.walls import Wall
 
 
 class _State(msgspec.Struct, frozen=True):
@@ -77,6 +78,11 @@ class EchoDriver:
     async def probe(self) -> None:
         """Nothing: a script can be played anywhere."""
 
+    async def lacks(self, walls: Collection[Wall]) -> Mapping[Wall, str]:
+        """Nothing: no program runs, so none gets past a wall."""
+        del walls
+        return {}
+
     async def ensure(self, spec: WorkspaceSpec, log: LogSink) -> None:
         """Plays `ensure`, then the workspace counts as running; raises DriverError."""
         workspace_id = spec.workspace_id
@@ -114,6 +120,11 @@ class EchoDriver:
                 pass  # the grace is over: the workspace ends now
             await self._end_agent(workspace_id)
             self._save(workspace_id, msgspec.structs.replace(state, running=False))
+
+    async def freeze(self, workspace_id: UUID, *, up_to: int | None = None) -> None:
+        """Always raises CannotFreeze: a script is no process."""
+        del workspace_id, up_to
+        raise CannotFreeze("the echo driver has no processes that could be frozen")
 
     async def destroy(self, workspace_id: UUID, *, up_to: int | None = None) -> None:
         """Plays `destroy`, then nothing is left; raises DriverError when the script fails."""

@@ -8,7 +8,7 @@ server processes on one folder; those on one workspace take turns.
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -16,26 +16,34 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from taskyard.drivers.base import Limits, LogSink, Observation, PlaceState, WorkspaceSpec
+from taskyard.drivers.base import LogSink, Observation, PlaceState, WorkspaceSpec
+from taskyard.drivers.sandbox.abilities import Ground, ground_of, lacks
+from taskyard.drivers.sandbox.cgroups.groups import find_cgroups
+from taskyard.drivers.sandbox.frozen import freeze, is_frozen
+from taskyard.drivers.sandbox.limits import unheld
 from taskyard.drivers.sandbox.orders import check_spec
 from taskyard.drivers.sandbox.place import Place, Record, load_record, workspaces
 from taskyard.drivers.sandbox.probe import try_walls
 from taskyard.drivers.sandbox.process import send
 from taskyard.drivers.sandbox.programs import find_programs
+from taskyard.drivers.sandbox.runc import find_runc
 from taskyard.drivers.sandbox.runtime import Bubblewrap, find_bubblewrap
 from taskyard.drivers.sandbox.strays import end_strays
 from taskyard.drivers.sandbox.tree import reap
 from taskyard.drivers.sandbox.waiting import WORK_S, Locks, Threads, ended_within
 from taskyard.drivers.sandbox.workspace import (
+    GOES_ON,
     Maker,
     destroy,
     finish,
+    go_on,
     is_later,
     look,
     runs,
     settle,
 )
 from taskyard.errors import DriverError, DriverUnavailable
+from taskyard.lifecycle.walls import Backend, Wall
 from taskyard.wire.enums import LogLevel
 
 T = TypeVar("T")
@@ -47,6 +55,8 @@ STRAYS_S = 20.0
 """Seconds to look through all processes of the machine and to end some, each within one."""
 
 _UNCONFINED = "unconfined"
+TRYING = "what this machine can do for workspaces"
+"""What the work of finding out is about."""
 _LAST_RESORT = (
     "To run workspaces without any walls, with all rights of this server, start it with "
     "--allow-unconfined."
@@ -86,6 +96,7 @@ class SandboxDriver:
         self._threads = Threads()
         self._locks = Locks(self._threads)
         self._children: set[int] = set()
+        self._ground: Ground | None = None
         (self._root / ".locks").mkdir(mode=0o700, parents=True, exist_ok=True)
 
     @property
@@ -103,12 +114,19 @@ class SandboxDriver:
         """Why workspaces here have no walls; empty where they have them, known as mode is."""
         return self._why_unconfined
 
+    @property
+    def holds(self) -> str:
+        """What of a template's limits the machine itself holds, by their words; known as mode is."""
+        found = None if self._maker is None else self._maker.cgroups
+        return "" if found is None else ", ".join(sorted(found.controllers))
+
     async def probe(self) -> None:
         """Nothing, after a program ran behind all walls, or where unconfined workspaces are allowed.
 
         Raises DriverUnavailable with cause and fix.
         """
         programs = find_programs(self._programs, self._root.parent)
+        cgroups = await self._in_thread("control groups", partial(find_cgroups, self._root))
         tried = partial(try_walls, self._root, self._link_dir, self._bubblewrap, self._children)
         try:
             walls, version = await self._in_thread("the first workspace, which is a try", tried)
@@ -117,11 +135,28 @@ class SandboxDriver:
                 raise DriverUnavailable(f"{error} {_LAST_RESORT}") from error
             self._why_unconfined = str(error)
             self._mode = _UNCONFINED
-            self._maker = Maker(self._link_dir, None, self._agent_argv, programs)
+            self._maker = Maker(self._link_dir, None, self._agent_argv, programs, cgroups)
             return
         self._mode = f"{version} as root (uid per workspace)" if os.geteuid() == 0 else version
-        walls = replace(walls, programs=programs)
-        self._maker = Maker(self._link_dir, walls, self._agent_argv, programs)
+        walls = replace(walls, programs=programs, runc=find_runc())
+        self._maker = Maker(self._link_dir, walls, self._agent_argv, programs, cgroups)
+
+    async def lacks(self, walls: Collection[Wall]) -> Mapping[Wall, str]:
+        """Those of the walls that workspaces cannot have here, with the cause and what to do.
+
+        Each is tried at the first question about it.
+        """
+        if self._maker is None:
+            await self.probe()
+        if self._why_unconfined:
+            return dict.fromkeys(walls, f"Nothing is confined here. {self._why_unconfined}")
+        return await self._in_thread(TRYING, partial(self._lacking, walls))
+
+    def _lacking(self, walls: Collection[Wall]) -> Mapping[Wall, str]:
+        if self._ground is None:
+            self._ground = ground_of(self._root, self._link_dir, self._bubblewrap)
+            self._ground.children = self._children
+        return lacks(self._ground, walls)
 
     async def ensure(self, spec: WorkspaceSpec, log: LogSink) -> None:
         """Returns once the workspace runs with the spec's generation and its agent was started.
@@ -135,21 +170,28 @@ class SandboxDriver:
             await self.probe()
         assert self._maker is not None  # probe raised otherwise
         async with self._held(spec.workspace_id) as place:
+            woken = await self._in_thread(place.about, partial(go_on, place, spec))
             start = partial(self._maker.start, place, spec, self._children)
             started = await self._in_thread(place.about, start)
+        if woken is not None:
+            log(LogLevel.INFO if woken == GOES_ON else LogLevel.WARN, woken)
         self._tell(spec, log, started=started)
 
     def _tell(self, spec: WorkspaceSpec, log: LogSink, *, started: bool) -> None:
         verb = "was started" if started else "runs already"
-        log(LogLevel.INFO, f"Workspace generation {spec.generation} {verb} ({self._mode}).")
+        mode = self._mode
+        if spec.backend is Backend.RUNC and not self._why_unconfined:
+            mode = "runc"
+        log(LogLevel.INFO, f"Workspace generation {spec.generation} {verb} ({mode}).")
         if self._mode == _UNCONFINED:
             log(
                 LogLevel.WARN,
                 "THIS WORKSPACE IS NOT CONFINED: its programs have all rights of the server, its "
                 f"files and the network. {self._why_unconfined}",
             )
-        if spec.limits != Limits():
-            log(LogLevel.WARN, "The template's limits are not enforced by this driver yet.")
+        assert self._maker is not None  # it started the workspace
+        for sentence in unheld(spec.limits, self._maker.cgroups):
+            log(LogLevel.WARN, sentence)
 
     async def observe(self, workspace_id: UUID) -> Observation:
         """The workspace as it is now. Processes that outlived its agent are ended on the way."""
@@ -177,6 +219,14 @@ class SandboxDriver:
             in_time = await ended_within(record.agent, grace_s)
             cause = "stopped" if in_time else f"stopped; killed after {grace_s:g} s of grace"
             await self._in_thread(place.about, partial(finish, place, record, cause))
+
+    async def freeze(self, workspace_id: UUID, *, up_to: int | None = None) -> None:
+        """Returns once every process of the workspace stands still, and is kept. Raises CannotFreeze.
+
+        A workspace of a generation above up_to is left alone.
+        """
+        async with self._held(workspace_id) as place:
+            await self._in_thread(place.about, partial(freeze, place, up_to))
 
     async def destroy(self, workspace_id: UUID, *, up_to: int | None = None) -> None:
         """Returns once processes, files and the driver's own record of the workspace are gone.
@@ -263,6 +313,9 @@ def _ask_to_end(place: Place, up_to: int | None) -> Record | None:
         return None
     if not runs(record):
         finish(place, record, "")
+        return None
+    if is_frozen(place, record):  # it could not act on the signal, and its token is dead
+        finish(place, record, "ended while it was frozen")
         return None
     assert record.agent is not None
     send(record.agent, signal.SIGTERM)

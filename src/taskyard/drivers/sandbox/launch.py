@@ -7,10 +7,11 @@ the workspace's own user cannot reach files below /root; then it becomes that us
 """
 
 # pathlib would cost a third of the time that this script takes.
-# ruff: noqa: PTH102, PTH103, PTH112, PTH120, PTH208
+# ruff: noqa: PTH123, PTH102, PTH103, PTH112, PTH120, PTH208
 
 import ctypes
 import os
+import resource
 import sys
 
 TYPE_CHECKING = False  # typing's own would cost as much as all other imports
@@ -23,9 +24,22 @@ STATUS_FD = 4
 """bubblewrap reports here."""
 ARGUMENTS_FD = 5
 """bubblewrap reads its options here, so that no secret of the environment shows in process lists."""
+FILTER_FD = 6
+"""bubblewrap reads the filter of system calls here."""
+TOKEN_FD = 7
+"""A pipe with the agent's token, which the agent empties before it starts anything; bubblewrap's own processes close it."""
 STAGING = "/tmp"  # noqa: S108 - covered by a tmpfs of our own mount namespace before anything is made in it
 """Where the sources are gathered: exists everywhere, and every user may walk through it."""
 
+HANDOVER_FD = 8
+"""A pipe from which the agent of a workspace that may be frozen reads another generation's token."""
+
+FILES_SOFT, FILES_HARD = 4096, 65536
+"""Open files a process may have, and may give itself: builds and watchers need thousands; a million would only fill the
+kernel's memory."""
+_OOM_ADJ = 500
+"""When memory runs out the kernel adds half of all memory to what a process of a workspace uses, and so takes it before the
+server and its database."""
 _CLONE_NEWNS = 0x00020000
 _MS_NOSUID_NODEV = 0x2 | 0x4
 _MS_BIND = 0x1000
@@ -62,7 +76,9 @@ def encode(uid: int | None, folder: str, lists: "Mapping[str, list[str]]") -> by
     """Orders as bytes: their total length, uid (empty: stay who you are), folder, then the lists by name.
 
     folder is where the program starts. `sources` are bound at `places`, `options` are bubblewrap's, `argv` has the
-    program's path first, `env` are entries of the program's environment. No text may hold NUL.
+    program's path first, `env` are entries of the program's environment. `filter` is bubblewrap's, in hexadecimal
+    digits; `token` can be read from TOKEN_FD, once; `handover` is a pipe's name. `cgroups` are files by which a process
+    joins a control group. `disk` is the image of the home, which source that is, and its owner. No text may hold NUL.
     """
     texts = ["" if uid is None else str(uid), folder]
     for name, items in lists.items():
@@ -109,39 +125,119 @@ def _stage(sources: list[str], places: list[str]) -> None:
         _mount(opened, place, None, _MS_BIND)
 
 
+def _bound() -> None:
+    """Nothing; no process to come leaves core dumps, which a program of the machine may be handed, or has no end of files."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = FILES_HARD if hard == resource.RLIM_INFINITY else min(hard, FILES_HARD)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(FILES_SOFT, most), most))
+    with open("/proc/self/oom_score_adj", "r+") as file:
+        if int(file.read()) < _OOM_ADJ:
+            file.write(str(_OOM_ADJ))
+
+
+def _join(files: list[str]) -> None:
+    """Nothing; this process, and so all that come of it, is in the control groups whose files these are."""
+    for file in files:
+        handle = os.open(file, os.O_WRONLY)
+        os.write(handle, b"0")
+        os.close(handle)
+
+
 def _become(uid: int) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
 
 
-def _hand_over(options: list[str]) -> None:
-    arguments = os.memfd_create("options", 0)
-    os.write(arguments, os.fsencode("".join(f"{option}\0" for option in options)))
-    os.lseek(arguments, 0, os.SEEK_SET)
-    os.dup2(arguments, ARGUMENTS_FD)
+def _hand_over(number: int, content: bytes) -> None:
+    """Nothing; the content can be read from that descriptor."""
+    file = os.memfd_create("orders", 0)
+    os.write(file, content)
+    os.lseek(file, 0, os.SEEK_SET)
+    os.dup2(file, number)
 
 
-def _close_others() -> None:
+def _hand_over_once(number: int, content: bytes) -> None:
+    """The same, but what was read is gone for everybody, as in a file it would not be."""
+    reader, writer = os.pipe()
+    os.write(writer, content)
+    os.close(writer)
+    os.dup2(reader, number)
+    os.set_inheritable(number, True)  # where it was that number already
+
+
+def _close_others(highest: int) -> None:
     """Nothing; what the server once inherited without close-on-exec does not reach the workspace."""
     for name in os.listdir("/proc/self/fd"):
-        if int(name) > ARGUMENTS_FD:
+        if int(name) > highest:
             try:
                 os.close(int(name))
             except OSError:  # it was the listing's own
                 continue
 
 
+def _mount_disk(orders: Orders, image: int) -> None:
+    """Nothing; the home's own file system lies over the place of the home."""
+    sys.path.append(__file__.rpartition("/taskyard/")[0])
+    # A package folder: with -I and -S it is not searched.
+    from taskyard.drivers.sandbox.launch_disk import mount_home
+
+    place = orders.items("places")[orders.items("sources").index(orders.items("disk")[1])]
+    mount_home(image, place, int(orders.items("disk")[2]))
+
+
+def _lay_out(orders: Orders) -> None:
+    """Nothing; in the tmpfs lies all that runc reads."""
+    sys.path.append(__file__.rpartition("/taskyard/")[0])
+    # A package folder: with -I and -S it is not searched.
+    from taskyard.drivers.sandbox.launch_bundle import lay_out
+
+    lay_out("".join(orders.items("bundle")), orders.items("points"), orders.items("links"))
+
+
+def _has_network() -> bool:
+    """Whether this process has a network of its own now; a line on stderr says why not."""
+    sys.path.append(__file__.rpartition("/taskyard/")[0])
+    # A package folder, not searched with -I and -S; and most workspaces have no way out.
+    from taskyard.drivers.sandbox.launch_network import prepare
+
+    if why := prepare():
+        print(f"launch: {why}", file=sys.stderr, flush=True)  # noqa: T201 - the workspace's own log
+    return not why
+
+
 def main() -> None:
     """Becomes the program that the orders name; ends with a line on stderr where that fails."""
     orders = _read_orders()
     os.umask(0o022)
-    if orders.uid:
+    _join(orders.items("cgroups"))
+    _bound()
+    options = orders.items("options")
+    highest = TOKEN_FD
+    for path in orders.items("handover"):
+        # Both ends, so that it is never at its end; before this process loses the right to.
+        os.dup2(os.open(path, os.O_RDWR), HANDOVER_FD)
+        highest = HANDOVER_FD
+    if orders.items("network") and not _has_network():
+        if orders.items("bundle"):
+            sys.exit("launch: this workspace cannot have the network that its template asks for")
+        options = ["--unshare-net", *options]
+    # Opened first, as with the sources: the tmpfs may hide it.
+    images = [os.open(path, os.O_RDWR) for path in orders.items("disk")[:1]]
+    if orders.items("sources"):
         _stage(orders.items("sources"), orders.items("places"))
+    for image in images:
+        _mount_disk(orders, image)
+    if orders.items("bundle"):
+        _lay_out(orders)
+    if orders.uid:
         _become(int(orders.uid))
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-    _hand_over(orders.items("options"))
-    _close_others()
+    _hand_over(ARGUMENTS_FD, os.fsencode("".join(f"{option}\0" for option in options)))
+    _hand_over(FILTER_FD, bytes.fromhex("".join(orders.items("filter"))))
+    _hand_over_once(TOKEN_FD, os.fsencode("".join(orders.items("token"))))
+    _close_others(highest)
     # Python ignores these two; an ignored signal would stay ignored in the workspace.
     for number in (_SIGPIPE, _SIGXFSZ):
         _LIBC.signal(number, _SIG_DFL)

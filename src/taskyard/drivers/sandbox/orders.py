@@ -1,5 +1,6 @@
 """What a start consists of, as orders for the launcher: decided here, carried out in launch.py."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +8,11 @@ from pathlib import Path
 
 from taskyard.drivers.base import WorkspaceSpec
 from taskyard.drivers.sandbox import launch
+from taskyard.drivers.sandbox.overlay import BELOW, overlay_options
 from taskyard.drivers.sandbox.place import Place
 from taskyard.drivers.sandbox.runtime import AGENT_HOME, AGENT_ID, Bind, Bubblewrap, Runtime
 from taskyard.errors import DriverError
+from taskyard.lifecycle.walls import Overlay
 
 TEMPLATE = "/opt/template"
 """Where the template's files appear inside."""
@@ -17,14 +20,30 @@ LINK = "/run/taskyard"
 """Where the folder of the server's socket appears inside."""
 CONFINED = "TASKYARD_CONFINED"
 """The environment name that is 1 behind walls, and absent where there are none."""
+WAY_OUT = "TASKYARD_WAY_OUT"
+"""The environment name that is 1 where every address is the workspace itself, and absent elsewhere."""
+HANDOVER = "TASKYARD_HANDOVER_FD"
+"""The environment name of the descriptor from which the agent reads another generation's token."""
 MARKER_NAME = "TASKYARD_WORKSPACE_ID"
 """The environment name by which processes of an unconfined workspace are recognised."""
 
+MASKED = (
+    *("/proc/cmdline", "/proc/interrupts", "/proc/diskstats", "/proc/partitions"),
+    *("/proc/keys", "/proc/key-users"),
+)
+"""The machine's boot line, which may hold secrets; when keys are pressed and disks used; the server's user's keyrings. The rest
+of /proc tells load and sizes, which programs ask for, or is closed to ordinary users."""
+
+_SETTINGS = "/proc/sys"
+"""The kernel's settings; those of the workspace's own namespaces would be its user's to change."""
 _TMP = "/tmp"  # noqa: S108 - a tmpfs of the workspace's own
+_SHM = "/dev/shm"  # noqa: S108 - likewise
+_SHARES = {_TMP: 2, _SHM: 4, "/run": 16}
+"""Which part of a workspace's memory limit each file system in memory may fill: together 13 of 16."""
 _VAR_TMP = "/var/tmp"  # noqa: S108 - a symlink to it
 _SHIM = (
     'command -v "$1" >/dev/null || { echo "$1: no such program" >&2; exit 127; }; '
-    'echo >&3; exec "$@" 3>&- 4>&- 5>&-'
+    'echo >&3; exec "$@" 3>&- 4>&- 5>&- 6>&-'
 )
 """Becomes the agent, after a byte to the server that says so; the pipe closing without it says no."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -36,18 +55,30 @@ _ENV_MAX_BYTES = 128 * 1024 - 1
 class Walls:
     """How to confine: the program, what is shared with every workspace, where the server's sockets are.
 
-    programs are folders of the machine that every workspace may use.
+    calls is the filter of system calls, empty for none.
+    programs are folders of the machine that every workspace may use. no_overlay says why /usr cannot be changed in
+    a workspace, and what to do; empty where it can. runc is where that program is, None for nowhere.
     """
 
     bubblewrap: Bubblewrap
     runtime: Runtime
     link_dir: Path
     programs: tuple[Bind, ...] = ()
+    calls: bytes = b""
+    no_overlay: str = ""
+    runc: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One run of a program in a workspace; uid is its host user, None for the server's own."""
+    """One run of a program in a workspace; uid is its host user, None for the server's own.
+
+    token can be read by the program, once, from the descriptor that TASKYARD_AGENT_TOKEN_FD names. handover is the
+    pipe that the program gets, empty for none.
+    way_out: the launcher makes the network, so that the agent can listen in the name of other hosts.
+    groups are files by which the launcher joins control groups. disk is the image with the home's file system,
+    empty where the home is a folder. memory_bytes bounds what is kept in file systems in memory.
+    """
 
     place: Place
     uid: int | None
@@ -55,6 +86,13 @@ class Start:
     hostname: str
     env: Mapping[str, str]
     argv: Sequence[str]
+    way_out: bool = False
+    token: str = ""
+    overlay: Overlay = Overlay.NONE
+    handover: str = ""
+    groups: Sequence[str] = ()
+    disk: str = ""
+    memory_bytes: int | None = None
 
 
 def marker(name: str, generation: int) -> str:
@@ -93,48 +131,74 @@ class Inside:
 
 def agent_env(spec: WorkspaceSpec, inside: Inside) -> dict[str, str]:
     """The whole environment of the agent; the template's entries may change only PATH and LANG of ours."""
-    return {
+    handover = {HANDOVER: str(launch.HANDOVER_FD)} if spec.freezes else {}
+    return handover | {
         "PATH": ":".join([f"{inside.home}/.local/bin", *inside.path, _PATH]),
         "LANG": "C.UTF-8",
         **spec.env,
         "HOME": inside.home,
         "USER": "agent",
         "TASKYARD_AGENT_URL": f"unix:{inside.link}/agent.sock",
-        "TASKYARD_AGENT_TOKEN": spec.agent_token,
+        "TASKYARD_AGENT_TOKEN_FD": str(launch.TOKEN_FD),
         "TASKYARD_TEMPLATE_DIR": inside.template,
     }
 
 
 def confined(walls: Walls, start: Start) -> bytes:
     """Orders to run the program behind all walls, encoded for the launcher."""
-    staging = _Staging(active=start.uid is not None)
+    staging = Staging(active=start.uid is not None)
     program = staging.bubblewrap(walls.bubblewrap)
-    options = [*_namespaces(start), *_mounts(walls, start.place, staging)]
-    for name, value in start.env.items():
-        options += ["--setenv", name, value]
+    options = wall_options(walls, start, staging)
     name = marker(start.place.name, start.generation)
-    argv = [name, "--args", str(launch.ARGUMENTS_FD), "--", *_shimmed(start.argv)]
+    argv = [name, "--args", str(launch.ARGUMENTS_FD), "--", *shimmed(start.argv)]
     lists = {
         "sources": staging.sources,
         "places": staging.places,
         "options": options,
         "argv": [program, *argv],
+        "filter": [walls.calls.hex()],
+        **given_to(start),
     }
     return launch.encode(start.uid, "/", lists)
+
+
+def given_to(start: Start) -> dict[str, list[str]]:
+    """What the launcher makes or opens for the workspace, whoever puts up its walls."""
+    return {
+        "network": ["made"] if start.way_out else [],
+        "token": [start.token],
+        "handover": [start.handover] if start.handover else [],
+        "cgroups": list(start.groups),
+        "disk": [start.disk, str(start.place.home), str(start.uid)] if start.disk else [],
+    }
+
+
+def wall_options(walls: Walls, start: Start, staging: "Staging") -> list[str]:
+    """The walls in bubblewrap's words; runc.py says the same in runc's."""
+    overlay = start.overlay is not Overlay.NONE
+    mounts = _mounts(walls, start.place, staging, overlay=overlay, memory=start.memory_bytes)
+    options = [*_namespaces(start), *mounts]
+    if walls.calls:
+        options += ["--seccomp", str(launch.FILTER_FD)]
+    for name, value in start.env.items():
+        options += ["--setenv", name, value]
+    return options
 
 
 def unconfined(start: Start) -> bytes:
     """Orders to run the program as a plain process, encoded for the launcher."""
     entries = [f"{name}={value}" for name, value in start.env.items()]
-    argv = ["/bin/sh", *_shimmed(start.argv)]
-    return launch.encode(None, str(start.place.home), {"argv": argv, "env": entries})
+    argv = ["/bin/sh", *shimmed(start.argv)]
+    lists = {"argv": argv, "env": entries, "token": [start.token], "cgroups": list(start.groups)}
+    return launch.encode(None, str(start.place.home), lists)
 
 
-def _shimmed(argv: Sequence[str]) -> list[str]:
+def shimmed(argv: Sequence[str]) -> list[str]:
+    """The command that says that it runs, and becomes this one."""
     return ["/bin/sh", "-c", _SHIM, "sh", *argv]
 
 
-class _Staging:
+class Staging:
     """Where bubblewrap finds a source: its own path, or a place that the workspace's user can reach."""
 
     def __init__(self, *, active: bool) -> None:
@@ -159,7 +223,7 @@ class _Staging:
 
 def _namespaces(start: Start) -> list[str]:
     identity = ["--uid", str(AGENT_ID), "--gid", str(AGENT_ID), "--hostname", start.hostname]
-    unshared = ["user", "pid", "ipc", "uts", "net"]
+    unshared = ["user", "pid", "ipc", "uts", *([] if start.way_out else ["net"])]
     return [
         *(f"--unshare-{name}" for name in unshared),
         "--unshare-cgroup-try",
@@ -170,16 +234,35 @@ def _namespaces(start: Start) -> list[str]:
     ]
 
 
-def _mounts(walls: Walls, place: Place, staging: _Staging) -> list[str]:
+def _masks() -> list[str]:
+    """What the machine tells everybody about itself; a device that cannot be opened lies on each."""
+    there = [path for path in MASKED if os.path.lexists(path)]
+    return [word for path in there for word in ("--ro-bind", os.devnull, path)]
+
+
+def _in_memory(place: str, memory: int | None) -> list[str]:
+    """A file system in memory; all of them full leave the programs something of the workspace's memory."""
+    size = [] if memory is None else ["--size", str(max(memory // _SHARES[place], 4096))]
+    return [*size, "--tmpfs", place]
+
+
+def _mounts(
+    walls: Walls, place: Place, staging: Staging, *, overlay: bool, memory: int | None
+) -> list[str]:
     """Later mounts cover earlier ones, so home and link come last and nothing is made inside them."""
-    options = ["--perms", "1777", "--tmpfs", _TMP, "--tmpfs", "/run", "--symlink", _TMP, _VAR_TMP]
+    options = ["--perms", "1777", *_in_memory(_TMP, memory), *_in_memory("/run", memory)]
+    options += ["--symlink", _TMP, _VAR_TMP]
     for inside, target in walls.runtime.links:
         options += ["--symlink", target, inside]
     for bind in (*walls.runtime.binds, *walls.programs):
-        options += ["--ro-bind", staging(bind.source), bind.inside]
+        if overlay and bind.source == BELOW:
+            options += overlay_options(staging(place.overlay))
+        else:
+            options += ["--ro-bind", staging(bind.source), bind.inside]
     options += ["--ro-bind", staging(place.hosts), "/etc/hosts"]
     options += ["--ro-bind", staging(place.template), TEMPLATE]
-    options += ["--proc", "/proc", "--dev", "/dev"]
+    options += ["--proc", "/proc", "--ro-bind", _SETTINGS, _SETTINGS, *_masks(), "--dev", "/dev"]
+    options += ["--perms", "1777", *_in_memory(_SHM, memory), "--remount-ro", "/dev"]
     options += ["--ro-bind", staging(walls.link_dir), LINK]
     options += ["--bind", staging(place.home), AGENT_HOME, "--remount-ro", "/"]
     return [*options, "--chdir", AGENT_HOME]

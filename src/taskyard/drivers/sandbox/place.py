@@ -13,6 +13,7 @@ import msgspec
 
 from taskyard.drivers.sandbox.process import Process, boot_id
 from taskyard.errors import DriverError
+from taskyard.lifecycle.walls import Backend
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LOG_KEEP_BYTES = 256 * 1024
@@ -28,17 +29,21 @@ class Record(msgspec.Struct, frozen=True):
     where it runs unconfined. init is process 1 of the workspace's pid namespace; the tree ends with
     it. agent is the workspace agent. Without an agent nothing runs, or a start was cut short when a
     monitor is named. uid is the host user of the workspace, None when it is the server's own.
-    ended says how the last run ended, where the driver ended it.
+    ended says how the last run ended, where the driver ended it. shape stands for what was asked for, in a workspace
+    that may be frozen; it is empty in others.
     """
 
     generation: int
     confined: bool
     boot_id: str
     uid: int | None = None
+    disk_bytes: int | None = None
     monitor: Process | None = None
     init: Process | None = None
     agent: Process | None = None
     ended: str = ""
+    shape: str = ""
+    backend: Backend = Backend.BWRAP
 
     def without_processes(self, ended: str) -> "Record":
         """The same record after everything of the workspace has ended."""
@@ -73,6 +78,11 @@ class Place:
     def home(self) -> Path:
         """The workspace's home directory, outlives its processes."""
         return self.folder / "home"
+
+    @property
+    def overlay(self) -> Path:
+        """What the workspace changed of /usr, where its template lets it."""
+        return self.folder / "usr"
 
     @property
     def template(self) -> Path:

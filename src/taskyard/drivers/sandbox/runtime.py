@@ -42,6 +42,8 @@ _ETC_OWN = {
     "group": f"root:x:0:\nagent:x:{AGENT_ID}:\nnogroup:x:65534:\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n",
     "hosts": "",
+    # The agent's own resolver, where the template lists something; nobody listens there elsewhere.
+    "resolv.conf": "nameserver 127.0.0.1\noptions timeout:2 attempts:2\n",
 }
 
 

@@ -13,6 +13,8 @@ from typing import BinaryIO
 import msgspec
 
 from taskyard.drivers.sandbox import launch
+from taskyard.drivers.sandbox.cgroups.groups import written_groups
+from taskyard.drivers.sandbox.frozen import let_die
 from taskyard.drivers.sandbox.orders import MARKER_NAME, marker
 from taskyard.drivers.sandbox.place import (
     Place,
@@ -34,7 +36,9 @@ from taskyard.drivers.sandbox.process import (
     send,
     wait_gone,
 )
+from taskyard.drivers.sandbox.runc_state import contained_init, forget
 from taskyard.errors import DriverError
+from taskyard.lifecycle.walls import Backend
 from taskyard_agent import points
 
 _START_TIMEOUT_S = 20.0
@@ -94,10 +98,14 @@ def end_tree(place: Place, record: Record) -> None:
     """Nothing; no process of the workspace is left. Raises DriverError when one does not end."""
     if record.boot_id != boot_id():
         return
+    let_die(place, record)
     if record.confined:
         _end_confined(place, record)
+        if record.backend is Backend.RUNC:
+            forget(place)
     else:
         _end_marked(place, record)
+    written_groups(place.root).remove(place.name)
 
 
 def reap(children: set[int]) -> None:
@@ -176,8 +184,12 @@ def _with_processes(place: Place, record: Record) -> Record:
     """The record with what runs now, as far as it is there."""
     if not record.confined:
         return msgspec.structs.replace(record, agent=record.monitor)
-    pid = reported_pid(place)
-    init = identify(pid) if pid else None
+    if record.backend is Backend.RUNC:
+        init = contained_init(place)
+        record = msgspec.structs.replace(record, monitor=init or record.monitor)
+    else:
+        pid = reported_pid(place)
+        init = identify(pid) if pid else None
     return msgspec.structs.replace(record, init=init, agent=init and first_child(init.pid))
 
 
@@ -202,11 +214,24 @@ def _unrecorded_init(place: Place, record: Record) -> Process | None:
     The one who makes it is frozen first, so that it cannot make it after we looked.
     """
     if record.monitor is not None and freeze(record.monitor):
+        if record.backend is Backend.RUNC:
+            _end_children(record.monitor)
+            return contained_init(place)
         return first_child(record.monitor.pid)
+    if record.backend is Backend.RUNC:
+        return contained_init(place)
     pid = reported_pid(place)
     if pid is None or not _shows(pid, marker(place.name, record.generation)):
         return None
     return identify(pid)
+
+
+def _end_children(parent: Process) -> None:
+    """Nothing; what runc had begun to make a container of is gone. It is frozen, and makes no more."""
+    while (child := first_child(parent.pid)) is not None:
+        send(child, signal.SIGKILL)
+        if not wait_gone(child, _KILL_TIMEOUT_S):
+            return
 
 
 def _shows(pid: int, name: str) -> bool:

@@ -6,11 +6,13 @@ from uuid import UUID
 
 from taskyard.errors import DriverError
 
-_FIRST = 1_879_048_192
+FIRST_UID = 1_879_048_192
 """The lowest of the ids that systemd's list of uid ranges leaves unused, so none is a person's or a container's."""
 _COUNT = 268_000_000
 """Ids up to 2147048191, still in that unused range and below 2**31. Spread by workspace id, so that
 servers on one machine rarely meet and a freed id is not soon used again."""
+INNER_ROOT = FIRST_UID + _COUNT
+"""Who runc is inside while it puts up the walls; no program of a workspace ever is, so one id serves all of them."""
 _TRIES = 16
 """Neighbours tried when an id is taken; with 100,000 workspaces even the second is rarely needed."""
 
@@ -43,14 +45,14 @@ def uid_is_mapped() -> bool:
     """Whether these ids exist in the user namespace of this process; in some containers they do not."""
     for line in Path("/proc/self/uid_map").read_text().splitlines():
         first, _, count = map(int, line.split())
-        if first <= _FIRST and first + count >= _FIRST + _COUNT:
+        if first <= FIRST_UID and first + count > INNER_ROOT:
             return True
     return False
 
 
 def _candidates(workspace_id: UUID) -> Iterator[int]:
     for step in range(_TRIES):
-        yield _FIRST + (int(workspace_id) + step) % _COUNT
+        yield FIRST_UID + (int(workspace_id) + step) % _COUNT
 
 
 def _claimed(root: Path, workspace_id: UUID) -> int | None:

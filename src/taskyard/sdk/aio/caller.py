@@ -123,12 +123,14 @@ class AsyncCaller:
             tls=self._tls,
         )
 
-    async def open_socket(self, operation: str, *path: PathPart) -> "ClientConnection":
+    async def open_socket(
+        self, operation: str, *path: PathPart, query: Query | None = None
+    ) -> "ClientConnection":
         """An operation's WebSocket, open. Raises ApiError, Unreachable."""
         # Imported on use, for the same reason as in follow.
         from taskyard.sdk.aio.sockets import open_socket
 
-        request = self._prepared(operation, path, None, None)
+        request = self._prepared(operation, path, query, None)
         return await open_socket(self._address, request, self._tls)
 
     async def _answer(self, request: Request) -> Reply:

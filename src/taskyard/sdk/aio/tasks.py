@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from taskyard.sdk.aio.caller import AsyncCaller
 from taskyard.sdk.calls import NEXT_PAGE_HEADER, PAGE_SIZE, PathPart, Query, decoded, queued_prompt
-from taskyard.wire import phases, tasks, workspaces
+from taskyard.wire import network, phases, tasks, workspaces
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
@@ -74,6 +75,10 @@ class AsyncTaskCalls(AsyncCaller):
             phases.TaskPhasesResponse, "get_task_phases", user, task, query={"build": build}
         )
 
+    async def get_task_network(self, user: PathPart, task: PathPart) -> network.TaskNetworkResponse:
+        """Show what the workspace of a task tried to reach, and what became of it."""
+        return await self.request(network.TaskNetworkResponse, "get_task_network", user, task)
+
     async def list_task_permissions(
         self, user: PathPart, task: PathPart, *, answered: bool = False
     ) -> tasks.TaskPermissionsResponse:
@@ -123,6 +128,25 @@ class AsyncTaskCalls(AsyncCaller):
     async def attach_task(self, user: PathPart, task: PathPart) -> "ClientConnection":
         """See and steer the coding agent of a task while it works; wire/attached.py has the messages."""
         return await self.open_socket("attach_task", user, task)
+
+    async def open_terminal(
+        self,
+        user: PathPart,
+        task: PathPart,
+        *,
+        id: UUID | None = None,  # noqa: A002 - the query's own key
+        cols: int = 80,
+        rows: int = 24,
+        command: str = "",
+    ) -> "ClientConnection":
+        """Open a shell in the workspace of a task, or come back to one; wire/terminal.py has the messages."""
+        query: Query = {
+            "id": None if id is None else str(id),
+            "cols": cols,
+            "rows": rows,
+            "command": command or None,
+        }
+        return await self.open_socket("open_terminal", user, task, query=query)
 
     async def pause_task(
         self, user: PathPart, task: PathPart, *, force: bool = False

@@ -8,9 +8,9 @@ from uuid import UUID
 from taskyard.sdk.aio.caller import AsyncCaller
 from taskyard.sdk.calls import PathPart
 from taskyard.sdk.following import decoded_event
+from taskyard.wire import apps, workspaces
 from taskyard.wire import workspace_details as details
 from taskyard.wire import workspace_requests as requests
-from taskyard.wire import workspaces
 from taskyard.wire.base import Response
 from taskyard.wire.enums import JobStatus
 
@@ -53,6 +53,12 @@ class AsyncWorkspaceCalls(AsyncCaller):
             name,
             query={"include_deleted": include_deleted or None},
         )
+
+    async def create_app_ticket(
+        self, workspace: PathPart, app: PathPart, request: apps.AppTicketRequest
+    ) -> apps.AppTicket:
+        """Get an address that shows an app of a workspace in a browser."""
+        return await self.request(apps.AppTicket, "create_app_ticket", workspace, app, body=request)
 
     async def list_workspace_builds(
         self,

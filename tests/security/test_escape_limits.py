@@ -1,0 +1,231 @@
+"""A program that takes whatever it can get: memory, processes, disk, files, processor time, and time to end."""
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from taskyard.drivers.base import Limits, PlaceState
+from tests.security.hostile import Box, Camp
+from tests.waiting import until
+
+MIB = 1 << 20
+LIMITS = Limits(cpu=0.5, memory_bytes=64 * MIB, processes=40)
+IDLE = "REPORT['there'] = True"
+
+needs_groups = pytest.mark.usefixtures("grouped")
+
+
+@pytest.fixture
+def grouped(camp: Camp) -> None:
+    """Only where workspaces get control groups; an ordinary user gets them where root once handed some over."""
+    box = camp.start(IDLE, limits=LIMITS)
+    held = not any("NOT held" in line for _, line in box.log)
+    box.destroy()
+    if not held:
+        pytest.skip("this account has no control groups here")
+
+
+def lives(box: Box) -> bool:
+    return box.observe().state is PlaceState.RUNNING
+
+
+@needs_groups
+@pytest.mark.attack(
+    "fill the machine's memory", wall="a memory group: one process of the workspace is ended"
+)
+def test_memory_is_bounded(camp: Camp) -> None:
+    """By one process, by many, by files in a tmpfs: the eater is ended or refused, the workspace goes on and says so."""
+    body = """
+def child(work):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return pid
+def eat():
+    bytearray(200 << 20)
+def files():
+    with open("/dev/shm/big", "wb") as file:
+        for _ in range(200):
+            file.write(bytes(1 << 20))
+one = child(eat)
+REPORT["one"] = os.waitpid(one, 0)[1]
+many = [child(lambda: (bytearray(20 << 20), time.sleep(0.5))) for _ in range(8)]
+REPORT["many"] = sorted(os.waitpid(pid, 0)[1] for pid in many)
+REPORT["shm"] = tried(files)
+"""
+    box = camp.start("import time\n" + body, limits=LIMITS)
+    found = box.report()
+    assert found["one"] == 9
+    assert 9 in found["many"]
+    assert found["shm"] == "ENOSPC"
+    seen = box.observe()
+    assert seen.state is PlaceState.RUNNING
+    assert seen.memory_kills >= 2
+    assert seen.memory.startswith("out of memory, limit 64 MiB")
+    if camp.account == "root":
+        assert "largest process" in seen.memory
+    box.destroy()
+
+
+@needs_groups
+@pytest.mark.attack("fill memory from the agent itself", wall="the workspace ends, and says why")
+def test_an_agent_that_eats_memory_is_ended_with_a_reason(camp: Camp) -> None:
+    """The reason names the limit; nothing is left."""
+    box = camp.start("bytearray(200 << 20)", limits=LIMITS)
+    until("its end", lambda: box.observe().state is PlaceState.STOPPED or None)
+    assert box.observe().detail.startswith("out of memory, limit 64 MiB")
+    box.destroy()
+
+
+@needs_groups
+@pytest.mark.attack("a fork bomb", wall="a limit of processes and threads")
+def test_processes_are_bounded(camp: Camp) -> None:
+    """No more than the limit come to be, the machine's others can still start, and all of them go at once."""
+    body = """
+made = 0
+try:
+    for _ in range(1000):
+        if os.fork() == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            while True:
+                signal.pause()
+        made += 1
+except OSError as error:
+    REPORT["refused"] = name(error.errno)
+REPORT["made"] = made
+"""
+    box = camp.start(body, limits=LIMITS)
+    found = box.report()
+    assert found["refused"] == "EAGAIN"
+    assert 0 < found["made"] < 40
+    pids = box.pids()
+    box.stop(grace_s=0.2)
+    assert not [pid for pid in pids if Path(f"/proc/{pid}/exe").exists()]
+    box.destroy()
+
+
+@needs_groups
+@pytest.mark.attack("burn all processor time with 64 threads", wall="a quota of processor time")
+def test_processor_time_is_bounded(camp: Camp) -> None:
+    """What burns on every core gets no more than its share, by the kernel's own count."""
+    body = """
+import time
+for _ in range(20):
+    if os.fork() == 0:
+        while True:
+            pass
+began = time.monotonic()
+before = sum(os.times()[:4])
+"""
+    box = camp.start(body, limits=LIMITS)
+    box.report()
+    pids = box.pids()
+    began, before = time.monotonic(), _spent(pids)
+    until("some time", lambda: time.monotonic() - began > 0.6 or None)
+    took, spent = time.monotonic() - began, _spent(pids) - before
+    assert 0 < spent < 0.5 * took + 0.25
+    box.destroy()
+
+
+def _spent(pids: set[int]) -> float:
+    ticks = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.attack(
+    "use up all open files of the machine", wall="a limit of open files per process"
+)
+def test_open_files_are_bounded(camp: Camp) -> None:
+    """Neither the given nor the highest limit that can be asked for is without end."""
+    body = """
+import resource
+REPORT["hard"] = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+held = []
+def all():
+    while True:
+        held.append(os.open("/dev/null", os.O_RDONLY))
+REPORT["refused"] = tried(all)
+for number in held:
+    os.close(number)
+REPORT["raised"] = tried(lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (1 << 20, 1 << 20)))
+"""
+    found = camp.inside(body)
+    assert found["hard"] <= 65536
+    assert found["refused"] == "EMFILE"
+    assert not found["raised"].startswith("done")
+
+
+@pytest.mark.attack(
+    "fill the machine's disk, with bytes and with files",
+    wall="a disk of its own, or stopped when counted",
+)
+def test_disk_is_bounded(camp: Camp) -> None:
+    """As root the disk is full inside at the limit; as a user whoever went beyond it is to be stopped."""
+    body = """
+def fill():
+    with open("big", "wb") as file:
+        for _ in range(100):
+            file.write(bytes(1 << 20))
+            file.flush()
+def many():
+    os.mkdir("many")
+    for number in range(5000):
+        open(f"many/{number}", "w").close()
+print("bytes", tried(fill), flush=True)
+size = os.stat("big").st_size
+tried(lambda: os.unlink("big") if size < 64 << 20 else None)
+print("files", tried(many), size >> 20, flush=True)
+"""
+    box = camp.start(body, limits=Limits(disk_bytes=32 * MIB))
+    log = box.folder / "agent.log"
+    until("the end of it", lambda: ("files" in log.read_text()) or None)
+    said = log.read_text()
+    if camp.account == "root":
+        assert "bytes ENOSPC" in said
+        assert "files ENOSPC" in said
+        assert lives(box)
+    else:
+        until("the count", lambda: box.observe().too_much or None)
+        assert box.observe().too_much.startswith("disk full, limit")
+    box.destroy()
+    loops = subprocess.run(["losetup", "-a"], capture_output=True, text=True, check=False).stdout
+    assert str(box.id) not in loops
+
+
+@pytest.mark.attack(
+    "ignore SIGTERM, and hide in a daemon's session", wall="the whole tree is killed at once"
+)
+def test_nothing_survives_its_stop(camp: Camp) -> None:
+    """Daemons of daemons that ignore every signal are gone after the grace, with their groups; a neighbour goes on."""
+    body = """
+for _ in range(3):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            for number in range(1, 32):
+                if number not in (9, 19):
+                    signal.signal(number, signal.SIG_IGN)
+            while True:
+                signal.pause()
+        os._exit(0)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+"""
+    neighbour, box = camp.start(IDLE), camp.start(body, limits=LIMITS)
+    box.report()
+    pids = box.pids()
+    assert len(pids) >= 5
+    box.stop(grace_s=0.2)
+    assert not [pid for pid in pids if Path(f"/proc/{pid}/exe").exists()]
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/**/taskyard/*/{box.id}"))
+    assert lives(neighbour)
+    box.destroy()
+    neighbour.destroy()
