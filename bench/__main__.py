@@ -3,13 +3,28 @@
 import argparse
 from collections.abc import Callable
 
-from bench import bridge, cold, create, egress, lists, queue, read, send, stream, walls
+from bench import (
+    attack,
+    bridge,
+    cold,
+    confined,
+    create,
+    egress,
+    lists,
+    queue,
+    read,
+    send,
+    stream,
+    walls,
+)
 from bench.measure import Figure, load_all, result, save
 from bench.report import table, write_numbers
 
 ROWS: dict[str, tuple[str, Callable[..., list[Figure]]]] = {
+    "attack": (attack.QUESTION, attack.measure),
     "bridge": (bridge.QUESTION, bridge.measure),
     "cold": (cold.QUESTION, cold.measure),
+    "confined": (confined.QUESTION, confined.measure),
     "create": (create.QUESTION, create.measure),
     "egress": (egress.QUESTION, egress.measure),
     "filter": (lists.QUESTION, lists.measure),

@@ -6,7 +6,7 @@ import shutil
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -146,13 +146,26 @@ def _first_token(url: str) -> str:
 
 def _task(client: Client) -> UUID:
     """An active task of a template whose coding agent tells when a message came."""
+    peer = Path(__file__).with_name("bridge_peers.py").read_text(encoding="utf-8")
+    version = pushed_version(client, "stamp", {"taskyard.toml": TEMPLATE, "peer.py": peer})
+    task = client.create_task("me", CreateTaskRequest(template_version_id=version, input=""))
+    wait(lambda: client.get_task("me", task.id).status is TaskStatus.ACTIVE)
+    return task.id
+
+
+def first_client(url: str) -> Client:
+    """A client of the owner of a server that nobody has used yet."""
+    return Client(url, _first_token(url))
+
+
+def pushed_version(client: Client, name: str, files: Mapping[str, str]) -> UUID:
+    """The version of a new template of these files, once it is imported."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        peer = Path(__file__).with_name("bridge_peers.py").read_bytes()
-        for name, content in (("taskyard.toml", TEMPLATE.encode()), ("peer.py", peer)):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
+        for path, content in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size = len(content.encode())
+            archive.addfile(entry, io.BytesIO(content.encode()))
     file_id = client.upload_file(packed.getvalue(), "application/x-tar").hash
     version = client.create_template_version(
         "default",
@@ -160,11 +173,9 @@ def _task(client: Client) -> UUID:
     )
     wait(lambda: _is_imported(client, version.id))
     client.create_template(
-        "default", CreateTemplateRequest(name="stamp", template_version_id=version.id)
+        "default", CreateTemplateRequest(name=name, template_version_id=version.id)
     )
-    task = client.create_task("me", CreateTaskRequest(template_version_id=version.id, input=""))
-    wait(lambda: client.get_task("me", task.id).status is TaskStatus.ACTIVE)
-    return task.id
+    return version.id
 
 
 def _is_imported(client: Client, version_id: UUID) -> bool:

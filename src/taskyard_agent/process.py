@@ -17,6 +17,8 @@ from typing import IO, Self
 
 import msgspec
 
+from taskyard_agent.memory_score import expose
+
 STDERR_LINES = 1_000
 """Lines of standard error kept in memory. Source: agentapi 7.2 row 15."""
 
@@ -77,7 +79,7 @@ class AgentExited(ProcessError):
 
 def _popen(argv: Sequence[str], env: Mapping[str, str], cwd: str) -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(
+        popen = subprocess.Popen(
             list(argv),
             env=dict(env),
             cwd=cwd,
@@ -91,6 +93,8 @@ def _popen(argv: Sequence[str], env: Mapping[str, str], cwd: str) -> subprocess.
         if error.filename != argv[0]:
             raise  # the folder is at fault, not the program
         raise AgentNotFound(argv[0], env.get("PATH", os.defpath)) from error
+    expose(popen.pid)
+    return popen
 
 
 def _waiting(pipe: IO[bytes]) -> bytes:

@@ -26,6 +26,7 @@ from taskyard_agent.resolver import (
     read_question,
 )
 from taskyard_agent.splice import End
+from taskyard_agent.unlisted import Unlisted
 
 LOOPBACK = "127.0.0.1"
 DNS_PORT = 53
@@ -51,6 +52,8 @@ Carry = Callable[[End, str], Awaitable[None]]
 """Takes a connection to a target, `host:port`, and returns when it is over."""
 Serve = Callable[[Coroutine[None, None, None], End], None]
 """Does work for a connection in a task of its own, and ends the connection after it."""
+Ask = Callable[[str], Awaitable[None]]
+"""Tells the server of a name that is not listed."""
 Log = Callable[[str, str], None]
 """Takes the level and the text of a line."""
 
@@ -58,14 +61,17 @@ Log = Callable[[str, str], None]
 class Redirect:
     """Resolver and listeners of one workspace, from start() to close()."""
 
-    def __init__(self, rules: Iterable[str], carry: Carry, serve: Serve, log: Log) -> None:
+    def __init__(
+        self, rules: Iterable[str], carry: Carry, serve: Serve, *, ask: Ask, log: Log
+    ) -> None:
         self._names = Names(rules, self._let_go)
+        self._unlisted = Unlisted(ask)
         self._carry = carry
         self._serve = serve
         self._log = log
         self._told: set[str] = set()
         self._listeners: dict[str, list[_Listener]] = {}
-        self._closers: list[Callable[[], None]] = []
+        self._closers: list[Callable[[], object]] = []
         self._asking = 0
 
     async def start(self, tasks: asyncio.TaskGroup) -> None:
@@ -81,6 +87,7 @@ class Redirect:
         self._closers.append(transport.close)
         server = await loop.create_server(lambda: End(self._came), LOOPBACK, DNS_PORT)
         self._closers.append(server.close)
+        self._closers.append(tasks.create_task(self._unlisted.run()).cancel)
         for host, port in self._names.literals:
             if host == LOOPBACK:
                 continue  # the server's machine, which has a listener of its own
@@ -118,6 +125,7 @@ class Redirect:
         except (NoAddress, OSError) as error:
             self._tell(name, f"The listed name {name!r} has no address now: {_reason(error)}.")
             return Code.FAILED, None
+        self._unlisted.add(name)
         self._tell(
             name,
             f"No address for {name[:256]!r}: the template does not list it in workspace.network.egress.",

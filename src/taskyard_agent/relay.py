@@ -150,7 +150,9 @@ class Relay:
         # Imported here: without such a network it has nothing to do.
         from taskyard_agent.redirect import Redirect
 
-        redirect = Redirect(self._egress, self._through, self._serve, self._log)
+        redirect = Redirect(
+            self._egress, self._through, self._serve, ask=self._tell_name, log=self._log
+        )
         try:
             await redirect.start(self._group)
         except OSError as error:
@@ -213,10 +215,7 @@ class Relay:
     async def tunnel(self, target: str) -> End | Answer:
         """A connection to the target, or the relay's answer why there is none."""
         try:
-            end = await self._dial()
-            verb = "HTTP" if self._is_http_only(target) else "CONNECT"
-            token = f"Proxy-Authorization: Bearer {self._token}"
-            end.write(f"{verb} {target} HTTP/1.1\r\n{token}\r\n\r\n".encode())
+            end = await self._ask("HTTP" if self._is_http_only(target) else "CONNECT", target)
             answer = await end.head(ANSWER_BYTES)
         except (OSError, HeadTooLong) as error:
             why = str(error) or type(error).__name__
@@ -225,6 +224,25 @@ class Relay:
         if found is not None and found[1] == b"200":
             return end
         return self._tell(target, await read_answer(end, answer))
+
+    async def _tell_name(self, name: str) -> None:
+        """Nothing; the server knows that a program wants this name, which is not listed, if it could be told."""
+        try:
+            async with asyncio.timeout(RETRY_S):
+                end = await self._ask("NAME", name)
+                try:
+                    await end.head(ANSWER_BYTES)
+                finally:
+                    end.abort()
+        except (OSError, HeadTooLong):
+            return  # the workspace's log has it
+
+    async def _ask(self, verb: str, what: str) -> End:
+        """A connection to the relay, which is to answer this. Raises OSError."""
+        end = await self._dial()
+        token = f"Proxy-Authorization: Bearer {self._token}"
+        end.write(f"{verb} {what} HTTP/1.1\r\n{token}\r\n\r\n".encode())
+        return end
 
     def _is_http_only(self, target: str) -> bool:
         """Whether the server reads what is sent there, request by request, and takes nothing else."""

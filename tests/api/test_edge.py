@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from itertools import product
 from uuid import UUID
 
@@ -243,6 +244,14 @@ async def test_a_page_for_people(services: Services) -> None:
     assert page.headers["content-security-policy"] == headers.POLICY
     assert f"taskyard login http://127.0.0.1:{port}".encode() in page.body
     assert b"<script" not in page.body
+    assert b"WITHOUT WALLS" not in page.body
+
+
+async def test_the_page_for_people_says_that_there_are_no_walls(services: Services) -> None:
+    """Where whoever runs the server allowed workspaces without walls, `/` says so."""
+    async with edged(replace(services, unconfined=True)) as port:
+        page = await ask(port, "GET", "/")
+    assert b"WITHOUT WALLS" in page.body
 
 
 async def test_slashes(services: Services) -> None:

@@ -68,3 +68,24 @@ async def test_what_fails_before_the_first_part_has_no_head() -> None:
         async with asyncio.timeout(DEADLINE_S):
             assert (await reader.read()).startswith(b"HTTP/1.1 500")
         writer.close()
+
+
+async def test_an_answer_of_nothing_is_whole() -> None:
+    """Where there are no parts, headers and an end are sent all the same."""
+
+    async def nothing() -> AsyncGenerator[bytes, None]:
+        parts: list[bytes] = []
+        for part in parts:
+            yield part
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await Streamed(Parts(nothing(), "text/plain"), 200, {})(scope, receive, send)
+
+    async with running(app) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        async with asyncio.timeout(DEADLINE_S):
+            whole = await reader.read()
+        writer.close()
+    assert whole.startswith(b"HTTP/1.1 200")
+    assert whole.endswith(b"0\r\n\r\n")

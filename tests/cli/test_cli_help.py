@@ -29,6 +29,9 @@ def commands(group: click.Group, name: str = "taskyard") -> Iterator[tuple[str, 
 
 COMMANDS = dict(commands(cli))
 
+SHOWN = re.compile(r"(?m)(?:^(?:\$ )?|`)taskyard((?: [a-z][a-z-]*)+)")
+"""A command in a page, at the beginning of a line or of what is set as code."""
+
 
 def test_help_imports_little() -> None:
     """`--help` answers without the packages that commands need."""
@@ -81,6 +84,22 @@ def test_the_page_has_no_other_commands() -> None:
     """What the page shows is there."""
     shown = re.findall(r"(?m)^### `(taskyard(?: [a-z-]+)+)", PAGE.read_text(encoding="utf-8"))
     assert set(shown) == {n for n, c in COMMANDS.items() if runs_alone(c)}
+
+
+def test_every_command_that_a_page_names_is_there() -> None:
+    """Where a page for people shows a command, each of its words leads to one."""
+    pages = [ROOT / "README.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")]
+    unknown = []
+    for page in pages:
+        for line in SHOWN.findall(page.read_text(encoding="utf-8")):
+            name = "taskyard"
+            for word in line.split():
+                name = f"{name} {word}"
+                if name not in COMMANDS:
+                    unknown.append(f"{page.name}: {name}")
+                if not isinstance(COMMANDS.get(name), click.Group):
+                    break
+    assert unknown == []
 
 
 def runs_alone(command: click.Command) -> bool:

@@ -10,6 +10,8 @@ from tests.cli.conftest import Ended, Program
 from tests.sdk.peer import Peer, answer, peer
 
 GOLDENS = Path(__file__).parents[1] / "wire" / "goldens"
+WALLS = answer((GOLDENS / "build_info.json").read_bytes())
+NO_TROUBLE = answer(b'{"message":"No transcript."}', "404 Not Found")
 
 TASK = (GOLDENS / "task_active.json").read_bytes()
 """A task of ada's that waits for `Run make`, permission p-1."""
@@ -130,7 +132,7 @@ def test_a_dialog_is_answered_on_its_screen(tmp_path: Path) -> None:
 
 def test_a_message_to_a_task_that_asks(tmp_path: Path) -> None:
     """`send` says what the task asks, how to answer, and that the message waits; then it is sent."""
-    answers = [on_screen("working"), on_screen("working"), on_screen("idle"), DONE]
+    answers = [on_screen("working"), WALLS, on_screen("working"), on_screen("idle"), DONE]
     with peer(answers) as server:
         program = Program(tmp_path, TASKYARD_URL=server.url, TASKYARD_SESSION_TOKEN="t" * 10)
         ended = program("task", "send", "fix-bug", "hello")
@@ -163,11 +165,11 @@ def test_the_list(tmp_path: Path) -> None:
 
 def test_a_task_that_waits_says_so(tmp_path: Path) -> None:
     """`status` shows what it waits for in place of its message, and how to answer; `list` shows it too."""
-    ended, _ = ask(tmp_path, [PHASES], "status", "fix-bug")
+    ended, _ = ask(tmp_path, [PHASES, NO_TROUBLE, WALLS], "status", "fix-bug")
     assert "waiting for you: Run make" in ended.out
     assert "taskyard task answer ada/fix-bug" in ended.err
     tasks = b'{"tasks": [%s], "count": 1}' % TASK
-    with peer([answer(tasks)]) as server:
+    with peer([answer(tasks), WALLS]) as server:
         program = Program(tmp_path, TASKYARD_URL=server.url, TASKYARD_SESSION_TOKEN="t" * 10)
         assert "waiting for you: Run make" in program.good("task", "list")
 
@@ -176,7 +178,7 @@ def test_a_task_that_waits_for_keys_says_so(tmp_path: Path) -> None:
     """A question on a screen is shown by what it asks; no option answers it, so one is told to attach."""
     task = json.loads(TASK)
     task["waiting_for"] = {"kind": "dialog", "id": "", "title": "Do you trust this folder?"}
-    with peer([answer(json.dumps(task).encode()), PHASES]) as server:
+    with peer([answer(json.dumps(task).encode()), PHASES, NO_TROUBLE, WALLS]) as server:
         program = Program(tmp_path, TASKYARD_URL=server.url, TASKYARD_SESSION_TOKEN="t" * 10)
         ended = program("task", "status", "fix-bug")
     assert ended.status == 0

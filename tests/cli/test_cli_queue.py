@@ -20,6 +20,10 @@ TWO = [
     PROMPT | {"id": "00000018-1111-4222-8333-444455556666", "position": 2, "input": "\x1b[31mb"},
 ]
 DONE = answer(b"", "204 No Content")
+WALLS = answer((GOLDENS / "build_info.json").read_bytes())
+NO_WALLS = answer((GOLDENS / "build_info_unconfined.json").read_bytes())
+PAUSED = json.dumps({**json.loads(TASK), "status": "paused"}).encode()
+WORKSPACE = (GOLDENS / "workspace.json").read_bytes()
 PLACE = (GOLDENS / "queued_prompt_paused.json").read_bytes()
 
 
@@ -43,10 +47,31 @@ def last(server: Peer) -> tuple[str, dict[str, object]]:
 
 def test_a_prompt_that_waits(tmp_path: Path) -> None:
     """It is left with the server, whose place is told, with what has to happen first."""
-    ended, server = ask(tmp_path, [answer(PLACE, "202 Accepted")], "send", "fix", "--queue", "next")
+    answers = [WALLS, answer(PLACE, "202 Accepted")]
+    ended, server = ask(tmp_path, answers, "send", "fix", "--queue", "next")
     assert (ended.status, last(server)) == (0, ("POST", {"input": "next", "when": "queue"}))
     assert "at place 2" in ended.out
     assert "stays paused" in ended.err
+    assert "WITHOUT WALLS" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("command", "known"),
+    [
+        (("task", "send", "fix", "next"), TASK),
+        (("task", "resume", "fix", "-y"), PAUSED),
+        (("restart", "fix", "-y"), WORKSPACE),
+        (("show", "fix"), WORKSPACE),
+    ],
+)
+def test_a_server_without_walls_is_warned_of(
+    tmp_path: Path, command: tuple[str, ...], known: bytes
+) -> None:
+    """Whoever looks at a workspace, or lets something run in one, is told that there are no walls."""
+    refused = answer(b'{"message":"Not now."}', "409 Conflict")
+    with peer([answer(known), NO_WALLS, refused]) as server:
+        program = Program(tmp_path, TASKYARD_URL=server.url, TASKYARD_SESSION_TOKEN="t" * 10)
+        assert "WITHOUT WALLS" in program(*command).err
 
 
 def test_the_queue(tmp_path: Path) -> None:
@@ -99,6 +124,6 @@ def test_a_busy_task(tmp_path: Path) -> None:
     idle["current_state"]["state"] = "idle"
     busy = answer(b'{"message":"busy"}', "409 Conflict")
     state = answer(json.dumps(idle).encode())
-    ended, _ = ask(tmp_path, [state, busy], "send", "fix", "next")
+    ended, _ = ask(tmp_path, [WALLS, state, busy], "send", "fix", "next")
     assert ended.status == 1
     assert "--queue" in ended.err

@@ -35,6 +35,12 @@ def test_a_shell_on_a_terminal(owner: Program, client: Client) -> None:
         screen.type("exit\r")
         screen.until(rb"The shell ended")
         assert screen.end() == 0
+    wrong = owner("task", "open", task.name, "--app", "nope")
+    assert (wrong.status, "no app 'nope'" in wrong.err, "There are: " in wrong.err) == (
+        1,
+        True,
+        True,
+    )
     parts = urlsplit(owner.good("task", "open", task.name, "--path", "/status").strip())
     with httpx2.Client(base_url=f"http://127.0.0.1:{parts.port}") as browser:
         host = {"Host": parts.netloc}

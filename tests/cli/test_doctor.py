@@ -68,7 +68,6 @@ def test_going_without_walls_is_said_loudly(tmp_path: Path) -> None:
     options: dict[str, Any] = {
         "capture_output": True,
         "text": True,
-        "check": False,
         "cwd": tmp_path,
     }
     environ = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path)}

@@ -191,3 +191,34 @@ async def test_a_flood_of_attempts_stays_small(world: World) -> None:
     assert ("allowed", "a.example", 1, "", "", "listed", 2) in found
     assert ("refused", "h1.example", 443, "", "", "host_not_listed", 2) in found
     assert ("refused", "", 0, "", "", "", 2 * ROWS + 2) in found
+
+
+async def test_tls_where_only_http_is_listed(door: Door) -> None:
+    """It is ended at once, with the reason and what to do, and is counted; nobody waits for a head that never comes."""
+    async with origin() as server:
+        made = await seated(door, Egress("127.0.0.1", server.port, ["GET"]))
+        async with asyncio.timeout(DEADLINE_S / 2):  # a head may take as long
+            answer = await asked_http(door, server.target, made.token, b"\x16\x03\x01\x02\x00")
+        assert reason_of(answer) == "http_only"
+        assert b"list it without methods and paths" in answer
+        async with asyncio.timeout(DEADLINE_S):
+            while not (found := await kinds(made)):
+                await asyncio.sleep(0.02)
+        assert found == [("refused", "127.0.0.1", server.port, "", "", "http_only", 1)]
+        assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [("evil.example", 403), ("a?b", 403), ("x" * 255, 403), ("store.example", 200)],
+)
+async def test_names_that_were_asked_for(door: Door, name: str, status: int) -> None:
+    """One that is not listed is counted as refused, without a port; one that is listed is nothing to tell."""
+    made = await seated(door, Egress("store.example", 80, ["GET"]))
+    sent = f"NAME {name} HTTP/1.1\r\nProxy-Authorization: Bearer {made.token}\r\n\r\n"
+    assert (await door.said(sent.encode())).startswith(f"HTTP/1.1 {status} ".encode())
+    if status == 403:
+        async with asyncio.timeout(DEADLINE_S):
+            while not (found := await kinds(made)):
+                await asyncio.sleep(0.02)
+        assert found == [("refused", name[:253], 0, "", "", "host_not_listed", 1)]

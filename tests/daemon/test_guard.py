@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -21,6 +22,7 @@ from websockets.frames import Frame, Opcode
 
 from taskyard.daemon import guard
 from taskyard.daemon.listen import Listener, listen_tcp, listen_unix
+from taskyard.drivers.sandbox.uids import FIRST_UID, INNER_ROOT
 
 DEADLINE_S = 10.0
 
@@ -212,7 +214,7 @@ async def _connected(port: int) -> asyncio.StreamWriter:
 CROWD = """
 import os, socket, sys
 os.chdir(sys.argv[1])
-os.setuid(65534)
+os.setuid(int(sys.argv[2]))
 held = []
 for _ in range(100):
     s = socket.socket(socket.AF_UNIX)
@@ -231,9 +233,9 @@ sys.stdin.read()
 
 @pytest.fixture
 def crowd(path: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process of another user that holds as many connections as it gets."""
+    """A process of a workspace's user that holds as many connections as it gets."""
     process = subprocess.Popen(
-        [sys.executable, "-I", "-c", CROWD, str(path.parent)],
+        [sys.executable, "-I", "-c", CROWD, str(path.parent), str(FIRST_UID)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -256,6 +258,20 @@ async def test_one_workspace_cannot_take_all_connections(
     assert int(line) == guard.PEER_CONNECTIONS
     async with unix_connect(str(path), "ws://localhost/ws"):
         pass
+
+
+@pytest.mark.anyio
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user's process needs root")
+@pytest.mark.attack(
+    "Another user of the machine speaks to the agents' socket",
+    wall="the kernel says who connects: only users of workspaces are heard",
+)
+async def test_other_users_of_the_machine_are_not_heard(path: Path) -> None:
+    """A user who is no workspace's gets no answer at all; one who is gets theirs."""
+    command = [sys.executable, "-I", "-c", CROWD, str(path.parent)]
+    for uid, heard in ((FIRST_UID, True), (1000, False), (65534, False), (INNER_ROOT, False)):
+        done = await anyio.run_process([*command, str(uid)], input=b"")
+        assert (int(done.stdout) > 0) is heard, uid
 
 
 @pytest.mark.anyio

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 from taskyard.drivers.base import Limits, LogSink, WorkspaceSpec
 from taskyard.drivers.sandbox.driver import SandboxDriver
 from taskyard.wire.enums import LogLevel
+from tests.control_groups import drop_groups
 
 DEADLINE_S = 10.0
 """How long a condition may take before a test fails; all take milliseconds."""
@@ -71,6 +72,7 @@ async def new_yard(kind: type[Yard] = Yard) -> AsyncIterator[Yard]:
         for seen in await driver.list():
             await driver.destroy(seen.workspace_id)
         shutil.rmtree(folder)
+        drop_groups(yard.root)
 
 
 def spec(workspace_id: UUID | None = None, generation: int = 1, **changes: Any) -> WorkspaceSpec:

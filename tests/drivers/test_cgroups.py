@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,36 @@ def join(files: list[str], script: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(["/bin/sh", "-c", joins + script])
 
 
+@pytest.mark.skipif(not os.access("/sys/fs/cgroup/freezer", os.W_OK), reason="no freezer of v1")
+def test_what_stands_still_is_killed_before_it_goes_on(tmp_path: Path) -> None:
+    """On a machine whose only freezer is of the first kind: none of many that count at every step counts one more."""
+    name = f"taskyard-test-{os.getpid()}"
+    base = Base(Path("/sys/fs/cgroup/freezer"), (Can.FREEZE,))
+    group = Cgroups(tmp_path, Found(Version.V1, (base,), {}))
+    files = group.make(name, Limits())
+    inner = Path(files[0]).parent / "inner"
+    inner.mkdir()
+    counting = "i=0; while :; do i=$((i+1)); echo $i > {}; done"
+    counts = [tmp_path / f"count-{number}" for number in range(6)]
+    places = [files[0], f"{inner}/cgroup.procs"] * 3
+    ran = [join([at], counting.format(f)) for at, f in zip(places, counts, strict=True)]
+    try:
+        until("all count", lambda: all(count.exists() for count in counts) or None)
+        group.freeze(name)
+        before = [count.read_text() for count in counts]
+        assert group.kill(name)
+        assert [process.wait(10) for process in ran] == [-9] * 6
+        assert [count.read_text() for count in counts] == before
+    finally:
+        for process in ran:
+            process.kill()
+        with suppress(DriverError):
+            group.thaw(name)
+        until("they are gone", lambda: all(process.poll() is not None for process in ran) or None)
+        inner.rmdir()
+        group.remove(name)
+
+
 @ROOT_ONLY
 def test_a_group_freezes_thaws_kills_and_leaves_nothing(groups: Cgroups) -> None:
     """All processes stand still, go on, and are killed at once, frozen or not; afterwards no folder is left."""
@@ -73,6 +104,29 @@ def test_another_server_finds_what_one_made(tmp_path: Path, groups: Cgroups) -> 
     written_groups(tmp_path).remove("box")
     assert process.wait(timeout=5) == -9
     assert groups.usage("box") is None
+
+
+@ROOT_ONLY
+def test_what_was_left_is_swept_and_nothing_else(tmp_path: Path, groups: Cgroups) -> None:
+    """A group without a workspace goes; one of a workspace stays, also while it is empty, and so does one with a process."""
+    for name in ("taken-away", "box", "at-work"):
+        (tmp_path / name).mkdir()
+    joined = {name: groups.make(name, ALL) for name in ("taken-away", "box", "at-work")}
+    process = join(joined["at-work"], "exec sleep 100")
+    until("the sleep", lambda: ((used := groups.usage("at-work")) and used.processes == 1) or None)
+    stranger = groups.groups("box")[0].with_name("of-nobody")
+    stranger.mkdir()
+    for name in ("taken-away", "at-work"):
+        (tmp_path / name).rmdir()
+    taken_away = groups.groups("taken-away")
+    groups.sweep()
+    assert not any(folder.exists() for folder in (stranger, *taken_away))
+    assert groups.usage("box") is not None
+    assert groups.usage("at-work") is not None
+    groups.kill("at-work")
+    assert process.wait(timeout=5) == -9
+    groups.sweep()
+    assert groups.usage("at-work") is None
 
 
 @ROOT_ONLY
@@ -140,10 +194,13 @@ def test_v2_counts(tmp_path: Path) -> None:
         ("pids.current", "7\n"),
         ("memory.events", "low 0\noom 2\noom_kill 1\n"),
         ("memory.max", "max\n"),
+        ("pids.events", "max 3\n"),
     ):
         (box / name).write_text(text)
     made = groups_below(Version.V2, [Base(tmp_path / "base", tuple(Can))], "box")
-    assert v2.usage(made) == Usage(memory_bytes=4096, cpu_s=2.5, processes=7, memory_kills=1)
+    assert v2.usage(made) == Usage(
+        memory_bytes=4096, cpu_s=2.5, processes=7, memory_kills=1, refused_forks=3
+    )
     assert v2.memory_limit(made) is None
 
 

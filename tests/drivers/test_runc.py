@@ -6,9 +6,11 @@ Life and walls are in test_sandbox*.py and test_conformance.py, which run for ru
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -19,7 +21,16 @@ from taskyard.drivers.sandbox.runc import read_options
 from taskyard.errors import DriverError
 from taskyard.lifecycle.walls import Backend, Overlay, Wall
 from tests.drivers.runc_kit import groups_of, yard_for
-from tests.drivers.sandbox_kit import PYTHON, Yard, new_yard, processes_of, quiet, spec, until
+from tests.drivers.sandbox_kit import (
+    PYTHON,
+    Yard,
+    lives,
+    new_yard,
+    processes_of,
+    quiet,
+    spec,
+    until,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.all_tier]
 
@@ -121,6 +132,24 @@ async def test_a_start_that_was_cut_short_is_found(yard: Yard) -> None:
         await driver.observe(name)
         await driver.destroy(name)
         assert left_of(yard, name) == [], delay_s
+
+
+async def test_what_ended_with_the_machine_is_forgotten(yard: Yard) -> None:
+    """After a boot the same workspace starts at once, and destroy leaves no state, whatever the record says."""
+    driver, made = yard.driver(), spec()
+    await driver.ensure(made, quiet)
+    path = yard.root / str(made.workspace_id) / "record.json"
+    record = json.loads(path.read_text())
+    os.kill(record["init"]["pid"], signal.SIGKILL)
+    await until(lambda: not lives(record["init"]["pid"]))
+    path.write_text(json.dumps(record | {"boot_id": "another"}))
+    await driver.ensure(replace(made, generation=2), quiet)
+    assert (await driver.observe(made.workspace_id)).state is PlaceState.RUNNING
+    await driver.stop(made.workspace_id, grace_s=0)
+    (yard.root / ".runc" / str(made.workspace_id)).mkdir()
+    path.unlink()
+    await driver.destroy(made.workspace_id)
+    assert left_of(yard, made.workspace_id) == []
 
 
 async def test_limits_hold_in_a_container(yard: Yard) -> None:

@@ -1,5 +1,6 @@
 """Processes that die at any moment, records that lie, and servers that take over from each other."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -17,6 +18,7 @@ import pytest
 
 from taskyard.drivers.base import PlaceState
 from taskyard.drivers.sandbox.driver import SandboxDriver
+from taskyard.drivers.sandbox.place import Place, reported_pid
 from taskyard.errors import DriverError
 from tests.drivers.sandbox_kit import (
     Yard,
@@ -227,6 +229,28 @@ async def test_a_reused_pid_is_never_signalled(
     assert bystander.poll() is None
 
 
+async def test_a_status_that_is_none_hides_nothing(yard: Yard) -> None:
+    """Lines that say nothing, wrong things or too much end no verb; what bubblewrap wrote is believed."""
+    driver, good, bad = yard.driver(), spec(), spec()
+    for one in (good, bad):
+        await driver.ensure(one, quiet)
+    status = yard.root / str(bad.workspace_id) / "status"
+    whole = status.read_bytes()
+    for text in (b'{"exit-code": []}\n', b'{"child-pid": "x"}\n[]\n{}}\n', b"\xff{}\n"):
+        status.write_bytes(text + whole)
+        assert reported_pid(Place(yard.root, str(bad.workspace_id)))
+    os.truncate(status, 1 << 40)
+    record = json.loads(record_path(yard, bad.workspace_id).read_text())
+    os.kill(record["agent"]["pid"], signal.SIGKILL)
+    await until(lambda: not lives(record["agent"]["pid"]))
+    async with asyncio.timeout(5):
+        seen = {one.workspace_id: one.state for one in await driver.list()}
+    assert seen == {
+        good.workspace_id: PlaceState.RUNNING,
+        bad.workspace_id: PlaceState.STOPPED,
+    }
+
+
 async def test_another_boot_is_told(yard: Yard) -> None:
     """After a restart of the machine the workspace is stopped, says why, and starts again with its home."""
     driver, made = yard.driver(), spec()
@@ -277,6 +301,7 @@ async def test_a_destroyed_workspace_leaves_no_user_behind(yard: Yard) -> None:
     owners = set()
     for path in Path("/proc").iterdir():
         with contextlib.suppress(FileNotFoundError):  # processes of others end while this looks
-            owners.add(path.stat().st_uid if path.name.isdecimal() else None)
+            alive = path.name.isdecimal() and lives(int(path.name))
+            owners.add(path.stat().st_uid if alive else None)
     assert uid not in owners
     assert not yard.kept()

@@ -6,15 +6,17 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 
-from taskyard.drivers.base import PlaceState
+from taskyard.drivers.base import Limits, PlaceState
 from taskyard.drivers.sandbox.driver import SandboxDriver
-from taskyard.drivers.sandbox.probe import explain
-from taskyard.errors import DriverUnavailable
+from taskyard.drivers.sandbox.probe import explain, try_walls
+from taskyard.drivers.sandbox.runtime import Bubblewrap
+from taskyard.errors import DriverError, DriverUnavailable
 from taskyard.wire.enums import LogLevel
 from tests.drivers.sandbox_kit import (
     SLEEPER,
@@ -74,6 +76,19 @@ async def test_without_walls_the_driver_refuses(yard: Yard) -> None:
     assert not yard.kept()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's homes are folders")
+async def test_a_home_that_only_walls_show_is_not_replaced(yard: Yard) -> None:
+    """Without walls a workspace whose home is an image is refused with its file and what to do; later it goes on with its files."""
+    made = spec(limits=Limits(disk_bytes=32 << 20))
+    await yard.driver().ensure(made, quiet)
+    await yard.driver().stop(made.workspace_id, grace_s=1)
+    again = replace(made, generation=2)
+    with pytest.raises(DriverError, match=r"home\.img.*without --allow-unconfined"):
+        await yard.driver(walls=False).ensure(again, quiet)
+    assert not list(yard.home(made.workspace_id).iterdir())
+    await yard.driver().ensure(again, quiet)
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "fix"),
     [
@@ -99,6 +114,19 @@ def test_a_container_is_told_apart(tmp_path: Path) -> None:
         "launch: mount of /: Operation not permitted", Path("/b"), tmp_path
     )
     assert "no such thing" in explain("no such thing", Path("/b"), tmp_path)
+
+
+async def test_the_cause_is_one_sentence(yard: Yard, tmp_path: Path) -> None:
+    """Of a traceback one line is told, of a command that failed what it said; no sentence ends twice."""
+    traceback = 'Traceback (most recent call last):\n  File "x.py", line 1\nError: it broke.\n'
+    assert explain(traceback, Path("/b"), tmp_path) == (
+        "Workspaces cannot be confined: /b failed. It said: Error: it broke."
+    )
+    yard.root.mkdir()
+    with pytest.raises(DriverUnavailable) as caught:
+        try_walls(yard.root, yard.link, Bubblewrap(Path("/bin/false"), None), set())
+    assert "PosixPath" not in str(caught.value)
+    assert "ended with 1" in str(caught.value)
 
 
 PROBE = (

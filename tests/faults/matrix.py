@@ -13,6 +13,8 @@ class Flow(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     DELETE = "delete"
+    FREEZE = "freeze"
+    THAW = "thaw"
 
 
 class Victim(StrEnum):
@@ -58,8 +60,16 @@ STEPS: dict[Flow, tuple[str, ...]] = {
         *("build.writing", "delete.committed", "job.claimed", "delete.emptied", "delete.done"),
         *("delete.writing", "delete.recorded"),
     ),
+    Flow.FREEZE: ("job.claimed", "freeze.frozen", "stop.done", "stop.writing", "stop.recorded"),
+    Flow.THAW: (
+        *("job.claimed", "start.raised", "thaw.handed", "thaw.recorded", "thaw.thawed"),
+        *("start.ensured", "start.writing"),
+    ),
 }
 """The points of each flow, in the order in which it comes to them."""
+
+FROZEN = frozenset({Flow.FREEZE, Flow.THAW})
+"""Pause and resume of a task whose template has its processes frozen: what is not in these steps is in the others."""
 
 RESUMED: dict[Flow, frozenset[str]] = {
     Flow.START: frozenset(
@@ -74,6 +84,7 @@ RESUMED: dict[Flow, frozenset[str]] = {
             *("agent.started", "agent.connected", "agent.scripts"),
         }
     ),
+    Flow.THAW: frozenset({"thaw.thawed", "start.ensured", "start.writing"}),
 }
 """Steps at which a start whose own agent is struck may fail: the task says why, and one resume mends it. Nowhere else."""
 
@@ -82,6 +93,7 @@ WORKER_STEPS = frozenset(
         *("job.claimed", "start.raised", "start.spawned", "start.ordered", "start.ensured"),
         *("start.writing", "start.recorded", "stop.done", "stop.writing", "stop.recorded"),
         *("delete.emptied", "delete.done", "delete.writing", "delete.recorded"),
+        *("freeze.frozen", "thaw.handed", "thaw.recorded", "thaw.thawed"),
     }
 )
 """Steps in the worker's hands, which runs so many jobs at once."""
@@ -90,6 +102,7 @@ ONE_PROCESS = "it is one process with the agent"
 NOT_YET = "it does not run yet"
 NO_MORE = "it does not run any more"
 ENDED_MEANWHILE = "the worker is ending it already, whoever is held: see job.claimed"
+KILLED_ONLY = "a pause that ends the processes has the same steps for that"
 
 _COMMITTED = frozenset({"build.committed", "delete.committed"})
 _AGENT_FROM = {Flow.START: "start.ordered", Flow.RESUME: "start.ordered"}
@@ -110,6 +123,8 @@ class Cell:
     @property
     def why_not(self) -> str | None:
         """Why there is no such cell; null where there is."""
+        if self.flow in FROZEN and self.way is Way.STOP:
+            return KILLED_ONLY
         match self.victim:
             case Victim.BRIDGE:
                 return ONE_PROCESS

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from taskyard.wire.enums import TaskStatus
 from tests.faults.holds import Hold, strike
-from tests.faults.matrix import WORKER_STEPS, Cell, Flow, Victim, Way
+from tests.faults.matrix import FROZEN, WORKER_STEPS, Cell, Flow, Victim, Way
 from tests.faults.yard import FREEZE_AGENT_S, FREEZE_S, Made, Yard, soon
 
 AT_ONCE = 8
@@ -24,6 +24,8 @@ NEEDS = {
     Flow.PAUSE: TaskStatus.ACTIVE,
     Flow.RESUME: TaskStatus.PAUSED,
     Flow.DELETE: TaskStatus.ACTIVE,
+    Flow.FREEZE: TaskStatus.ACTIVE,
+    Flow.THAW: TaskStatus.PAUSED,
 }
 """The status that a task must have for a flow; null: it is made by it."""
 
@@ -34,8 +36,10 @@ ENDS = {
     Flow.PAUSE: TaskStatus.PAUSED,
     Flow.RESUME: TaskStatus.ACTIVE,
     Flow.DELETE: None,
+    Flow.FREEZE: TaskStatus.ACTIVE,
+    Flow.THAW: TaskStatus.ACTIVE,
 }
-"""The status that a flow leads to; null: the task is gone."""
+"""The status that a flow leads to, frozen ones after a resume; null: the task is gone."""
 
 
 @dataclass(slots=True)
@@ -54,21 +58,35 @@ class Herd:
     def __init__(self, yard: Yard) -> None:
         self._yard = yard
         self.ready: dict[TaskStatus, list[Made]] = {TaskStatus.ACTIVE: [], TaskStatus.PAUSED: []}
+        self.freezing: list[Made] = []
 
     def take(self, status: TaskStatus, count: int) -> list[Made]:
         """So many tasks of this status, which nobody else has."""
         pool = self.ready[status]
         taken = [pool.pop() for _ in range(min(count, len(pool)))]
-        missing = [self._yard.new() for _ in range(count - len(taken))]
+        return taken + self._more(status, [self._yard.new() for _ in range(count - len(taken))])
+
+    def take_freezing(self, status: TaskStatus, count: int) -> list[Made]:
+        """As take(), of those that are frozen in a pause."""
+        taken = [self.freezing.pop() for _ in range(min(count, len(self.freezing)))]
+        if status is TaskStatus.PAUSED:
+            each(taken, lambda made: self._yard.again(made, "pause", TaskStatus.PAUSED))
+        missing = [self._yard.new(freezes=True) for _ in range(count - len(taken))]
+        return taken + self._more(status, missing)
+
+    def _more(self, status: TaskStatus, missing: list[Made]) -> list[Made]:
+        """New tasks, once they have this status."""
         each(missing, self._yard.create)
         each(missing, self._yard.until_answered)
         if status is TaskStatus.PAUSED:
             each(missing, lambda made: self._yard.again(made, "pause", TaskStatus.PAUSED))
-        return taken + missing
+        return missing
 
     def put(self, made: Made, status: TaskStatus | None) -> None:
         """A task that came through well may be used again."""
-        if status is not None:
+        if made.freezes:
+            self.freezing.append(made)
+        elif status is not None:
             self.ready[status].append(made)
 
 
@@ -128,7 +146,8 @@ class Wave:
         if needs is None:
             self._tasks = [yard.new() for _ in cells]
         else:
-            self._tasks = herd.take(needs, len(cells))
+            take = herd.take_freezing if self._flow in FROZEN else herd.take
+            self._tasks = take(needs, len(cells))
             self._others -= {made.workspace for made in self._tasks}
         self._asking = ThreadPoolExecutor(len(cells))
         self._asked: list[Future[None]] = []
@@ -272,6 +291,11 @@ class Wave:
             match self._flow:
                 case Flow.PAUSE | Flow.RESUME | Flow.DELETE:
                     yard.again(made, str(self._flow), wanted)
+                case Flow.FREEZE:
+                    yard.again(made, "pause", TaskStatus.PAUSED)
+                    yard.again(made, "resume", TaskStatus.ACTIVE)
+                case Flow.THAW:
+                    yard.again(made, "resume", TaskStatus.ACTIVE)
             if wanted is TaskStatus.ACTIVE:
                 if yard.until_settled(made) is TaskStatus.ERROR:
                     outcome.resumed = True

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -22,7 +23,7 @@ from taskyard.wire.tasks import CreateTaskRequest, Task, TaskSendRequest
 from taskyard_agent.points import SOCKET, VARIABLE
 from tests.faults.holds import Holds, strike, workspace_of
 from tests.faults.matrix import Flow
-from tests.system.kit import World, open_folder
+from tests.system.kit import World, open_folder, pushed
 
 JOB_LEASE_S = 1.5
 AGENT_LEASE_S = 8.0
@@ -42,6 +43,15 @@ SETTINGS = {
     "TASKYARD_STOP_GRACE_S": "10",
     "TASKYARD_MAX_RUNNING": "100",
 }
+
+FREEZING = """
+[task]
+app = "agent"
+[agent]
+type = "shell"
+[workspace]
+pause = "freeze"
+"""
 
 SEND_PAUSE_S = 0.1
 """Seconds until a task that did not take a message is asked again."""
@@ -105,12 +115,13 @@ class Sent:
 
 @dataclass(slots=True)
 class Made:
-    """A task of this test, and what it was told so far."""
+    """A task of this test, and what it was told so far. freezes: its processes are kept in a pause."""
 
     name: str
     sent: list[Sent] = field(default_factory=list)
     task_id: UUID | None = None
     workspace: str = ""
+    freezes: bool = False
 
     @property
     def id(self) -> UUID:
@@ -168,21 +179,27 @@ class Yard:
 
     # what clients do
 
+    @cached_property
+    def freezing(self) -> UUID:
+        """The version of a template whose tasks are frozen in a pause."""
+        return pushed(self.world, "freezing", {"taskyard.toml": FREEZING}).id
+
     def client(self) -> Client:
         """A client of the owner; for the thread that asks."""
         return Client(self.server.url, self.world._token)
 
-    def new(self) -> Made:
+    def new(self, *, freezes: bool = False) -> Made:
         """A task that is not made yet."""
         self._count += 1
-        made = Made(f"t{self._count}")
+        made = Made(f"t{self._count}", freezes=freezes)
         made.say()
         return made
 
     def create(self, made: Made) -> None:
         """Makes the task, as a client does that lost the answer: by asking again under the same name."""
+        version = self.freezing if made.freezes else self.world.version_id
         request = CreateTaskRequest(
-            template_version_id=self.world.version_id, input=made.sent[0].text, name=made.name
+            template_version_id=version, input=made.sent[0].text, name=made.name
         )
 
         def created() -> bool | None:
@@ -207,8 +224,9 @@ class Yard:
             case Flow.SEND:
                 self.tell_once(made)
             case _:
+                verb = {Flow.FREEZE: "pause", Flow.THAW: "resume"}.get(flow, str(flow))
                 with self.client() as client, suppress(SdkError):
-                    getattr(client, f"{flow}_task")("me", made.id)
+                    getattr(client, f"{verb}_task")("me", made.id)
 
     def find(self, name: str) -> Task | None:
         """The task of that name; null also when nobody answers."""
@@ -300,6 +318,8 @@ class Yard:
                     return None
                 if wanted is not None and task.status is wanted:
                     return True
+                if made.freezes and verb == "pause" and task.status is not TaskStatus.ACTIVE:
+                    return None  # one more would end what the first one is about to freeze
                 with suppress(SdkError):
                     getattr(client, f"{verb}_task")("me", made.id)
             return None

@@ -97,10 +97,56 @@ def test_a_second_hello_is_held_to_the_same() -> None:
     assert outcome(late + DATA) == (late + DATA, None, True)
 
 
+EVIL = hello("evil.example")
+WARNING = records(b"\x01\x5a", kind=21)
+"""The alert user_canceled, after which servers go on."""
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        *(WARNING, CCS + WARNING, WARNING + CCS, CCS * 3 + WARNING * 3),
+        *(hello(NAME), CCS + hello(NAME), hello(NAME) + CCS + WARNING),
+        *(records(b"\0\0\0\0"), b"\x16\x03\x03\0\0", b"\x17\x03\x03\0\0"),
+        CCS + b"\x16\x03\x03\0\0",
+        *(records(b"\x01\0\0", kind=24), records(b"x", kind=99), CCS * 40, WARNING * 40),
+    ],
+)
+def test_nothing_hides_a_hello_that_comes_later(between: bytes) -> None:
+    """Not records that servers look past, nor another hello; in one piece or byte by byte."""
+    said = hello(NAME) + between + EVIL
+    for pieces in ([said], [bytes([byte]) for byte in said]):
+        passed, problem, _ = outcome(*pieces)
+        assert problem is not None
+        assert b"evil" not in passed
+
+
+@pytest.mark.parametrize("held", [CCS + EVIL[:5], CCS + EVIL[:3], EVIL[:20], b"\x16"])
+def test_what_is_held_up_too_long_does_not_go_on(held: bytes) -> None:
+    """The rest of a hello could follow it; nor does what might be a hello of before SSL 3."""
+    for start in (hello(NAME) + held, b"\x80", b"\x80\x2e\x01"):
+        watch = NameWatch(NAME)
+        watch.take(start)
+        watch.late()
+        assert watch.problem is Reason.HELLO_UNREADABLE
+        assert watch.take(EVIL[5:]) == b""
+
+
+def test_an_alert_of_a_client_that_gives_up_goes_on() -> None:
+    """Its server is told why, before the end."""
+    said = hello(NAME) + records(b"\x02\x30", kind=21)
+    assert outcome(said, ends=True) == (said, None, True)
+
+
 def test_other_messages_of_a_handshake_go_on() -> None:
-    """The second flight of TLS 1.2 is no hello."""
-    said = hello(NAME) + records(b"\x10" + vector(3, bytes(66)))
-    assert outcome(said) == (said, None, True)
+    """The second flight of TLS 1.2 is no hello, nor what is encrypted after a change of cipher."""
+    for flight in (
+        records(b"\x10" + vector(3, bytes(66))),
+        records(b"\x0b" + vector(3, bytes(66))) + records(b"\x10" + vector(3, bytes(66))),
+        CCS + records(bytes(40)),
+    ):
+        said = hello(NAME) + flight
+        assert outcome(said) == (said, None, True)
 
 
 def test_an_end_within_a_hello() -> None:

@@ -135,7 +135,7 @@ def test_requests_to_somebody_else(host: str, asked: str) -> None:
 def read(entry: str) -> list[Egress]:
     """What a template lists with this entry."""
     text = f"[workspace.network]\negress = [{entry}]\n"
-    return parse_template({"taskyard.toml": text.encode()}).workspace.egress
+    return parse_template({"taskyard.toml": text.encode()}).workspace.ways_out
 
 
 def test_entries_are_texts_or_tables() -> None:
@@ -147,6 +147,15 @@ def test_entries_are_texts_or_tables() -> None:
     entry = '{host = "::1", port = 8080, methods = ["GET"], paths = ["/", "/%7ea"]}'
     assert read(entry) == [Egress("::1", 8080, ["GET"], ["/", "/~a"])]
     assert read('{host = "*.c.example", port = 80}') == [Egress("*.c.example", 80)]
+
+
+def test_limited_entries_have_a_list_of_their_own() -> None:
+    """A server that knows no methods and paths does not see them, and so opens nothing: it never opens more."""
+    entries = '"a.example:80", {host = "b.example", port = 80, paths = ["/x"]}'
+    text = f"[workspace.network]\negress = [{entries}]\n"
+    found = parse_template({"taskyard.toml": text.encode()}).workspace
+    assert found.egress == [Egress("a.example", 80)]
+    assert found.egress_limited == [Egress("b.example", 80, None, ["/x"])]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from taskyard.daemon.export import run_backup, run_export
 from taskyard.daemon.imported import run_import
 from taskyard.db.dump import list_tables
 from taskyard.db.migrate import load_migrations, migrate_within
+from tests.control_groups import drop_groups
 
 T = TypeVar("T")
 
@@ -86,7 +87,10 @@ def spot(postgres_url: str) -> Iterator[Spot]:
     finally:
         drop = f'drop database "{name}" with (force)'
         asyncio.run(_on(postgres_url, lambda conn: conn.execute(drop)))
+        roots = list(home.glob("*/workspaces"))
         shutil.rmtree(home, ignore_errors=os.geteuid() != 0)
+        for root in roots:
+            drop_groups(root)
 
 
 async def _on(url: str, deed: "Callable[[asyncpg.Connection[asyncpg.Record]], Awaitable[T]]") -> T:

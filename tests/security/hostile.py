@@ -31,7 +31,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +45,7 @@ from taskyard.wire.enums import LogLevel
 from taskyard.wire.secrets import SetSecretRequest
 from taskyard.wire.tasks import CreateTaskRequest, Task, TaskSendRequest
 from tests.archives import tar_of
+from tests.control_groups import drop_groups
 from tests.house.tree import ROOT
 from tests.security.keeper import LENGTH, Answer, Asked, packed
 from tests.system.kit import LASTING, World, pushed, serving
@@ -210,6 +211,13 @@ class Camp:
         self.link = folder / "data" / "run" / "link"
         self.keeper = Keeper(folder, account, environment)
 
+    def renew(self, groups: Iterable[Path]) -> None:
+        """The camp's server is a new one, in these control groups."""
+        self.keeper.close()
+        self.keeper = Keeper(self.root.parent.parent, self.account, {})
+        for group in groups:
+            (group / "cgroup.procs").write_text(str(self.keeper.pid))
+
     def ask(self, verb: str, *arguments: object, **options: object) -> Answer:
         """What a verb of the driver answers. Raises Refused."""
         return self.keeper.ask(verb, *arguments, **options)
@@ -279,6 +287,7 @@ def camp_of(
         finally:
             camp.keeper.close()
             shutil.rmtree(folder)
+            drop_groups(folder / "data" / "workspaces")
 
 
 def as_account(account: str) -> list[str]:

@@ -359,12 +359,13 @@ def test_abstract_sockets_are_not_shared(seen: Seen) -> None:
     wall="the workspace's resolver asks nobody",
 )
 def test_questions_carry_nothing_out(seen: Seen) -> None:
-    """No such name, or no such record; the relay hears of no name that nobody connects to."""
+    """No such name, or no such record. Of names that nobody connects to the server writes down unlisted ones alone."""
     tunnel = seen.report["tunnel"]
     assert [tunnel[word][:2] for word in ("unlisted", "text below", "long", "alike")] == [[3, 0], [0, 0], [3, 0], [3, 0]]  # fmt: skip
     assert tunnel["tcp"] == 3
     assert tunnel["elsewhere"] == "ECONNREFUSED"
     assert not [target for target in seen.outside.asked if "many" in target or "a2V5" in target]
+    assert not [name for name in seen.outside.names if name.endswith(".many.example")]
     made_up = {text.rpartition(".")[0] for text in seen.report["addresses"].values()}
     assert made_up == {"198.18.0"}
 

@@ -38,6 +38,10 @@ pytestmark = pytest.mark.anyio
 HEAD_S = 0.4
 """Seconds for a head, in these tests: the product's are ten."""
 
+CCS = records(b"\x01", kind=20)
+WARNING = records(b"\x01\x5a", kind=21)
+"""Records that servers look past while they wait for a second hello."""
+
 NAMES: dict[str, list[list[str]]] = {
     "model.example": [["127.0.0.1"]],
     "other.example": [["127.0.0.1"]],
@@ -224,6 +228,14 @@ async def test_hellos_that_cannot_be_read(door: Door) -> None:
         b"\x80\x2e\x01\x03\x01\x00\x15\x00\x00" + bytes(40),
         b"\x16\x03\x01\x00\x00",
         hello("model.example") + hello("evil.example"),
+        hello("model.example") + CCS + WARNING + hello("evil.example"),
+        hello("model.example") + WARNING + CCS + hello("evil.example"),
+        hello("model.example") + b"\x16\x03\x03\x00\x00" + hello("evil.example"),
+        hello("model.example") + records(b"x", kind=24) + hello("evil.example"),
+        # What is held up is not let go after a while, for the rest would follow it.
+        hello("model.example") + CCS + hello("evil.example")[:5],
+        hello("evil.example")[:30],
+        b"\x80\x2e\x01",
     ):
         status, (reader, writer) = await door.connect(f"model.example:{port}", made.token)
         assert status == 200
@@ -232,6 +244,15 @@ async def test_hellos_that_cannot_be_read(door: Door) -> None:
             assert (await reader.read()).endswith(b"\x02\x70"), sent[:20]
         writer.close()
     assert b"evil" not in got
+    assert b"\x80" not in got
+    # The same in the clear, by the address: it does arrive where nobody looks.
+    _, (reader, writer) = await door.connect(f"127.0.0.1:{port}", made.token)
+    writer.write(hello("model.example") + CCS + WARNING + hello("evil.example"))
+    writer.write_eof()
+    async with asyncio.timeout(DEADLINE_S):
+        await reader.read()
+    assert b"evil" in got
+    writer.close()
     _, (reader, writer) = await door.connect(f"model.example:{port}", made.token)
     async with asyncio.timeout(DEADLINE_S):
         assert await reader.readline() == b"220 hello\r\n"
@@ -275,6 +296,13 @@ SMUGGLED = [
     "GET http://{0}@evil.example/ok HTTP/1.1\r\nHost: {0}\r\n\r\n",
     "GET /ok HTTP/1.1\r\nHost: {0}\r\nX-Original-URL: /hidden\r\n\r\n",
     "GET /ok HTTP/1.1\r\nHost: {0}\r\nX-HTTP-Method-Override: DELETE\r\n\r\n",
+    "GET /ok HTTP/1.1\r\nHost: {0}\r\nX_HTTP_Method_Override: DELETE\r\n\r\n",
+    "GET /ok HTTP/1.1\r\nHost: {0}\r\nX_HTTP-Method_Override: DELETE\r\n\r\n",
+    "GET /ok HTTP/1.1\r\nHost: {0}\r\nX.HTTP.Method.Override: DELETE\r\n\r\n",
+    "GET /ok HTTP/1.1\r\nHost: {0}\r\nX_Original_URL: /evil\r\n\r\n",
+    "GET /ok HTTP/1.1\r\nHost: {0}\r\nX-Forwarded-Uri: /evil\r\n\r\n",
+    "GET /ok HTTP/1.1\r\nHost: {0}\r\nX-Forwarded-Method: DELETE\r\n\r\n",
+    "GET /ok HTTP/1.1\r\nHost: {0}\r\nX-Forwarded-Host: evil.example\r\n\r\n",
     "GET /ok/../hidden HTTP/1.1\r\nHost: {0}\r\n\r\n",
     "GET /ok/%2e%2e/hidden HTTP/1.1\r\nHost: {0}\r\n\r\n",
     "GET /ok/..%2fhidden HTTP/1.1\r\nHost: {0}\r\n\r\n",

@@ -3,12 +3,14 @@
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from taskyard.drivers.base import Limits, PlaceState
-from tests.security.hostile import Box, Camp
+from tests.control_groups import can_hand_over, own_groups
+from tests.security.hostile import ORDINARY_UID, Box, Camp, camp_of
 from tests.waiting import until
 
 MIB = 1 << 20
@@ -18,13 +20,29 @@ IDLE = "REPORT['there'] = True"
 needs_groups = pytest.mark.usefixtures("grouped")
 
 
+@pytest.fixture(scope="module")
+def camp(account: str, backend: str) -> Iterator[Camp]:
+    """A driver of this account, for all tests of the module; root lets an ordinary user set limits."""
+    if account == "root" or not can_hand_over():
+        with camp_of(account, backend) as made:
+            yield made
+        return
+    with own_groups() as groups, camp_of(account, backend) as made:
+        for group in groups:
+            (group / "taskyard").mkdir()
+            subprocess.run(["chown", "-R", str(ORDINARY_UID), group / "taskyard"], check=True)
+        made.renew(groups)
+        yield made
+
+
 @pytest.fixture
 def grouped(camp: Camp) -> None:
-    """Only where workspaces get control groups; an ordinary user gets them where root once handed some over."""
+    """Only where workspaces get control groups, as they do on the machine that holds us to it."""
     box = camp.start(IDLE, limits=LIMITS)
     held = not any("NOT held" in line for _, line in box.log)
     box.destroy()
     if not held:
+        assert "CI" not in os.environ, box.log
         pytest.skip("this account has no control groups here")
 
 
@@ -104,6 +122,7 @@ REPORT["made"] = made
     found = box.report()
     assert found["refused"] == "EAGAIN"
     assert 0 < found["made"] < 40
+    assert box.observe().processes == f"too many processes, limit {LIMITS.processes}"
     pids = box.pids()
     box.stop(grace_s=0.2)
     assert not [pid for pid in pids if Path(f"/proc/{pid}/exe").exists()]
@@ -184,6 +203,7 @@ print("bytes", tried(fill), flush=True)
 size = os.stat("big").st_size
 tried(lambda: os.unlink("big") if size < 64 << 20 else None)
 print("files", tried(many), size >> 20, flush=True)
+os.unlink("many/0")  # room for the report
 """
     box = camp.start(body, limits=Limits(disk_bytes=32 * MIB))
     log = box.folder / "agent.log"
@@ -199,6 +219,33 @@ print("files", tried(many), size >> 20, flush=True)
     box.destroy()
     loops = subprocess.run(["losetup", "-a"], capture_output=True, text=True, check=False).stdout
     assert str(box.id) not in loops
+
+
+@pytest.mark.parametrize("hidden", ["", "hidden"])
+@pytest.mark.attack(
+    "fill the machine's disk with files that have no name",
+    wall="a disk of its own, or open files are counted too",
+)
+def test_files_without_names_are_counted(camp: Camp, hidden: str) -> None:
+    """Also those of a process that hides from its own user what it has open."""
+    body = """
+file = os.open("big", os.O_CREAT | os.O_RDWR)
+os.unlink("big")
+def fill():
+    for _ in range(64):
+        os.write(file, bytes(1 << 20))
+print("bytes", tried(fill), tried(lambda: PLAN and libc.prctl(4, 0)), flush=True)
+"""
+    box = camp.start(body, hidden, limits=Limits(disk_bytes=32 * MIB))
+    log = box.folder / "agent.log"
+    until("the end of it", lambda: ("bytes" in log.read_text()) or None)
+    if camp.account == "root":
+        assert "bytes ENOSPC" in log.read_text()
+    else:
+        assert "bytes done" in log.read_text()
+        until("the count", lambda: box.observe().too_much or None)
+        assert box.observe().too_much == "disk full, limit 32 MiB"
+    box.destroy()
 
 
 @pytest.mark.attack(

@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,10 +13,15 @@ import pytest
 from taskyard.control.appclient import AppAddress
 from taskyard.control.services import Services
 from taskyard.errors import AppFailed, AppUrlScheme
+from taskyard.wire.tasks import CreateTaskRequest
+from taskyard.wire.templates import UpdateTemplateRequest
 from tests.api.apps_kit import said, yard
 from tests.api.conftest import serving
 from tests.api.seed import Api, connected
 from tests.house.tree import ROOT
+from tests.security.hostile import HostileWorld
+from tests.system.kit import pushed
+from tests.waiting import until
 
 pytestmark = pytest.mark.anyio
 
@@ -56,6 +62,21 @@ ELSEWHERE = [
     "unix:/var/run/docker.sock",
 ]
 """Addresses that an app must never be given by."""
+
+BAIT = """
+[template]
+icon = "{url}.png"
+
+[workspace]
+repo = "{url}.git"
+
+[task]
+app = "agent"
+
+[agent]
+type = "shell"
+"""
+"""A template whose every address is that of a listener on the machine."""
 
 
 @pytest.fixture
@@ -150,18 +171,34 @@ async def test_previews_reach_the_workspace_only(api: Api) -> None:
     "icons, links and repositories that point at the server's network",
     wall="the server shows them and fetches none; repositories are cloned inside",
 )
-async def test_what_people_write_is_not_fetched(api: Api) -> None:
-    """Addresses in templates, and a task made of them, bring the server to connect to none."""
-    async with bait() as there:
-        url = f"http://127.0.0.1:{there.port}/x"
-        toml = (
-            f'[template]\nicon = "{url}.png"\n[workspace]\nrepo = "{url}.git"\n'
-            '[task]\napp = "agent"\n[agent]\ntype = "shell"\n'
+@pytest.mark.all_tier
+def test_what_people_write_is_not_fetched(hostile_world: HostileWorld) -> None:
+    """A template's addresses are shown, its repository is looked for inside and not found there: to none of them
+    the server connects.
+    """
+    world, mallory = hostile_world.world, hostile_world.attacker
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        there.setblocking(False)
+        port = there.getsockname()[1]
+        url = f"http://127.0.0.1:{port}/x"
+        version = pushed(world, f"bait-{port}", {"taskyard.toml": BAIT.format(url=url)})
+        template = next(t for t in world.owner.list_templates() if t.name == f"bait-{port}")
+        world.owner.update_template(template.id, UpdateTemplateRequest(icon=f"{url}.svg"))
+        task = mallory.create_task(
+            "me", CreateTaskRequest(template_version_id=version.id, input="pwd")
         )
-        template = await api.template("bait", toml)
-        changed = await api.call("PATCH", f"/api/v2/templates/{template.id}", {"icon": url})
-        assert changed.status_code == 200, changed.text
-        await api.task(template)
-        for path in ("templates", "tasks", "workspaces"):
-            assert (await api.get(f"/api/v2/{path}")).status_code == 200
-        assert there.visits == []
+        agent_id = world.active(task.id, client=mallory).workspace_agent_id
+        assert agent_id is not None
+
+        def failed() -> str | None:
+            lines = [line.output for line in mallory.get_workspace_agent_logs(agent_id)]
+            return next((line for line in lines if "cannot be cloned" in line), None)
+
+        assert f"{url}.git" in until("the failed clone", failed)
+        mallory.list_tasks()
+        mallory.list_workspaces()
+        mallory.delete_task("me", task.id)
+        with pytest.raises(BlockingIOError):  # nobody waits to be let in
+            there.accept()
+        with socket.create_connection(("127.0.0.1", port)):  # and whoever comes is seen
+            there.accept()[0].close()

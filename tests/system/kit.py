@@ -27,6 +27,7 @@ from taskyard.wire.templates import (
     TemplateVersion,
 )
 from tests.archives import tar_of
+from tests.control_groups import drop_groups
 from tests.waiting import until
 
 PASSWORD = "a throw-away password"
@@ -139,7 +140,10 @@ def open_folder() -> Iterator[Path]:
         left = processes_of(home)
         assert left == {}, f"left running: {left}"
     finally:
+        roots = list(home.glob("*/workspaces"))
         shutil.rmtree(home, ignore_errors=os.geteuid() != 0)
+        for root in roots:
+            drop_groups(root)
 
 
 @contextmanager

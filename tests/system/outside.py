@@ -46,15 +46,24 @@ Files = dict[str, bytes]
 
 @dataclass
 class Outside:
-    """A relay that takes each listed target to a port of the test's, and what it was asked for."""
+    """A relay that takes each listed target to a port of the test's, and what it was asked for.
+
+    names: those that it was told of, as programs want them and they are not listed.
+    """
 
     places: Mapping[str, int]
     asked: list[str] = field(default_factory=list)
     heads: list[bytes] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         target = head.split(b" ")[1].decode()
+        if head.startswith(b"NAME "):
+            self.names.append(target)
+            writer.write(REFUSAL)
+            writer.close()
+            return
         self.heads.append(head)
         self.asked.append(target)
         try:

@@ -149,7 +149,7 @@ def test_a_task_reaches_its_model_and_nothing_else(shared: World) -> None:
 
 
 def test_a_task_whose_programs_know_no_proxy_reaches_what_is_listed(shared: World) -> None:
-    """A listed address answers without any proxy, a listed name has an address, and others have none."""
+    """A listed address answers without any proxy, a listed name has an address; of others the owner reads the name."""
     with served("127.0.0.2") as (port, _):
         task = task_of(
             shared,
@@ -162,6 +162,13 @@ def test_a_task_whose_programs_know_no_proxy_reaches_what_is_listed(shared: Worl
             listed=(f"127.0.0.2:{port}", "*.example.org:443"),
         )
         text = shared.says(task.id, "(other) 2")
+
+        def told() -> bool | None:
+            found = shared.owner.get_task_network("me", task.id).decisions
+            named = [each for each in found if each.host == "a.example.com"]
+            return named[0].port is None and named[0].reason == "host_not_listed" if named else None
+
+        assert until("the name among the decisions", told)
     assert f"{BODY.decode()}(address)" in text
     assert "198.18.0 (listed)" in text
 

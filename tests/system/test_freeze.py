@@ -13,7 +13,12 @@ import pytest
 from taskyard.drivers.sandbox.cgroups.groups import find_cgroups, written_groups
 from taskyard.drivers.sandbox.cgroups.model import Can
 from taskyard.wire.enums import JobStatus, TaskStatus, Transition
-from taskyard.wire.tasks import CreateTaskRequest, Task, TaskSendRequest
+from taskyard.wire.tasks import (
+    AnswerTaskPermissionRequest,
+    CreateTaskRequest,
+    Task,
+    TaskSendRequest,
+)
 from taskyard.wire.workspaces import CreateWorkspaceBuildRequest
 from tests.system.kit import World, processes_of, pushed
 from tests.waiting import until
@@ -176,3 +181,33 @@ def test_a_server_that_is_killed_over_frozen_work(world: World) -> None:
     world.owner.send_task_input("me", task.id, TaskSendRequest(input="echo after"))
     world.says(task.id, "\nafter")
     assert pids <= set(processes_of(workspace(world, task)))
+
+
+def test_a_request_for_permission_that_was_frozen(shared: World, freezing: UUID) -> None:
+    """It is open before and after, and its answer reaches the coding agent that asked; nobody closes it meanwhile."""
+    text = TOML.replace('type = "shell"', 'type = "shell"\npermissions = "ask"')
+    version = pushed(shared, "asking", {"taskyard.toml": text})
+    request = CreateTaskRequest(template_version_id=version.id, input="!perm echo permitted")
+    task = shared.owner.create_task("me", request)
+
+    def asked() -> str | None:
+        found = shared.owner.list_task_permissions("me", task.id).permissions
+        return found[0].id if found else None
+
+    def of_this_start() -> bool | None:
+        sql = (
+            "select from task_permissions p join tasks t on t.id = p.task_id"
+            " join workspaces w on w.id = t.workspace_id"
+            " where t.id = $1 and p.answered_at is null and p.generation = w.generation"
+        )
+        return bool(asyncio.run(shared.query(sql, task.id))) or None
+
+    permission = until("a request for permission", asked)
+    pause(shared, task)
+    assert is_frozen(shared, task)
+    resume(shared, task)
+    until("the request to be of this start", of_this_start)
+    assert asked() == permission
+    answer = AnswerTaskPermissionRequest(option_id="run")
+    shared.owner.answer_task_permission("me", task.id, permission, answer)
+    shared.says(task.id, "permitted")

@@ -8,7 +8,7 @@ from uuid import UUID
 from taskyard.cli.find import full_name
 from taskyard.cli.output import note
 from taskyard.cli.task_talk import GOING_ON, LOOK_S, LogPrinter, follow_by_looking, is_over
-from taskyard.cli.why import note_why, state_of
+from taskyard.cli.why import note_trouble, note_why, state_of
 from taskyard.sdk import ApiError, Client, SdkError
 from taskyard.wire.enums import LogEntryType, TaskState, TaskStatus
 from taskyard.wire.link import Item, ItemKind
@@ -97,6 +97,7 @@ def follow(client: Client, task: Task) -> None:
         printer.end()
         note(f"The task {full_name(task)} is {state_of(task)}.")
         note_why(client, task)
+        note_trouble(client, task)
     except (TaskGone, ApiError) as error:
         if isinstance(error, ApiError) and error.status != 404:
             raise

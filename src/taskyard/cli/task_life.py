@@ -12,6 +12,7 @@ from taskyard.cli.failures import Failure
 from taskyard.cli.find import find_task, full_name
 from taskyard.cli.output import at, confirm, yes_option
 from taskyard.cli.task_phases import follow_start
+from taskyard.cli.unconfined import warn_if_unconfined
 from taskyard.cli.watch import watch_build
 from taskyard.cli.why import AGAIN, TRY_AGAIN, state_of
 from taskyard.sdk import Client
@@ -25,10 +26,12 @@ from taskyard.wire.tasks import Task
 @yes_option
 @signed_in
 def pause(client: Client, *, name: str, force: bool, yes: bool) -> Status:
-    """Stop the workspace of TASK; its files and its conversation are kept."""
+    """Stop the workspace of TASK; its files and its conversation are kept.
+
+    Where the template says that a pause freezes, the first one keeps memory and processes; one more ends them.
+    """
     task = find_task(client, name)
-    if task.status is TaskStatus.PAUSED:
-        raise Failure(f"the task {full_name(task)} is paused already.")
+    # Also one that is paused: it may be frozen, and one more pause stops it.
     confirm(f"Pause {full_name(task)}?", yes=yes)
     build = client.pause_task(task.owner_name, task.id, force=force).workspace_build
     with way_out(task):
@@ -47,6 +50,7 @@ def resume(client: Client, *, name: str, yes: bool, no_wait: bool) -> Status:
     task = find_task(client, name)
     if task.status is not TaskStatus.PAUSED:
         raise not_paused(task)
+    warn_if_unconfined(client)
     confirm(f"Resume {full_name(task)}?", yes=yes)
     build = client.resume_task(task.owner_name, task.id).workspace_build
     if no_wait:

@@ -164,14 +164,14 @@ def open_app(client: Client, *, name: str, slug: str, path: str) -> Status:
     task = find_task(client, name)
     if task.workspace_id is None:
         raise Failure(f"{full_name(task)} has no workspace.", hint="Give the work to a new task.")
-    chosen = slug or _only_app(client, task)
+    chosen = _app(client, task, slug)
     ticket = client.create_app_ticket(task.workspace_id, chosen, AppTicketRequest(path=path))
     print(ticket.url)
     return None
 
 
-def _only_app(client: Client, task: Task) -> str:
-    """The slug of the app that is meant where none was named. Raises Failure."""
+def _app(client: Client, task: Task, slug: str) -> str:
+    """The slug of the app that is meant, also where none was named. Raises Failure, which tells what there is."""
     assert task.workspace_id is not None
     build = client.get_workspace(task.workspace_id).latest_build
     apps = [
@@ -182,6 +182,12 @@ def _only_app(client: Client, task: Task) -> str:
     ]
     if not apps:
         raise Failure(f"{full_name(task)} has no app that runs.", hint="Resume the task.")
+    if slug:
+        if slug in {app.slug for app in apps}:
+            return slug
+        slugs = ", ".join(plain(app.slug) for app in apps)
+        message = f"{full_name(task)} has no app {slug!r}."
+        raise Failure(message, hint=f"There are: {slugs}. Choose one by --app.")
     # What the task's messages go through is for programs.
     others = [app for app in apps if app.id != task.workspace_app_id] or apps
     if len(others) > 1:

@@ -23,7 +23,7 @@ from taskyard.cli.output import (
 )
 from taskyard.cli.task_phases import note_timeline
 from taskyard.cli.unconfined import warn_if_unconfined
-from taskyard.cli.why import note_waiting, note_why
+from taskyard.cli.why import note_trouble, note_waiting, note_why
 from taskyard.sdk import ApiError, Client
 from taskyard.wire.enums import (
     AgentLifecycle,
@@ -146,6 +146,7 @@ def status(client: Client, *, name: str, watch: bool, output: str, columns: list
     if output == "table":
         note_timeline(client, task)
         note_why(client, task)
+        note_trouble(client, task)
         note_waiting(task)
     warn_if_unconfined(client)
     while watch and not settled(task):
@@ -155,6 +156,8 @@ def status(client: Client, *, name: str, watch: bool, output: str, columns: list
             _show(fresh, output, columns)
             if output == "table":
                 note_waiting(fresh)
+            if output == "table" and settled(fresh):
+                note_trouble(client, fresh)
         task = fresh
     return None
 

@@ -13,8 +13,17 @@ from taskyard.cli.failures import Failure
 from taskyard.cli.find import find_task, full_name, input_of
 from taskyard.cli.output import Progress, at, note, plain, print_json
 from taskyard.cli.task_queue import note_waits
+from taskyard.cli.unconfined import warn_if_unconfined
 from taskyard.cli.watch import watch_build
-from taskyard.cli.why import AGAIN, is_wrong, note_waiting, note_why, state_of, why_wrong
+from taskyard.cli.why import (
+    AGAIN,
+    is_wrong,
+    note_trouble,
+    note_waiting,
+    note_why,
+    state_of,
+    why_wrong,
+)
 from taskyard.sdk import ApiError, Client
 from taskyard.wire.enums import LogEntryType, QueueWait, TaskState, TaskStatus, WorkspaceStatus
 from taskyard.wire.tasks import SendWhen, Task, TaskLogEntry, TaskLogsResponse, TaskSendRequest
@@ -64,6 +73,7 @@ def send(client: Client, *, name: str, text: str | None, stdin: bool, waits: boo
     """
     given = input_of(text, stdin=stdin)
     task = find_task(client, name)
+    warn_if_unconfined(client)
     if waits:
         return _queue(client, task, given)
     match task.status:
@@ -193,6 +203,7 @@ def logs(client: Client, *, name: str, follow: bool, output: str) -> Status:
     printer = LogPrinter()
     printer.show(found.logs)
     printer.end()
+    note_trouble(client, task)
     return None
 
 
@@ -219,6 +230,7 @@ def follow_by_looking(client: Client, task_id: UUID, printer: "LogPrinter") -> N
             if is_over(task):
                 note(f"The task {full_name(task)} is {state_of(task)}.")
                 note_why(client, task)
+                note_trouble(client, task)
                 return
             time.sleep(LOOK_S)
     except ApiError as error:

@@ -12,11 +12,13 @@ import click
 from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure
 from taskyard.cli.find import find_task, full_name
-from taskyard.cli.output import Progress, note, plain
+from taskyard.cli.output import Progress, at, note, plain
 from taskyard.cli.task_follow import ItemPrinter
 from taskyard.cli.task_talk import LogPrinter
+from taskyard.cli.why import error_text
 from taskyard.sdk import ApiError, Client
 from taskyard.wire.base import as_uuid
+from taskyard.wire.link import ItemKind
 from taskyard.wire.transcript import TranscriptFormat
 
 SHOW_EACH_S: Final = 0.2
@@ -30,7 +32,7 @@ SHOW_EACH_S: Final = 0.2
     "format_",
     type=click.Choice(("text", "jsonl", "markdown")),
     default="text",
-    help="Default: text, which is the conversation alone.",
+    help="Default: text, which is the conversation, and errors on stderr.",
 )
 @click.option(
     "-o", "--output", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write a file."
@@ -86,6 +88,10 @@ def _print_text(client: Client, task_id: UUID) -> None:
         page = client.get_task_transcript("me", task_id, after=items.number, limit=1000)
         for item in page.items:
             items.add(item)
+            if item.kind == ItemKind.ERROR:
+                items.show()
+                printer.end()
+                note(f"{at(item.stored_at)} {error_text(bytes(item.data))}")
         more = page.next_after is not None
     items.show()
     printer.end()

@@ -14,6 +14,7 @@ from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure
 from taskyard.cli.find import find_organization
 from taskyard.cli.output import confirm, note, plain
+from taskyard.cli.unconfined import warn_if_unconfined
 from taskyard.cli.watch import watch_import
 from taskyard.lifecycle.names import name_violation
 from taskyard.sdk import ApiError, Client
@@ -116,6 +117,7 @@ def push(
     _check_name(name)
     organization_id = find_organization(client, organization).id
     plan = Push(organization_id, name, _existing(client, organization_id, name), version, message)
+    warn_if_unconfined(client)
     what = "a new version of" if plan.template else "the new template"
     confirm(f"Push {folder} as {what} {name}?", yes=yes)
     made = _import(client, plan, pack(folder))

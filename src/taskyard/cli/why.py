@@ -2,14 +2,17 @@
 
 from typing import Final
 
+import msgspec
+
 from taskyard.cli.find import full_name
-from taskyard.cli.output import note, plain
+from taskyard.cli.output import at, note, plain
 from taskyard.sdk import ApiError, Client
 from taskyard.wire.enums import (
     AgentLifecycle,
     JobStatus,
     LogLevel,
     TaskStatus,
+    Transition,
     WorkspaceStatus,
 )
 from taskyard.wire.phases import PhaseFailure
@@ -18,11 +21,26 @@ from taskyard.wire.tasks import Task
 LINES: Final = 5
 """How many lines of an agent's log are shown: the error, and what a program said before it ended."""
 
+NEWEST: Final = 2**63 - 1
+"""Before which item the newest is: the largest number that one may have."""
+
 AGAIN: Final = "To start it again: taskyard task pause {name}, then taskyard task resume {name}"
 """What to do about a task in error, once its cause is gone."""
 
 TRY_AGAIN: Final = "To try it again: taskyard task retry {name}; or get rid of it: taskyard task delete --force {name}"
 """What to do about a task whose newest build failed."""
+
+
+class _Said(msgspec.Struct):
+    message: str = ""
+
+
+def error_text(data: bytes) -> str:
+    """What an item of kind error says; empty where it is none of ours."""
+    try:
+        return plain(msgspec.json.decode(data, type=_Said).message)
+    except ValueError:
+        return ""
 
 
 def is_wrong(task: Task) -> bool:
@@ -78,6 +96,25 @@ def note_why(client: Client, task: Task) -> None:
         note(f"What to do: {plain(task.failure.advice)}")
     elif task.workspace_status in (WorkspaceStatus.FAILED, WorkspaceStatus.CANCELED):
         note(TRY_AGAIN.format(name=full_name(task)))
+
+
+def note_trouble(client: Client, task: Task) -> None:
+    """Says on stderr what went wrong last: a limit that was met, why the workspace was stopped; nothing of older starts."""
+    try:
+        found = client.get_task_transcript(
+            task.owner_name, task.id, before=NEWEST, limit=1, kinds="error"
+        )
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return  # a server of an earlier release
+    for item in found.items:
+        said = error_text(bytes(item.data))
+        if not said or (task.failure and task.failure.reason in said) or task.workspace_id is None:
+            continue
+        build = client.get_workspace(task.workspace_id).latest_build
+        if build.transition is not Transition.START or item.stored_at >= build.created_at:
+            note(f"\nThe last error, at {at(item.stored_at)}: {said}")
 
 
 def note_waiting(task: Task) -> None:

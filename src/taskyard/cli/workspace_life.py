@@ -8,6 +8,7 @@ from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure
 from taskyard.cli.find import find_workspace, full_name
 from taskyard.cli.output import at, confirm, yes_option
+from taskyard.cli.unconfined import warn_if_unconfined
 from taskyard.cli.watch import watch_build
 from taskyard.sdk import Client
 from taskyard.wire.enums import BuildReason, Transition, WorkspaceStatus
@@ -38,6 +39,7 @@ def start(client: Client, *, name: str, parameters: tuple[str, ...]) -> Status:
     workspace = find_workspace(client, name)
     if workspace.latest_build.status is WorkspaceStatus.RUNNING:
         raise Failure(f"the workspace {full_name(workspace)} runs already.")
+    warn_if_unconfined(client)
     _build(client, workspace, Transition.START, parameters=parameters)
     return None
 
@@ -47,10 +49,12 @@ def start(client: Client, *, name: str, parameters: tuple[str, ...]) -> Status:
 @yes_option
 @signed_in
 def stop(client: Client, *, name: str, yes: bool) -> Status:
-    """Stop WORKSPACE; its files are kept. A task in it is paused by that."""
+    """Stop WORKSPACE; its files are kept. A task in it is paused by that.
+
+    Of one that is frozen this ends the processes and frees the memory.
+    """
     workspace = find_workspace(client, name)
-    if workspace.latest_build.status is WorkspaceStatus.STOPPED:
-        raise Failure(f"the workspace {full_name(workspace)} is stopped already.")
+    # Also one that is stopped: it may be frozen, and only a stop frees what it has.
     confirm(f"Stop {full_name(workspace)}?", yes=yes)
     _build(client, workspace, Transition.STOP)
     return None
@@ -64,6 +68,7 @@ def stop(client: Client, *, name: str, yes: bool) -> Status:
 def restart(client: Client, *, name: str, parameters: tuple[str, ...], yes: bool) -> Status:
     """Stop WORKSPACE if it runs, and start it again."""
     workspace = find_workspace(client, name)
+    warn_if_unconfined(client)
     confirm(f"Restart {full_name(workspace)}?", yes=yes)
     if workspace.latest_build.status is not WorkspaceStatus.STOPPED:
         _build(client, workspace, Transition.STOP)

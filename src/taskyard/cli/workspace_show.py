@@ -20,6 +20,8 @@ from taskyard.cli.output import (
     with_owner,
 )
 from taskyard.cli.task_show import search_text
+from taskyard.cli.unconfined import warn_if_unconfined
+from taskyard.cli.why import note_trouble
 from taskyard.sdk import Client
 from taskyard.wire.enums import WorkspaceStatus
 from taskyard.wire.workspaces import Workspace
@@ -75,6 +77,7 @@ def list_workspaces(
 def show(client: Client, *, name: str, output: str) -> Status:
     """Show one workspace with its newest build and what runs in it."""
     workspace = find_workspace(client, name)
+    warn_if_unconfined(client)
     if output == "json":
         print_json(workspace)
         return None
@@ -98,4 +101,6 @@ def show(client: Client, *, name: str, output: str) -> Status:
                 print(f"    app {plain(app.slug)}: {app.health}")
     if build.job.error:
         note(f"The last build failed: {build.job.error}")
+    if workspace.task_id:
+        note_trouble(client, client.get_task(workspace.owner_name, workspace.task_id))
     return None

@@ -211,8 +211,8 @@ def _manifest(row: db.ManifestRow, given: Handover) -> link.Manifest:
             permissions=agent.permissions,
             permission_timeout_s=agent.permission_timeout_s,
         ),
-        egress=[rule_text(rule) for rule in template.workspace.egress],
-        egress_http=[rule_text(rule) for rule in template.workspace.egress if is_limited(rule)],
+        egress=[rule_text(rule) for rule in template.workspace.ways_out],
+        egress_http=[rule_text(rule) for rule in template.workspace.ways_out if is_limited(rule)],
     )
 
 

@@ -26,6 +26,9 @@ TICKET_LIFE: Final = timedelta(seconds=60)
 VISIT_LIFE: Final = timedelta(hours=12)
 """How long a visit lasts: a working day. It ends sooner with the key, the workspace's start, or the right to see it."""
 
+MOST_VISITS: Final = 32
+"""Tickets and visits of one key at one app: more browsers than anybody has. The oldest ends when another is begun."""
+
 TOKEN_BYTES: Final = 32
 """Random bytes of a ticket or cookie; nobody guesses 256 bits, so a plain hash of them is kept."""
 
@@ -73,6 +76,9 @@ async def make_ticket(
     ticket, ends = secrets.token_urlsafe(TOKEN_BYTES), now + TICKET_LIFE
     async with services.db.transaction() as conn:
         await db.reap_app_visits_as_system(conn, now)
+        await db.remove_old_app_visits_as_system(
+            conn, app, key_id=actor.key_id, kept=MOST_VISITS - 1
+        )
         await db.insert_app_ticket_as_system(
             conn,
             app,

@@ -28,6 +28,7 @@ from taskyard.drivers.base import Driver, Limits, WorkspaceSpec
 from taskyard.errors import DriverError, JobFailed, JobStumbled
 from taskyard.lifecycle.repository import plan_repository
 from taskyard.lifecycle.template_model import Pause, Template
+from taskyard.lifecycle.walls import Wall
 from taskyard.wire.enums import JobStatus, LogLevel, LogSource, Transition
 from taskyard.wire.link import AgentState, StateNews
 from taskyard_agent import points
@@ -397,10 +398,11 @@ def _spec(
             memory_bytes=wanted.memory_bytes,
             processes=wanted.processes,
             disk_bytes=wanted.disk_bytes,
+            disk_held=Wall.DISK in wanted.require,
         ),
         freezes=wanted.pause is Pause.FREEZE,
         mark=mark,
-        way_out=bool(wanted.egress),
+        way_out=bool(wanted.ways_out),
         backend=wanted.backend,
         overlay=wanted.overlay,
     )

@@ -3,7 +3,9 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
+from threading import Thread
 
 from taskyard.control import keys
 from taskyard.control.actors import AgentActor
@@ -46,10 +48,31 @@ async def grant_of(services: Services, token: str | None) -> Grant:
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """The addresses that this machine's resolver knows of a name; raises OSError, UnicodeError."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(info[4][0]) for info in found]
+    """The addresses that this machine's resolver knows of a name; raises OSError, UnicodeError.
+
+    In a thread of its own: those that the loop shares out are few, and whoever names a server that never
+    answers would hold them all. Who calls bounds how many there are.
+    """
+    found: Future[list[str]] = Future()
+    found.set_running_or_notify_cancel()
+    try:
+        Thread(target=_ask, args=(host, port, found), name="name", daemon=True).start()
+    except RuntimeError as error:
+        raise OSError("the machine has no thread left") from error
+    return await asyncio.wrap_future(found)
+
+
+def _ask(host: str, port: int, found: Future[list[str]]) -> None:
+    """Sets found; nobody may be there any more to read it."""
+    try:
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        found.set_exception(error)
+    except BaseException:
+        found.set_exception(OSError("the resolver failed"))
+        raise
+    else:
+        found.set_result([str(info[4][0]) for info in infos])
 
 
 async def decide(

@@ -11,10 +11,12 @@ from uuid import UUID
 
 import msgspec
 
+from taskyard.control import phases
 from taskyard.control.services import Services
 from taskyard.control.transcript import append_server_item
 from taskyard.db import jobs, runs
 from taskyard.db import observed as observed_db
+from taskyard.db import phases as phases_db
 from taskyard.db.runs import PlaceRow
 from taskyard.drivers.base import Observation, PlaceState
 from taskyard.wire.enums import LogLevel, LogSource
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 LIMITS = "Limits"
 """The stage of lines in a build's log that tell of them."""
+
+OUT_OF_MEMORY = "out of memory"
+"""How drivers begin to say why, where it was that."""
 
 LOOKS = 10
 """Passes for which a coding agent that failed is given the reason: its end comes over the link, often after ours."""
@@ -47,6 +52,7 @@ class Excesses:
         self._services = services
         self._stop = stop
         self._told: dict[tuple[UUID, int], int] = {}
+        self._crowded: set[tuple[UUID, int]] = set()
         self._fresh: dict[UUID, int] = {}
 
     async def look(self, seen: Mapping[str, Iterable[Observation]]) -> None:
@@ -56,40 +62,57 @@ class Excesses:
         self._told = {(o.workspace_id, o.generation): o.memory_kills for o in running}
         for one in running:
             if one.memory_kills > before.get((one.workspace_id, one.generation), 0):
-                await self._tell(one)
+                text = f"A process was ended: {one.memory} ({one.memory_kills} since the start)."
+                if await self._tell(one, str(one.memory_kills), text):
+                    self._fresh[one.workspace_id] = LOOKS
+            if one.processes:
+                await self._tell_crowd(one)
             if one.workspace_id in self._fresh:
                 await self._explain(one)
             if one.too_much:
                 await self._stop(one.workspace_id, one.too_much)
 
-    async def _tell(self, seen: Observation) -> None:
+    async def _tell_crowd(self, seen: Observation) -> None:
+        """Says once of a start that a process could not be made; a fork bomb is refused thousands."""
+        self._crowded &= self._told.keys()
+        key = (seen.workspace_id, seen.generation)
+        if key not in self._crowded:
+            text = (
+                f"A process could not be made: {seen.processes}. What needs more may have failed."
+            )
+            await self._tell(seen, "processes", text)
+            self._crowded.add(key)
+
+    async def _tell(self, seen: Observation, what: str, text: str) -> bool:
+        """Whether it was told now: once, whichever server saw it first, and also after this one was started again."""
         now = self._services.now()
         async with self._services.db.transaction() as conn:
             place = await runs.lock_place(conn, seen.workspace_id)
             if place is None or place.deleted or place.generation != seen.generation:
-                return
-            # Once, whichever server saw it first, and also after this one was started again.
-            stage = f"{LIMITS} ({seen.generation}.{seen.memory_kills})"
+                return False
+            stage = f"{LIMITS} ({seen.generation}.{what})"
             if await runs.has_log_stage(conn, place.job_id, stage):
-                return
-            text = f"A process was ended: {seen.memory} ({seen.memory_kills} since the start)."
+                return False
             await tell(conn, place, text, now, stage=stage)
-        self._fresh[seen.workspace_id] = LOOKS
+        return True
 
     async def _explain(self, seen: Observation) -> None:
         """Says of a coding agent that failed since why it did."""
         left = self._fresh.pop(seen.workspace_id) - 1
         async with self._services.db.transaction() as conn:
+            place = await runs.lock_place(conn, seen.workspace_id)
             task = await observed_db.get_task_of_workspace_as_system(conn, seen.workspace_id)
-            if task is None:
+            if task is None or place is None or place.generation != seen.generation:
                 return
             stored = await observed_db.get_observation_as_system(conn, task.task_id)
-            if stored.state is AgentState.FAILED and "out of memory" not in (stored.reason or ""):
+            if stored.state is AgentState.FAILED and OUT_OF_MEMORY not in (stored.reason or ""):
                 news = StateNews(AgentState.FAILED, stored.session or "error", reason=seen.memory)
                 await append_server_item(
                     conn, seen.workspace_id, ItemKind.STATE, news, now=self._services.now()
                 )
-            elif left > 0:
+            if stored.state is AgentState.FAILED:
+                await phases_db.explain_agent_exit_as_system(conn, place.build_id, seen.memory)
+            if left > 0:  # its bridge may still have something to say of that end
                 self._fresh[seen.workspace_id] = left
 
 
@@ -101,6 +124,13 @@ async def tell(
     await jobs.append_job_logs(conn, place.job_id, [line])
     trouble = _Trouble("error", text)
     await append_server_item(conn, place.workspace_id, ItemKind.ERROR, trouble, now=now)
+
+
+async def lost(conn: "Connection", place: PlaceRow, why: str, now: datetime) -> None:
+    """Notes that a workspace has to be started again, and how it ended; its owner is told where that was for memory."""
+    await phases.lost(conn, place.workspace_id, place.build_id, now, why=why)
+    if OUT_OF_MEMORY in why:
+        await tell(conn, place, f"The workspace is started again, as it ended: {why}.", now)
 
 
 def how_ended(workspace_id: UUID, seen: Mapping[str, Iterable[Observation]]) -> str:

@@ -158,6 +158,9 @@ class _Reader:
             self._told_by = item.generation
         if news.state not in IN_TURN:
             await db.close_permissions_as_system(self._conn, self._task_id, self._now)
+        elif item.generation is not None:
+            # A fresh start begins otherwise, so this coding agent was frozen and goes on.
+            await db.keep_permissions_as_system(self._conn, self._task_id, item.generation)
         await db.upsert_observed_as_system(
             self._conn,
             self._task_id,

@@ -11,12 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, assert_never
 from uuid import UUID, uuid4
 
+import anyio.to_thread
 import structlog
 
 from taskyard.control import phases
 from taskyard.control.audit import Deed, record
 from taskyard.control.builds import insert_build
-from taskyard.control.excesses import Excesses, how_ended, tell
+from taskyard.control.excesses import Excesses, how_ended, lost, tell
 from taskyard.control.records import Records
 from taskyard.control.servers import Absences
 from taskyard.control.services import Services
@@ -123,9 +124,8 @@ class Reconciler:
         now = self._services.now()
         self._watch_clock(now)
         lease = timedelta(seconds=self._services.settings.agent_lease_s)
-        clock_holds = (
-            now - self._jumped_at >= lease
-        )  # for so long that all agents could be heard by it
+        # For so long that all agents could be heard by it.
+        clock_holds = now - self._jumped_at >= lease
         if clock_holds:
             await self._lapse_agents(now)
         seen = await self._observe()
@@ -136,8 +136,8 @@ class Reconciler:
             strangers = await runs.list_strangers_as_system(
                 conn, self._services.host_id, _held(seen, *PlaceState)
             )
-        # In a thread: whoever has thousands of workspaces still wants to be answered meanwhile.
-        actions = await asyncio.to_thread(
+        # In a thread, as thousands of workspaces take a while; none of the loop's, which slow resolvers may hold.
+        actions = await anyio.to_thread.run_sync(
             _plan, world, _observed(world, strangers, seen, now), now, self._since
         )
         for action in actions:
@@ -241,7 +241,7 @@ class Reconciler:
                 return
             await runs.set_restarts(conn, place.workspace_id, action.restarts)
             await _enqueue(conn, place, now)
-            await phases.lost(conn, place.workspace_id, place.build_id, now, why=why)
+            await lost(conn, place, why, now)
         log.warning(
             "workspace.repaired",
             workspace_id=str(action.workspace_id),

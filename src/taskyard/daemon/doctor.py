@@ -22,7 +22,8 @@ from taskyard.daemon.complaints import exit_status
 from taskyard.daemon.listen import Place, listen_at, read_place
 from taskyard.daemon.postgres_cluster import data_major
 from taskyard.daemon.postgres_programs import OLDEST_MAJOR, choose_programs
-from taskyard.drivers.sandbox.abilities import TRIALS, Finding, Ground, ground_of
+from taskyard.drivers.sandbox.abilities import TRIALS, Finding, Ground
+from taskyard.drivers.sandbox.cgroups.groups import find_cgroups
 from taskyard.drivers.sandbox.runtime import find_bubblewrap
 from taskyard.errors import StartupError
 from taskyard.lifecycle.walls import Wall
@@ -164,8 +165,8 @@ def _ground(data: Path) -> Iterator[Ground]:
         link.chmod(0o711)
         root = Path(made) / "workspaces"
         root.mkdir()
-        ground = ground_of(root, link, find_bubblewrap())
-        yield ground
+        # Those of the server itself: what root hands over is one server's.
+        yield Ground(root, link, find_bubblewrap(), find_cgroups(data / "workspaces"))
 
 
 def _account() -> Finding:

@@ -24,6 +24,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from uvicorn.server import ServerState
 from websockets.frames import Frame
 
+from taskyard.drivers.sandbox.uids import FIRST_UID, INNER_ROOT
 from taskyard.server.draining import stopping
 from taskyard.server.edge import OURS
 from taskyard.server.errors import problem
@@ -84,7 +85,9 @@ class Peers:
         self._open: Counter[str] = Counter()
 
     def enter(self, transport: asyncio.BaseTransport) -> str | None:
-        """Whose connection this is, empty for one that is not counted; None when its peer has too many."""
+        """Whose connection this is, empty for one that is not counted; None when its peer may have no more."""
+        if is_stranger(transport):
+            return None
         name = peer_name(transport)
         if name and self._open[name] >= PEER_CONNECTIONS:
             return None
@@ -331,11 +334,10 @@ def peer_name(transport: asyncio.BaseTransport) -> str:
     As root each workspace has a user id of its own; otherwise it is known by its pid namespace. A peer that
     ended already is counted with all others that did.
     """
-    sock = transport.get_extra_info("socket")
-    if sock is None or sock.family != socket.AF_UNIX:
+    process = _peer(transport)
+    if process is None:
         return ""
-    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    pid, uid, _ = struct.unpack("3i", raw)
+    pid, uid = process
     if uid != os.geteuid():
         return f"uid {uid}"
     try:
@@ -343,3 +345,24 @@ def peer_name(transport: asyncio.BaseTransport) -> str:
         return "" if namespace == Path("/proc/self/ns/pid").readlink() else str(namespace)
     except OSError:
         return "gone"
+
+
+def is_stranger(transport: asyncio.BaseTransport) -> bool:
+    """Whether another user of the machine is at the other end of a Unix socket: neither root, nor we, nor a workspace.
+
+    As root the folder of the agents' sockets is open to the users of workspaces, and so to everybody.
+    """
+    process = _peer(transport)
+    return process is not None and not (
+        process[1] in (0, os.geteuid()) or FIRST_UID <= process[1] < INNER_ROOT
+    )
+
+
+def _peer(transport: asyncio.BaseTransport) -> tuple[int, int] | None:
+    """Process and user at the other end of a Unix socket, as the kernel knows them; None for TCP."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family != socket.AF_UNIX:
+        return None
+    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, _ = struct.unpack("3i", raw)
+    return pid, uid

@@ -108,12 +108,14 @@ class _Pieces(io.RawIOBase):
         return piece
 
 
-def pack_home(home: Path, sink: Sink, *, only: Collection[str] | None = None) -> Packed:
-    """Writes the archive of a home; only: the names in it that are taken, null for all.
+def pack_home(home: Path | int, sink: Sink, *, only: Collection[str] | None = None) -> Packed:
+    """Writes the archive of a home, given as a path or a folder's handle; only: the names that are taken, null for all.
 
     Raises OSError where the home itself cannot be read, and DiskBroken.
     """
-    top = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    folder_flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    within = home if isinstance(home, int) else None
+    top = os.open("." if isinstance(home, int) else home, folder_flags, dir_fd=within)
     names = _names(top)
     folder = _Folder(top, "", names if only is None else filter(only.__contains__, names))
     # It only asks where it is, and writes.

@@ -50,22 +50,21 @@ async def copy_home(data: DataDir, folder: Path, whose: Whose) -> HomeFile | Non
 
 
 @contextmanager
-def _opened(data: DataDir, whose: Whose) -> Iterator[Path | None]:
-    """The home as a folder; None where it has none here. Raises StartupError when it cannot be opened."""
+def _opened(data: DataDir, whose: Whose) -> Iterator[Path | int | None]:
+    """The home as a folder, or the handle of one; None where it has none here. Raises StartupError when it cannot be opened."""
     home = _home(data, whose.workspace_id, whose.driver)
     if home is None or not home.is_dir():
         yield None
         return
     try:
         place = Place(data.workspaces, str(whose.workspace_id))
-        opened = opened_home(place) if whose.driver == SANDBOX else nullcontext(home)
-        with opened as folder:
+        with opened_home(place) if whose.driver == SANDBOX else nullcontext(home) as folder:
             yield folder
     except OSError as error:
         raise StartupError(f"{home} cannot be opened: {error}") from error
 
 
-async def _packed(home: Path, folder: Path, whose: Whose) -> HomeFile:
+async def _packed(home: Path | int, folder: Path, whose: Whose) -> HomeFile:
     """The archive of a home, written into the folder."""
     only = frozenset(KEPT)
     with SumFile(folder / "homes" / f"{whose.workspace_id}.tar") as file:
@@ -74,7 +73,9 @@ async def _packed(home: Path, folder: Path, whose: Whose) -> HomeFile:
             # Told to end, it is left behind: at its next piece it finds the file closed.
             packed = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
         except (OSError, DiskBroken) as error:
-            raise StartupError(f"{home} cannot be read: {error}") from error
+            raise StartupError(
+                f"the home of workspace {whose.workspace_id} cannot be read: {error}"
+            ) from error
     return HomeFile(
         workspace_id=whose.workspace_id,
         driver=whose.driver,

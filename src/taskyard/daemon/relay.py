@@ -20,9 +20,9 @@ from taskyard.control import egress
 from taskyard.control.egress import Grant, Resolve
 from taskyard.control.egress_book import Attempt, Book
 from taskyard.control.services import Services
-from taskyard.daemon.guard import max_connections, peer_name
+from taskyard.daemon.guard import is_stranger, max_connections, peer_name
 from taskyard.daemon.relay_http import Outside, Patience, Requests
-from taskyard.daemon.relay_seats import Line, Seat
+from taskyard.daemon.relay_seats import HANDS, Line, Seat
 from taskyard.daemon.relay_tls import Inside
 from taskyard.daemon.relay_wire import OK, STATUS, Asked, read_request, refused
 from taskyard.db.jobs import WORKSPACES
@@ -33,6 +33,7 @@ from taskyard.lifecycle.egress import (
     Refusal,
     Target,
     closed_targets,
+    judge_name,
     judge_target,
     read_target,
 )
@@ -66,7 +67,12 @@ class Relay:
     """All connections that workspaces have through this server."""
 
     def __init__(
-        self, services: Services, resolve: Resolve = egress.resolve, *, head_s: float = HEAD_S
+        self,
+        services: Services,
+        resolve: Resolve = egress.resolve,
+        *,
+        head_s: float = HEAD_S,
+        hands: int = HANDS,
     ) -> None:
         self._services = services
         self._head_s = head_s
@@ -75,6 +81,7 @@ class Relay:
         self._seats: dict[tuple[UUID, int], Seat] = {}
         self._peers: Counter[str] = Counter()
         self._lookups = asyncio.Semaphore(LOOKUPS)
+        self._hands = asyncio.Semaphore(hands)
         self._rung: set[str] = set()
         self._wake = asyncio.Event()
 
@@ -95,7 +102,7 @@ class Relay:
         assert isinstance(end, Inside)  # as run() makes them
         peer = peer_name(end.transport)
         full = self._peers[peer] >= PEER_CONNECTIONS if peer else False
-        if full or self._peers.total() >= max_connections() // 4:
+        if is_stranger(end.transport) or full or self._peers.total() >= max_connections() // 4:
             end.abort()
             return
         self._peers[peer] += 1
@@ -144,6 +151,9 @@ class Relay:
         """Refuses with the reason, or carries what is to be carried until either side is done."""
         seat = self._sit(line, asked, grant)
         try:
+            if asked.is_name:
+                self._note_name(line, grant, asked.target)
+                return
             target = _target(seat, asked)
             refusal = (
                 target
@@ -175,7 +185,8 @@ class Relay:
         line.outside = made
         line.inside.write(OK)
         if target.address is None:
-            line.inside.watch(target.host, partial(self._note, seat.grant, target))
+            told = partial(self._note, seat.grant, target)
+            line.inside.watch(target.host, told, self._head_s)
         await splice(line.inside, made)
         return None
 
@@ -208,6 +219,15 @@ class Relay:
             host, port = target.host, target.port
         self._book.note(grant.actor, Attempt(host, port, reason), self._services.now())
 
+    def _note_name(self, line: Line, grant: Grant, name: str) -> None:
+        """Counts a name that a program asked for and that is not listed, and says so; it has no port."""
+        refusal = judge_name(name, grant.rules)
+        if refusal is None:
+            line.inside.write(OK)
+            return
+        self._book.note(grant.actor, Attempt(name, 0, refusal.reason), self._services.now())
+        line.inside.write(refused(STATUS[refusal.reason], refusal.reason, refusal.sentence))
+
     def _leave(self, seat: Seat) -> None:
         """The workspace has no place here any more, if there is nothing left of it."""
         if not seat.lines and not seat.looking:
@@ -233,9 +253,10 @@ class Relay:
     async def _resolve_for(
         self, seat: Seat, place: tuple[str, int], found: asyncio.Future[list[str]]
     ) -> None:
-        """Sets found, if anybody waits for it still."""
+        """Sets found, if anybody waits for it still; in turns with other workspaces."""
         try:
-            addresses = await self._resolve(*place)
+            async with self._hands:
+                addresses = [] if found.done() else await self._resolve(*place)
         except (OSError, UnicodeError) as error:
             if not found.done():
                 found.set_exception(error)

@@ -14,7 +14,7 @@ import h11
 
 from taskyard.daemon.relay_seats import Line
 from taskyard.daemon.relay_wire import STATUS, refused
-from taskyard.lifecycle.egress import Reason, Refusal, Target
+from taskyard.lifecycle.egress import Reason, Refusal, Target, only_http
 from taskyard.lifecycle.egress_http import Judged, judge_request, origin_form
 from taskyard.lifecycle.template_model import Egress
 from taskyard_agent.splice import HEAD_END, End, HeadTooLong
@@ -29,6 +29,9 @@ LINGER_BYTES = 4 * 1024 * 1024
 _UNCLEAR = re.compile(rb"\x00|\r(?!\n)|(?<!\r)\n|\n[ \t]|^\r\n")
 """Line ends of other kinds, lines that go on in the next, nothing before the first line."""
 
+_TLS = 22
+"""The first byte of TLS. No request begins with it."""
+
 _ONCE = {b"host", b"content-length", b"transfer-encoding"}
 _FRAMING = {b"content-length", b"transfer-encoding", b"host"}
 _HOP = {
@@ -39,9 +42,14 @@ _HOP = {
 
 _OTHER_REQUEST = {
     *(b"x-http-method", b"x-http-method-override", b"x-method-override"),
-    *(b"x-original-url", b"x-rewrite-url", b"x-original-uri"),
+    *(b"x-original-url", b"x-rewrite-url", b"x-original-uri", b"x-original-method"),
+    *(b"x-forwarded-uri", b"x-forwarded-url", b"x-forwarded-path", b"x-forwarded-prefix"),
+    *(b"x-forwarded-method", b"x-forwarded-host", b"x-override-url"),
 }
 """Headers by which some servers take a request for another one than its first line says."""
+
+_PLAIN_NAME = re.compile(rb"[a-z0-9-]+")
+"""A header's name that all servers read alike: many take an underscore, and some a dot, for a dash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,11 @@ class _Feed:
         if not self._held:
             self._held += await self.end.read()
         return bool(self._held)
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether what has begun is TLS."""
+        return self._held[:1] == bytes((_TLS,))
 
     async def head(self) -> bytes:
         """Everything up to and with the first empty line; raises HeadTooLong, ConnectionError."""
@@ -217,7 +230,9 @@ class Requests:
         return self._refused(Refusal(Reason.ANSWER_INVALID, sentence), "", "")
 
     async def _request(self, state: h11.Connection) -> h11.Request:
-        """The head of the next request; raises _Refused for one that could be read in two ways."""
+        """The head of the next request; raises _Refused for TLS, and for one that could be read in two ways."""
+        if self._feed.is_tls:
+            raise self._refused(only_http(self._target), "", "")
         try:
             async with asyncio.timeout(self._patience.head_s):
                 head = await self._feed.head()
@@ -281,10 +296,9 @@ class Requests:
         judged = judge_request(place, self._rules, method, asked)
         if isinstance(judged, Refusal):
             raise self._refused(judged, method, asked)
-        others = [name for name, _ in request.headers if name in _OTHER_REQUEST]
-        if others and judged.is_limited:
-            sentence = f"The header {others[0].decode()} asks for another request than the one that was judged."
-            raise self._refused(Refusal(Reason.REQUEST_INVALID, sentence), method, asked)
+        unclear = _unclear_header(request) if judged.is_limited else None
+        if unclear is not None:
+            raise self._refused(Refusal(Reason.REQUEST_INVALID, unclear), method, asked)
         return judged
 
     def _refused(self, refusal: Refusal, method: str, asked: str) -> _Refused:
@@ -314,6 +328,16 @@ class Requests:
         if self._outside is not None:
             self._outside.end.abort()
         self._outside = self._line.outside = None
+
+
+def _unclear_header(request: h11.Request) -> str | None:
+    """Why a header may make another request of this one than the one that was judged; None when none may."""
+    for name, _ in request.headers:
+        if name in _OTHER_REQUEST:
+            return f"The header {name.decode()} asks for another request than was judged."
+        if not _PLAIN_NAME.fullmatch(name):
+            return f"Servers may read the name of the header {name.decode()} differently; use letters, digits and dashes."
+    return None
 
 
 async def _exchange(inside: _Way, outside: _Way) -> None:

@@ -15,9 +15,14 @@ HALF_OPEN_IDLE_S = 60.0
 """The same where one side has said that it sends no more."""
 
 NAMES = 2
-"""Names that are resolved for one workspace at once: the machine's resolver has few hands, and slow answers tie them up.
+"""Names that are resolved for one workspace at once, or wait for their turn: slow answers tie up hands.
 
 A name counts until its answer is there, which may be long after anybody waits for it.
+"""
+
+HANDS = 64
+"""Names that are resolved at once for all workspaces, a thread each: thirty workspaces have to work together to hold
+them all, and then wait in turns, as no workspace has more than two in the queue.
 """
 
 

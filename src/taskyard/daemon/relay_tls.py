@@ -10,9 +10,6 @@ from taskyard.lifecycle.egress import Reason
 from taskyard.lifecycle.tls_name import NameWatch
 from taskyard_agent.splice import End
 
-HELLO_S = 10.0
-"""Seconds in which a hello that was begun has to be there whole: it comes from this machine."""
-
 ALERT = bytes((21, 3, 3, 0, 2, 2, 112))
 """TLS for: I do not know that name. Programs then say so, and not that the connection broke."""
 
@@ -25,10 +22,14 @@ class Inside(End):
     _watch: NameWatch | None = None
     _told: Told | None = None
     _late: asyncio.TimerHandle | None = None
+    _hello_s: float = 0.0
 
-    def watch(self, name: str, told: Told) -> None:
-        """From now on TLS has to be for this name; else the connection ends, and told is called."""
-        self._watch, self._told = NameWatch(name), told
+    def watch(self, name: str, told: Told, hello_s: float) -> None:
+        """From now on TLS has to be for this name; else the connection ends, and told is called.
+
+        hello_s: seconds in which a hello that was begun has to be there whole.
+        """
+        self._watch, self._told, self._hello_s = NameWatch(name), told, hello_s
 
     def join(self, other: End) -> None:
         if self._watch is None:
@@ -60,7 +61,7 @@ class Inside(End):
         first = not watch.waits
         self._pass(watch.take(data))
         if self._watch is not None and watch.waits and first:
-            self._late = asyncio.get_running_loop().call_later(HELLO_S, self._end_late)
+            self._late = asyncio.get_running_loop().call_later(self._hello_s, self._end_late)
 
     def _pass(self, data: bytes) -> None:
         watch, other = self._watch, self._other
@@ -78,7 +79,9 @@ class Inside(End):
     def _end_late(self) -> None:
         self._late = None
         if self._watch is not None:
-            self._pass(self._watch.end())
+            # Never passed on unread: the rest of a hello could follow it.
+            self._watch.late()
+            self._pass(b"")
 
     def _refuse(self, reason: Reason) -> None:
         self._in_time()

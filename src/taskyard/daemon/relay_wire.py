@@ -34,22 +34,24 @@ _FIELD = re.compile(r"[A-Za-z0-9-]+")
 class Asked:
     """What is asked for: the text of the target as it came, and the token, null when none was sent.
 
-    is_http: not for a tunnel, but to send requests of plain HTTP, each of which is judged.
+    is_http: not for a tunnel, but to send requests of plain HTTP, each of which is judged. is_name: for nothing but
+    to have it known that a program wants the address of a name.
     """
 
     target: str
     token: str | None
     is_http: bool = False
+    is_name: bool = False
 
 
 def read_request(head: bytes) -> Asked:
-    """What a head asks for; raises ValueError for anything but a plain CONNECT or HTTP."""
+    """What a head asks for; raises ValueError for anything but a plain CONNECT, HTTP or NAME."""
     first, *lines = head.decode("ascii").removesuffix("\r\n\r\n").split("\r\n")
     if any(char < " " for char in first) or not re.fullmatch(
-        r"(CONNECT|HTTP) [^ ]+ HTTP/1\.1", first
+        r"(CONNECT|HTTP|NAME) [^ ]+ HTTP/1\.1", first
     ):
         raise ValueError(
-            "it takes CONNECT host:port HTTP/1.1, or HTTP host:port HTTP/1.1, and nothing else"
+            "it takes CONNECT host:port HTTP/1.1, HTTP host:port HTTP/1.1 or NAME host HTTP/1.1, and nothing else"
         )
     fields: dict[str, str] = {}
     for line in lines:
@@ -62,7 +64,7 @@ def read_request(head: bytes) -> Asked:
     scheme, _, token = fields.get("proxy-authorization", "").partition(" ")
     word, target, _ = first.split(" ")
     sent = token.strip() if scheme.lower() == "bearer" else None
-    return Asked(target, sent, is_http=word == "HTTP")
+    return Asked(target, sent, is_http=word == "HTTP", is_name=word == "NAME")
 
 
 def refused(status: HTTPStatus, reason: str, sentence: str) -> bytes:

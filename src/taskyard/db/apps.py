@@ -50,6 +50,7 @@ class RunningAppRow(msgspec.Struct, frozen=True, kw_only=True):
 
 _GET = statement("apps", "get_running_app_as_system", RunningAppRow)
 _INSERT = statement("apps", "insert_app_ticket_as_system", NoRow)
+_REMOVE = statement("apps", "remove_old_app_visits_as_system", NoRow)
 _REAP = statement("apps", "reap_app_visits_as_system", NoRow)
 _USE = statement("apps", "use_app_ticket_as_system", NoRow)
 
@@ -82,6 +83,15 @@ async def insert_app_ticket_as_system(
         ticket_hash=ticket_hash,
         now=now,
         expires_at=expires_at,
+    )
+
+
+async def remove_old_app_visits_as_system(
+    conn: "Connection", app: RunningAppRow, *, key_id: str, kept: int
+) -> None:
+    """Of the key's tickets and visits at the app so many are left, the newest."""
+    await _REMOVE.execute(
+        conn, key_id=key_id, workspace_id=app.workspace_id, slug=app.slug, kept=kept
     )
 
 

@@ -125,6 +125,7 @@ _REPORT = statement("observed", "upsert_report_as_system", NoRow)
 _INSERT_PERMISSION = statement("observed", "insert_permission_as_system", NoRow)
 _ANSWER = statement("observed", "answer_permission_as_system", NoRow)
 _CLOSE = statement("observed", "close_permissions_as_system", NoRow)
+_KEEP = statement("observed", "keep_permissions_as_system", NoRow)
 _LIST = statement("observed", "list_permissions_as_system", PermissionRow)
 _GET_PERMISSION = statement("observed", "get_permission_as_system", PermissionRow)
 
@@ -210,6 +211,11 @@ async def answer_permission_as_system(
 async def close_permissions_as_system(conn: "Connection", task_id: UUID, now: datetime) -> None:
     """Whatever is open will not be answered any more."""
     await _CLOSE.execute(conn, task_id=task_id, now=now)
+
+
+async def keep_permissions_as_system(conn: "Connection", task_id: UUID, generation: int) -> None:
+    """Whatever is open was asked by what goes on in this generation."""
+    await _KEEP.execute(conn, task_id=task_id, generation=generation)
 
 
 async def list_permissions_as_system(

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from taskyard.db.statements import statement
+from taskyard.db.statements import NoRow, statement
 from taskyard.lifecycle.phases import End, Stage
 from taskyard.wire.enums import Transition
 from taskyard.wire.phases import FailureCause, Phase, PhaseOutcome
@@ -103,6 +103,7 @@ class OutputRow(msgspec.Struct, frozen=True):
 _BEGIN = statement("phases", "begin_phases_as_system", RoundRow)
 _END = statement("phases", "end_phases_as_system", ToldRow)
 _RECORD = statement("phases", "record_phases_as_system", ToldRow)
+_EXPLAIN_EXIT = statement("phases", "explain_agent_exit_as_system", NoRow)
 _GET_RUNNING = statement("phases", "get_running_phase_as_system", PhaseNameRow)
 _GET_APP = statement("phases", "get_phase_app_as_system", PhaseAppRow)
 _GET_START = statement("phases", "get_start_as_system", StartRow)
@@ -157,6 +158,11 @@ def _columns(ends: Sequence[End]) -> dict[str, object]:
         "reasons": [end.reason or None for end in ends],
         "times": [end.at for end in ends],
     }
+
+
+async def explain_agent_exit_as_system(conn: "Connection", build_id: UUID, reason: str) -> None:
+    """Gives the end of a coding agent, where it is why a start failed, this reason."""
+    await _EXPLAIN_EXIT.execute(conn, build_id=build_id, reason=reason)
 
 
 async def get_running_phase_as_system(conn: "Connection", workspace_id: UUID) -> Phase | None:

@@ -18,13 +18,15 @@ from taskyard.wire.enums import LogLevel
 class Limits:
     """What a workspace may use at most; None means no limit of ours.
 
-    cpu is in cores, memory and disk in bytes, processes a count.
+    cpu is in cores, memory and disk in bytes, processes a count. disk_held: rather no workspace than one whose limit of
+    disk the machine does not hold itself.
     """
 
     cpu: float | None = None
     memory_bytes: int | None = None
     processes: int | None = None
     disk_bytes: int | None = None
+    disk_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,8 @@ class Observation:
 
     generation is that of the last ensure, 0 when absent. detail says how the processes ended where
     the driver knows it, else it is empty. memory_kills counts processes of this start that were ended because its
-    memory was full, memory says of the last one what it was. too_much says of a limit that the machine does not hold
+    memory was full, memory says of the last one what it was. processes says that some did not come to be because there
+    were too many. too_much says of a limit that the machine does not hold
     itself that it is exceeded: the workspace is to be stopped.
     """
 
@@ -84,6 +87,7 @@ class Observation:
     memory_kills: int = 0
     memory: str = ""
     too_much: str = ""
+    processes: str = ""
 
 
 LogSink = Callable[[LogLevel, str], None]

@@ -19,11 +19,16 @@ MAJOR_VERSION = 3
 
 HANDSHAKE = 22
 CHANGE_CIPHER_SPEC = 20
+ALERT = 21
 APPLICATION_DATA = 23
 """Kinds of records."""
 
 CLIENT_HELLO = 1
 """The kind of message that a client begins with."""
+
+CERTIFICATE = 11
+CLIENT_KEY_EXCHANGE = 16
+"""Kinds of messages with which a client of TLS 1.2 goes on once the server has chosen."""
 
 _SERVER_NAME = 0
 _EARLY_DATA = 42

@@ -44,6 +44,7 @@ _CLOSED_V4 = [
         *("0.0.0.0/8", "127.0.0.0/8"),  # this machine
         *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"),  # private, carriers'
         "169.254.0.0/16",  # link-local, with the metadata of clouds
+        "168.63.129.16/32",  # the metadata and names of Azure, in the midst of the internet
         *("192.0.0.0/24", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"),  # special, examples
         *("192.88.99.0/24", "198.18.0.0/15"),  # relays of old, benchmarks
         *("224.0.0.0/4", "240.0.0.0/4"),  # many at once, reserved, everybody
@@ -183,10 +184,27 @@ def judge_target(target: Target, rules: Sequence[Egress]) -> Refusal | None:
     )
 
 
+def judge_name(name: str, rules: Sequence[Egress]) -> Refusal | None:
+    """Why a name does not exist for a workspace with these rules; None when it is listed with some port."""
+    try:
+        target = read_target(f"{name}:{HTTPS_PORT}")
+    except ValueError:
+        target = None
+    if target is not None and any(_covers(rule, target) for rule in rules):
+        return None
+    said = "The template does not list this name. Add it with its port to workspace.network.egress."
+    return Refusal(Reason.HOST_NOT_LISTED, said)
+
+
 def judge_bytes(target: Target, rules: Sequence[Egress]) -> Refusal | None:
     """Why a listed target may not be sent just any bytes: all that lists it is about requests. None when it may."""
     if any(not is_limited(rule) for rule in rules_for(target, rules)):
         return None
+    return only_http(target)
+
+
+def only_http(target: Target) -> Refusal:
+    """That a place takes requests of plain HTTP and nothing else."""
     return Refusal(
         Reason.HTTP_ONLY,
         f"The template lists {target} with methods or paths, which cannot be seen in a tunnel or in TLS. "

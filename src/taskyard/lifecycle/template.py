@@ -4,7 +4,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 
-from taskyard.lifecycle.egress import warnings_of
+from taskyard.lifecycle.egress import is_limited, warnings_of
 from taskyard.lifecycle.parameter import (
     ParameterRule,
     ParameterViolation,
@@ -161,7 +161,7 @@ def _template(root: Table, names: frozenset[str]) -> Template:
         presets=read_presets(root, parameters),
         requires_env=task.requires_env,
         apps=task.apps,
-        warnings=warnings_of(workspace.egress),
+        warnings=warnings_of(workspace.ways_out),
     )
     about.close()
     root.close()
@@ -173,6 +173,7 @@ def _workspace(table: Table, names: frozenset[str]) -> Workspace:
     if driver is DriverName.ECHO and ECHO_NAME not in names:
         table.problem(f"the echo driver plays {ECHO_NAME}, which is not in the template", "driver")
     network = table.table("network")
+    ways_out = read_egress(network)
     workspace = Workspace(
         driver=driver,
         cpu=table.number("cpu"),
@@ -187,7 +188,8 @@ def _workspace(table: Table, names: frozenset[str]) -> Workspace:
         backend=table.choice("backend", Backend) or Backend.BWRAP,
         overlay=table.choice("overlay", Overlay) or Overlay.NONE,
         require=_walls(table),
-        egress=read_egress(network),
+        egress=[rule for rule in ways_out if not is_limited(rule)],
+        egress_limited=[rule for rule in ways_out if is_limited(rule)],
         pause=table.choice("pause", Pause) or Pause.STOP,
     )
     network.close()

@@ -132,7 +132,8 @@ class Workspace(Struct, frozen=True):
     whatever goes on in it; null means no limit. env is for
     scripts, apps and the coding agent. repo is the address of a repository that is cloned, null for none;
     branch is null for the one that the repository calls its own. require are walls that the machine must have;
-    without them nothing is made of the template. pause: what becomes of its processes in a pause.
+    without them nothing is made of the template. pause: what becomes of its processes in a pause. egress_limited are the
+    entries with methods or paths: older servers know no such entries, and would open those in egress wide.
     """
 
     driver: DriverName
@@ -150,6 +151,12 @@ class Workspace(Struct, frozen=True):
     overlay: Overlay = Overlay.NONE
     require: list[Wall] = []
     pause: Pause = Pause.STOP
+    egress_limited: list[Egress] = []
+
+    @property
+    def ways_out(self) -> list[Egress]:
+        """All that it may reach, in whatever way."""
+        return [*self.egress, *self.egress_limited]
 
 
 class Scripts(Struct, frozen=True):

@@ -1,16 +1,20 @@
 """Whether a tunnel to a name is used for that name: TLS that begins in it has to ask for the same one.
 
 What is not TLS is nobody's business here. A client may say hello twice, when the server asks it to; the
-second one is held to the same, as servers differ in which of them they believe.
+second one is held to the same, as servers differ in which of them they believe. So all is watched until
+something comes that no server takes while it still waits for a hello.
 """
 
 from enum import Enum, auto
 from typing import assert_never
 
 from taskyard.lifecycle.client_hello import (
+    ALERT,
     APPLICATION_DATA,
+    CERTIFICATE,
     CHANGE_CIPHER_SPEC,
     CLIENT_HELLO,
+    CLIENT_KEY_EXCHANGE,
     HANDSHAKE,
     RECORD_HEAD,
     Hello,
@@ -23,6 +27,12 @@ from taskyard.lifecycle.egress import Reason
 
 EARLY_BYTES = 64 * 1024
 """Bytes that may come early, before a second hello: servers take sixteen thousand."""
+
+MAX_HELLOS = 2
+"""A server may ask for another hello once."""
+
+MAX_BETWEEN = 32
+"""Records that mean nothing, changes of cipher and alerts, around hellos: programs send one, servers give up at 32."""
 
 
 class _Stage(Enum):
@@ -44,6 +54,8 @@ class NameWatch:
         self._hellos = 0
         self._skip = 0
         self._early = 0
+        self._between = 0
+        self._has_changed = False
 
     @property
     def is_over(self) -> bool:
@@ -67,8 +79,14 @@ class NameWatch:
             self._held.clear()
         return b"" if self.problem is not None else bytes(passed)
 
+    def late(self) -> None:
+        """What is held up does not go on any more: the rest of it did not come in time."""
+        if self._held:
+            self.problem = Reason.HELLO_UNREADABLE
+            self._held.clear()
+
     def end(self) -> bytes:
-        """What goes on where no more comes; a hello that was begun does not."""
+        """What goes on where the client sends no more; a hello that was begun does not."""
         if self._stage is _Stage.HELLO:
             self.problem = Reason.HELLO_UNREADABLE
         held = b"" if self.problem is not None else bytes(self._held)
@@ -112,7 +130,7 @@ class NameWatch:
         self.problem = self._judged(hello)
         self._hellos += 1
         self._early = EARLY_BYTES if hello.has_early_data else 0
-        self._stage = _Stage.RECORDS if self._hellos == 1 else _Stage.OVER
+        self._stage = _Stage.RECORDS
         return hello.size
 
     def _judged(self, hello: Hello) -> Reason | None:
@@ -122,32 +140,54 @@ class NameWatch:
 
     def _record(self) -> int | None:
         """Passes records that do not tell, until one does."""
-        if not self._held:
-            return None
         if self._skip:
             count = min(self._skip, len(self._held))
             self._skip -= count
-            return count
+            return count or None
+        if len(self._held) < RECORD_HEAD:
+            return None
+        size = int.from_bytes(self._held[3:RECORD_HEAD], "big")
+        if not size:
+            return self._unreadable()  # there are servers that look past an empty record
         kind = self._held[0]
         if kind == HANDSHAKE:
             return self._handshake()
-        if kind == CHANGE_CIPHER_SPEC or (kind == APPLICATION_DATA and self._early > 0):
-            return self._skipped()
-        self._stage = _Stage.OVER
-        return 0
+        if kind in (CHANGE_CIPHER_SPEC, ALERT):
+            return self._meaningless(size, is_change=kind == CHANGE_CIPHER_SPEC)
+        return self._data(size) if kind == APPLICATION_DATA else self._unreadable()
 
     def _handshake(self) -> int | None:
         if len(self._held) <= RECORD_HEAD:
             return None
-        if self._held[RECORD_HEAD] == CLIENT_HELLO:
+        kind = self._held[RECORD_HEAD]
+        if kind == CLIENT_HELLO:
+            if self._hellos == MAX_HELLOS:
+                return self._unreadable()
             self._reader, self._stage = HelloReader(), _Stage.HELLO
-        else:
+        elif self._has_changed or kind in (CERTIFICATE, CLIENT_KEY_EXCHANGE):
             self._stage = _Stage.OVER
+        else:
+            return self._unreadable()
         return 0
 
-    def _skipped(self) -> int | None:
-        if len(self._held) < RECORD_HEAD:
-            return None
-        self._skip = int.from_bytes(self._held[3:RECORD_HEAD], "big")
-        self._early -= self._skip
+    def _meaningless(self, size: int, *, is_change: bool) -> int:
+        """A server may go on waiting for a hello after these: after an alert that only warns as well."""
+        self._between += 1
+        if self._between > MAX_BETWEEN:
+            return self._unreadable()
+        self._has_changed = self._has_changed or is_change
+        self._skip = size
         return RECORD_HEAD
+
+    def _data(self, size: int) -> int:
+        """Data that comes early may be dropped by a server which asks for another hello; else it has keys."""
+        if self._early <= 0:
+            self._stage = _Stage.OVER
+            return 0
+        self._early -= size
+        self._skip = size
+        return RECORD_HEAD
+
+    def _unreadable(self) -> int:
+        self.problem = Reason.HELLO_UNREADABLE
+        return 0

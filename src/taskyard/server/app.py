@@ -68,7 +68,7 @@ def build_app(
             raise LookupError(f"no handler for {route.operation}")
     mounted.extend(_http_route(path, methods) for path, methods in by_path.items())
     if reach is not None:
-        mounted.append(HttpRoute("/", front_page))
+        mounted.append(HttpRoute("/", front_page(services)))
     app = Starlette(routes=mounted, exception_handlers={HTTPException: _http_error, 500: _crashed})
     app.router.redirect_slashes = False
     app.router.default = _no_route

@@ -54,6 +54,9 @@ bridge is always reached."""
 RECHECK_S: Final = 5.0
 """Seconds after which whoever is still reading is asked for again: so long a right that was taken away goes on."""
 
+MOST_FIELDS: Final = 8
+"""Fields of a query with a ticket: there are two, and some are added by what links pass through."""
+
 PAGE_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
 
 _PAGE: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
@@ -161,11 +164,8 @@ class AppsDoor:
         """A cookie for a ticket, and the way into the app."""
         if scope["type"] != "http" or scope["method"] != "GET":
             return _refusal(scope, 405, "no_method", "A ticket is shown by opening its address.")
-        query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=8)
-        path = query.get("path", ["/"])[0]
-        cookie = await apps.enter(
-            self._services, host, query.get("ticket", [""])[0], now=self._services.now()
-        )
+        ticket, path = _shown(scope)
+        cookie = await apps.enter(self._services, host, ticket, now=self._services.now())
         if cookie is None or not apps.is_local_path(path):
             return _refusal(
                 scope,
@@ -273,6 +273,15 @@ class AppsDoor:
         port = visit.seen.port
         host = (b"host", f"127.0.0.1:{port}".encode())
         return [host, *socket_headers(visit.scope["headers"], origin, port), *told]
+
+
+def _shown(scope: Scope) -> tuple[str, str]:
+    """The ticket that is shown, and the path to begin at; an empty ticket where there is none to be read."""
+    try:
+        query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=MOST_FIELDS)
+    except ValueError:
+        return "", "/"
+    return query.get("ticket", [""])[0], query.get("path", ["/"])[0]
 
 
 def _is_foreign(scope: Scope, origin: str) -> bool:

@@ -18,6 +18,13 @@ HEAD_S: Final = 120.0
 """Seconds until an answer begins, once the app has the request: a build that a page waits for takes one minute."""
 
 
+STATUSES: Final = range(200, 600)
+"""What an answer may begin with: no server sends anything else."""
+
+BODILESS: Final = (204, 304)
+"""Statuses of answers without a body, whatever length they tell."""
+
+
 class PassOn:
     """Where the answer of an app goes: to the browser, with the headers that are meant for it."""
 
@@ -29,9 +36,13 @@ class PassOn:
         self._private = private
 
     async def begin(self, head: h11.Response) -> None:
-        """The head is there."""
+        """The head is there. Raises AppFailed for one that cannot be passed on."""
+        if head.status_code not in STATUSES:
+            raise AppFailed(f"the app answered by {head.status_code}, which is no status of HTTP")
         self.begun = True
         headers = answer_headers(head.headers, self._port, private=self._private)
+        if head.status_code in BODILESS:
+            headers = [(name, value) for name, value in headers if name != b"content-length"]
         await self._send(
             {
                 "type": "http.response.start",

@@ -1,5 +1,6 @@
 """Headers between a browser and an app of a workspace: what is passed on, and what belongs to us or to one connection."""
 
+import re
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
@@ -51,9 +52,19 @@ _UNHEARD: Final = _HOP | {
     *(b"set-cookie", b"set-cookie2", b"location", b"server", b"date"),
     *(b"clear-site-data", b"strict-transport-security", b"alt-svc", b"public-key-pins"),
     *(b"proxy-status", b"content-security-policy-report-only"),
+    *(b"x-accel-redirect", b"x-sendfile"),
 }
 """Headers of answers that are left out, or looked at first. Some speak for more than the app's own host name: one of
-them would sign everybody out of the server itself."""
+them would sign everybody out of the server itself. The last two tell a proxy in front to serve a file of its own."""
+
+_CACHE_WORD: Final = re.compile(
+    rb"no-store|no-cache|no-transform|must-revalidate|immutable"
+    rb"|(?:max-age|stale-while-revalidate|stale-if-error)=[0-9]{1,10}"
+)
+"""What a private app may say of the one cache that keeps its answers, its reader's own."""
+
+_SHARED_CACHES: Final = (b"cache-control", b"surrogate-control", b"x-accel-expires")
+"""How names end of headers that speak to caches; those in front of Cache-Control are a vendor's own."""
 
 
 def request_headers(raw: Iterable[tuple[bytes, bytes]], origin: str, port: int) -> Headers:
@@ -95,20 +106,36 @@ def forwarded(origin: str, client: str | None) -> Headers:
 
 
 def answer_headers(raw: Iterable[tuple[bytes, bytes]], port: int, *, private: bool) -> Headers:
-    """What a browser hears of an app's answer. private: pages of other origins may not take it in."""
+    """What a browser hears of an app's answer.
+
+    private: pages of other origins may not take it in, and no cache on the way may keep it.
+    """
     found = [(name.lower(), value) for name, value in raw]
     named = _named(found)
-    own = {b"cross-origin-resource-policy"} if private else set()
     kept = [
         (name, value)
         for name, value in found
-        if name not in _UNHEARD | own
+        if name not in _UNHEARD
         and name not in named
         and not name.startswith((b"x-taskyard-", b"x-coder-"))
     ]
     kept += [(b"set-cookie", c) for n, v in found if n == b"set-cookie" and (c := _set_cookie(v))]
     kept += [(b"location", _location(v, port)) for n, v in found if n == b"location"]
-    return [*kept, (b"cross-origin-resource-policy", b"same-origin")] if private else kept
+    return _for_one_reader(kept) if private else kept
+
+
+def _for_one_reader(headers: Headers) -> Headers:
+    """The headers of an answer that nobody else may be given."""
+    said = [word for name, v in headers if name == b"cache-control" for word in v.split(b",")]
+    words = [word.strip().lower() for word in said] if said else [b"no-cache"]
+    kept = [
+        (name, value)
+        for name, value in headers
+        if name != b"cross-origin-resource-policy" and not name.endswith(_SHARED_CACHES)
+    ]
+    words = [b"private", *(word for word in words if _CACHE_WORD.fullmatch(word))]
+    own = (b"cross-origin-resource-policy", b"same-origin")
+    return [*kept, own, (b"cache-control", b", ".join(words))]
 
 
 def without_token(query: bytes) -> bytes:

@@ -6,7 +6,7 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from starlette.websockets import WebSocket
-from websockets.exceptions import InvalidHandshake
+from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 from taskyard.errors import AppFailed
@@ -62,7 +62,7 @@ async def _connect(
             user_agent_header=None,
             proxy=None,
         )
-    except (OSError, TimeoutError, InvalidHandshake, ValueError) as error:
+    except (OSError, TimeoutError, WebSocketException, ValueError) as error:
         raise AppFailed(f"the app took no WebSocket: {error}") from error
 
 

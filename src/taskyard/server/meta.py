@@ -1,11 +1,13 @@
 """Handlers: what the server says of itself."""
 
+from collections.abc import Awaitable, Callable
 from html import escape
 
 from msgspec import UNSET
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from taskyard.control.services import Services
 from taskyard.server import docs_page
 from taskyard.server.call import Answer, Call, Handler
 from taskyard.server.edge import COMPATIBLE_VERSION
@@ -22,18 +24,28 @@ _FRONT = """\
 <title>Taskyard</title>
 <h1>Taskyard</h1>
 <p>This is a Taskyard server, release {release}. It runs coding agents as background tasks.
-<p>Programs call its API below <code>{url}/api/v2</code>; <a href="/api/docs">this page</a> describes it.
+{warning}<p>Programs call its API below <code>{url}/api/v2</code>; <a href="/api/docs">this page</a> describes it.
 <p>People use the command line:
 <pre>taskyard login {url}</pre>
 </html>
 """
 
 
-async def front_page(request: Request) -> HTMLResponse:
-    """A page for whoever opens the address of the server in a browser."""
-    url = escape(str(request.base_url).rstrip("/"))
-    page = _FRONT.format(release=escape(__version__), url=url)
-    return HTMLResponse(page)
+_OPEN = """\
+<p><strong>WARNING: this server runs its workspaces WITHOUT WALLS</strong> (<code>--allow-unconfined</code>): what an agent
+runs has all rights of the server, its files and the network.
+"""
+
+
+def front_page(services: Services) -> Callable[[Request], Awaitable[HTMLResponse]]:
+    """What answers whoever opens the address of the server in a browser: a page, which says it where there are no walls."""
+    warning = _OPEN if services.unconfined else ""
+
+    async def page(request: Request) -> HTMLResponse:
+        url = escape(str(request.base_url).rstrip("/"))
+        return HTMLResponse(_FRONT.format(release=escape(__version__), url=url, warning=warning))
+
+    return page
 
 
 async def health(_call: Call) -> object:

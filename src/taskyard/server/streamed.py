@@ -72,6 +72,8 @@ class Streamed(Response):
                 await send({"type": "http.response.body", "body": part, "more_body": True})
             if await request.is_disconnected():
                 return
+        if not begun:  # of nothing the whole is nothing
+            await send(self._start())
         await send({"type": "http.response.body", "body": b""})
 
     def _start(self) -> dict[str, object]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from taskyard_agent.memory_score import expose
 from taskyard_agent.repository.credentials import Askpass
 
 TOLD_LINES = 12
@@ -147,7 +148,7 @@ class Git:
         argv = [part for setting in settings for part in ("-c", setting)]
         askpass = command.askpass
         try:
-            return await asyncio.create_subprocess_exec(
+            process = await asyncio.create_subprocess_exec(
                 self._program,
                 *argv,
                 *command.args,
@@ -161,6 +162,8 @@ class Git:
             )
         except OSError as error:
             raise GitFailed(f"git cannot be run: {error.strerror}") from error
+        expose(process.pid)
+        return process
 
 
 def _find(env: Mapping[str, str], home: Path) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from taskyard_agent.bell import Bell
+from taskyard_agent.memory_score import expose
 from taskyard_agent.process import AgentNotFound, Leader
 
 PIECE_BYTES = 4 * 1024
@@ -231,7 +232,7 @@ def _popen(
     argv: Sequence[str], env: Mapping[str, str], cwd: str, slave: int
 ) -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(
+        popen = subprocess.Popen(
             list(argv),
             env=dict(env),
             cwd=cwd,
@@ -246,3 +247,5 @@ def _popen(
         if error.filename != argv[0]:
             raise  # the folder is at fault, not the program
         raise AgentNotFound(argv[0], env.get("PATH", os.defpath)) from error
+    expose(popen.pid)
+    return popen

@@ -25,6 +25,15 @@ where w.id = :workspace_id and not w.deleted
 insert into app_visits (id, workspace_id, generation, slug, key_id, ticket_hash, created_at, expires_at)
 values (:id, :workspace_id, :generation, :slug, :key_id, :ticket_hash, :now, :expires_at);
 
+-- name: remove_old_app_visits_as_system
+-- Ends what a key has at an app, but for its newest.
+delete from app_visits
+where id in (
+    select r.id from app_visits r
+    where r.key_id = :key_id and r.workspace_id = :workspace_id and r.slug = :slug
+    order by r.created_at desc, r.id offset :kept
+);
+
 -- name: reap_app_visits_as_system
 -- Forgets some visits that are over.
 delete from app_visits

@@ -173,7 +173,8 @@ select
     newest.build_number as newest_number, newest.transition as newest_transition,
     job_status(nj.started_at, nj.completed_at, nj.canceled_at, nj.error) as newest_job_status,
     t.id as task_id,
-    coalesce(v.definition -> 'workspace' -> 'egress', '[]'::jsonb) as egress
+    coalesce(v.definition -> 'workspace' -> 'egress', '[]'::jsonb)
+        || coalesce(v.definition -> 'workspace' -> 'egress_limited', '[]'::jsonb) as egress
 from workspace_agents a
 join workspaces w on w.id = a.workspace_id
 join workspace_builds b on b.id = a.workspace_build_id

@@ -81,6 +81,12 @@ update task_permissions
 set answered_at = :now, outcome = 'cancelled', answered_by = 'cancel'
 where task_id = :task_id and answered_at is null;
 
+-- name: keep_permissions_as_system
+-- Open requests of earlier starts are this one's: the coding agent that asked waits in it still.
+update task_permissions
+set generation = :generation
+where task_id = :task_id and answered_at is null and generation < :generation;
+
 -- name: list_permissions_as_system
 -- What was asked, newest first, answered requests too on demand; the caller has checked that the task is visible.
 select id, title, options, asked_at, expires_at, answered_at, outcome, option_id, answered_by, answerer

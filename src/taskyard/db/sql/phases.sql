@@ -102,3 +102,10 @@ limit :most;
 -- name: get_last_exit_as_system
 -- The item that tells of a task's coding agent's last end; what it says is read elsewhere, as it may be anything.
 select data from task_items where task_id = :task_id and kind = 'agent_exit' order by number desc limit 1;
+
+-- name: explain_agent_exit_as_system
+-- Why a coding agent ended that did so in the newest round of a start, once that is known.
+update workspace_build_phases p
+set reason = :reason
+where p.workspace_build_id = :build_id and p.outcome = 'failed' and p.cause = 'agent_exited'
+    and p.round = (select max(n.round) from workspace_build_phases n where n.workspace_build_id = :build_id);

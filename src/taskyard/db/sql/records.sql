@@ -28,12 +28,18 @@ where a.server_id is not null and a.last_connected_at <= :silent_since
 returning a.id;
 
 -- name: close_permissions_of_ended_starts
--- Nobody waits any more for the answer to what an earlier start's coding agent asked.
+-- Nobody waits any more for the answer to what an earlier start's coding agent asked. While the newest start has told
+-- nothing yet, what asked may go on in it, as its processes were frozen.
 update task_permissions p
 set answered_at = :now, outcome = 'cancelled', answered_by = 'cancel'
 from tasks t
 join workspaces w on w.id = t.workspace_id
-where t.id = p.task_id and p.answered_at is null and (p.generation < w.generation or w.deleted)
+where t.id = p.task_id and p.answered_at is null
+    and (
+        w.deleted
+        or p.generation < w.generation
+            and exists (select from task_observed o where o.task_id = t.id and o.generation >= w.generation)
+    )
 returning p.task_id as id;
 
 -- name: list_stuck_prompts

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,8 +16,9 @@ from pathlib import Path
 from taskyard.drivers.sandbox import launch_network
 from taskyard.drivers.sandbox.cgroups.groups import Cgroups, find_cgroups
 from taskyard.drivers.sandbox.cgroups.model import Can
+from taskyard.drivers.sandbox.disk import why_no_image
 from taskyard.drivers.sandbox.orders import Walls
-from taskyard.drivers.sandbox.probe import forbidden_by, try_once, try_walls, version_of
+from taskyard.drivers.sandbox.probe import forbidden_by, last_line, try_once, try_walls, version_of
 from taskyard.drivers.sandbox.runc import NO_RUNC, NOT_ROOT, contained, find_runc
 from taskyard.drivers.sandbox.runtime import Bubblewrap
 from taskyard.drivers.sandbox.seccomp import build_filter
@@ -43,13 +43,11 @@ _UNSHARE = (
 _ADVICE = re.compile(r"\. [^.]* with: (?P<command>.*)$")
 """How control groups say what to do."""
 
-_LOOP = (
-    'cd "$1"; truncate -s "$2" disk; mkfs.ext4 -q -F disk; mkdir on; '
-    "mount -o loop,nosuid,nodev disk on; touch on/file"
-)
-"""In a mount namespace of its own, which takes the mount and its loop device along when it ends."""
-_LOOP_BYTES = 4 * 1024**2
-"""The smallest that ext4 is content with, and so the quickest made."""
+_DISK_BYTES = 16 * 1024**2
+"""The smallest that a home can have."""
+
+_NO_WALLS = "it takes the walls, and this machine has none: see confined"
+"""Said of what lies behind them."""
 
 _PREPARE = "import launch_network, sys; sys.exit(launch_network.prepare() or 0)"
 """A child makes a network as the launcher of a workspace does."""
@@ -158,7 +156,7 @@ def _confined(ground: Ground) -> Finding:
 def _seccomp(ground: Ground) -> Finding:
     calls = build_filter() if ground.walls is None else ground.walls.calls
     if not ground.ask("confined").there:
-        return Finding(there=False, seen=ground.ask("confined").seen)
+        return Finding(there=False, seen=_NO_WALLS)
     return Finding(there=True, seen=f"a filter of {len(calls) // 8} instructions was taken")
 
 
@@ -175,28 +173,27 @@ def _group(can: Can, ground: Ground) -> Finding:
 
 
 def _disk(ground: Ground) -> Finding:
+    """As a workspace gets it, by the launcher itself."""
     if os.geteuid() != 0:
         return Finding(there=False, seen="only root can mount a disk of its own for each workspace")
-    with tempfile.TemporaryDirectory(dir=ground.root, prefix=".probe-") as folder:
-        done = subprocess.run(
-            ["unshare", "--mount", "/bin/sh", "-ec", _LOOP, "sh", folder, str(_LOOP_BYTES)],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_CHILD_TIMEOUT_S,
-        )
-    if done.returncode == 0:
-        return Finding(there=True, seen="a disk in a file was made and mounted")
-    missing = "mkfs.ext4" in done.stderr and "not found" in done.stderr
-    fix = "sudo apt-get install e2fsprogs" if missing else ""
-    return Finding(
-        there=False, seen=f"a disk in a file cannot be mounted: {done.stderr.strip()}", fix=fix
+    if why := why_no_image():
+        fix = "sudo apt-get install e2fsprogs" if "e2fsprogs" in why else ""
+        return Finding(there=False, seen=why, fix=fix)
+    if not ground.ask("confined").there or ground.walls is None:
+        return Finding(there=False, seen=_NO_WALLS)
+    failure = try_once(
+        ground.root, ground.walls, ground.children, Overlay.NONE, disk_bytes=_DISK_BYTES
     )
+    if failure:
+        return Finding(
+            there=False, seen=f"a disk in a file cannot be mounted: {last_line(failure)}"
+        )
+    return Finding(there=True, seen="a program ran with a disk of its own, made in a file")
 
 
 def _network(ground: Ground) -> Finding:
     if not ground.ask("confined").there:
-        return Finding(there=False, seen=ground.ask("confined").seen)
+        return Finding(there=False, seen=_NO_WALLS)
     why = _child(
         "-c",
         f"import sys; sys.path.append({str(Path(launch_network.__file__).parent)!r}); {_PREPARE}",
@@ -208,7 +205,7 @@ def _network(ground: Ground) -> Finding:
 
 def _overlay(ground: Ground) -> Finding:
     if not ground.ask("confined").there or ground.walls is None:
-        return Finding(there=False, seen=ground.ask("confined").seen)
+        return Finding(there=False, seen=_NO_WALLS)
     if ground.walls.no_overlay:
         return Finding(there=False, seen=ground.walls.no_overlay)
     return Finding(
@@ -225,12 +222,12 @@ def _runc(ground: Ground) -> Finding:
     if os.geteuid() != 0:
         return Finding(there=False, seen=NOT_ROOT, fix="start the server as root")
     if not ground.ask("confined").there or ground.walls is None:
-        return Finding(there=False, seen=ground.ask("confined").seen)
+        return Finding(there=False, seen=_NO_WALLS)
     walls = replace(ground.walls, runc=program)
     wall_up = partial(contained, detached=False)
     failure = try_once(ground.root, walls, ground.children, Overlay.NONE, wall_up=wall_up)
     if failure:
-        return Finding(there=False, seen=f"{program} failed. It said: {failure}")
+        return Finding(there=False, seen=f"{program} failed. It said: {last_line(failure)}")
     return Finding(
         there=True,
         seen=f"{_first_line(program, '--version')}, {program}; a program ran in a container",

@@ -16,11 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from threading import Lock
 
+from taskyard.drivers.sandbox.launch_disk import open_home
 from taskyard.drivers.sandbox.memory import in_words
 from taskyard.drivers.sandbox.place import Place, Record
+from taskyard.drivers.sandbox.unlinked import unlinked
 from taskyard.errors import DriverError
 
 BYTES_PER_FILE = 16384
@@ -36,8 +39,6 @@ _MKFS_TIMEOUT_S = 60.0
 _MOST_PATH = 3500
 """Characters of a path that can still be opened; Linux takes 4095."""
 _MKFS = "mkfs.ext4"
-_POINT = "opened"
-"""The folder beside the home where its image is mounted for the server to read."""
 _OPTIONS = ("-q", "-F", "-b", "4096", "-m", "0", "-J", "size=4", "-i", str(BYTES_PER_FILE))
 _FAST = "lazy_itable_init=1,lazy_journal_init=1,nodiscard"
 
@@ -59,16 +60,23 @@ def why_no_image() -> str:
     return ""
 
 
-def prepare_disk(place: Place, uid: int | None, limit: int | None) -> str:
-    """The image that the launcher mounts, empty for none. Raises DriverError when it cannot be made.
+def prepare_disk(
+    place: Place, uid: int | None, limit: int | None, *, walls: bool = True, held: bool = False
+) -> str:
+    """The image that the launcher mounts, empty for none. Raises DriverError when it cannot be made, or mounted.
 
-    A home that has files already stays as it is; one that once got an image keeps it.
+    A home that has files already stays as it is, unless held says that its limit must be the machine's: then raises
+    DriverError too. One that once got an image keeps it.
     """
     image = image_of(place)
     if image.exists():
+        if not walls or os.geteuid() != 0:
+            raise DriverError(_unseen(place))
         _grow(image, limit)
         return str(image)
-    if limit is None or uid is None or why_no_image() or _has_files(place.home):
+    if limit is not None and held and (why := why_counted(place, walls=walls)):
+        raise DriverError(_not_held(place, why))
+    if not walls or limit is None or uid is None or why_no_image() or _has_files(place.home):
         return ""
     fresh = image.with_suffix(".new")
     try:
@@ -89,46 +97,64 @@ def prepare_disk(place: Place, uid: int | None, limit: int | None) -> str:
     return str(image)
 
 
+def why_counted(place: Place, *, walls: bool) -> str:
+    """Why this workspace's files are counted; empty where its home is a file system of its own, or becomes one."""
+    if image_of(place).exists():
+        return ""
+    if why := why_no_image():
+        return why
+    if not walls:
+        return "without walls no workspace has a disk of its own, so files are counted"
+    if _has_files(place.home):
+        return (
+            "its home had files before it had such a limit, or was imported, so it stays a folder whose files are "
+            "counted, and whoever uses too much is stopped"
+        )
+    return ""
+
+
+def _not_held(place: Place, why: str) -> str:
+    return (
+        f"The template demands that the machine itself holds the limit of disk, which it does not for workspace "
+        f'{place.name}: {why}. Take "disk" out of the template\'s `require`, or make a new workspace and bring its '
+        "files there."
+    )
+
+
+def _unseen(place: Place) -> str:
+    """Why a workspace is not started whose files would be out of its sight, and what it writes out of sight later."""
+    return (
+        f"The home of workspace {place.name} is a file system of its own, in {image_of(place)}, which can be mounted only "
+        "by a server that runs as root, behind walls. Start the server as root without --allow-unconfined, or delete "
+        "the workspace; `taskyard export` as root reads its files."
+    )
+
+
 def measured_limit(limit: int | None, image: str, *, overlay: bool) -> int | None:
     """Bytes up to which files are to be counted; None where nothing has to be: the image bounds all there is."""
     return None if image and not overlay else limit
 
 
 @contextmanager
-def opened_home(place: Place) -> Iterator[Path]:
-    """The home as a folder of the machine, for as long as the block lasts; also while the workspace runs.
+def opened_home(place: Place) -> Iterator[int]:
+    """A handle of the home's top folder, to be read while the block lasts, also while the workspace runs or starts.
 
     Raises OSError when its image cannot be mounted.
     """
     image = image_of(place)
-    if not image.exists():
-        yield place.home
-        return
-    point = place.folder / _POINT
-    close_home(place)
-    point.mkdir(mode=0o700, exist_ok=True)
-    # Of a workspace that runs, mount takes the same loop device: one file system, not two of one file.
-    options = ["-o", "loop,nosuid,nodev,noexec", "-t", "ext4"]
-    done = subprocess.run(
-        ["mount", *options, image, point], check=False, capture_output=True, timeout=_MKFS_TIMEOUT_S
-    )
-    if done.returncode != 0:
-        raise OSError(f"{image} cannot be mounted: {done.stderr.decode(errors='replace').strip()}")
+    if image.exists():
+        # For writing, as the launcher has it: the kernel lets both have one file system only if both may write.
+        file = os.open(image, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            handle = open_home(file)
+        finally:
+            os.close(file)
+    else:
+        handle = os.open(place.home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        yield point
+        yield handle
     finally:
-        close_home(place)
-
-
-def close_home(place: Place) -> None:
-    """Nothing; the home is not mounted on the machine, as one that was opened by a server that died may be."""
-    point = place.folder / _POINT
-    while point.is_mount():
-        subprocess.run(
-            ["umount", "-l", point], check=True, capture_output=True, timeout=_MKFS_TIMEOUT_S
-        )
-    with suppress(FileNotFoundError):
-        point.rmdir()
+        os.close(handle)
 
 
 def _grow(image: Path, limit: int | None) -> None:
@@ -152,7 +178,7 @@ class _Count:
     disk_bytes: int = 0
     files: int = 0
     problem: str = ""
-    linked: set[int] = field(default_factory=set)
+    linked: set[tuple[int, int]] = field(default_factory=set)
     walk: Iterator[None] | None = None
     begins_at: float = 0.0
     said: str = ""
@@ -173,7 +199,7 @@ def too_much(place: Place, record: Record) -> str:
     if not count.lock.acquire(blocking=False):
         return count.said
     try:
-        _step(count, place, record.disk_bytes)
+        _step(count, place, record, record.disk_bytes)
         return count.said
     finally:
         count.lock.release()
@@ -184,14 +210,16 @@ def forget_disk(place: Place) -> None:
     _counts.pop(place.folder, None)
 
 
-def _step(count: _Count, place: Place, limit: int) -> None:
+def _step(count: _Count, place: Place, record: Record, limit: int) -> None:
     until = time.monotonic() + _STEP_S
     if count.walk is None:
         if time.monotonic() < count.begins_at:
             return
         count.disk_bytes, count.files, count.problem = 0, 0, ""
         count.linked.clear()
-        count.walk = _walk(count, [place.home, place.overlay])
+        count.walk = chain(
+            _walk(count, [place.home, place.overlay]), _take_unlinked(count, place, record)
+        )
     for _ in count.walk:
         if over := _over(count, limit):
             count.said = over
@@ -248,9 +276,22 @@ def _take(count: _Count, entry: "os.DirEntry[str]") -> bool:
         if stat.S_ISDIR(info.st_mode):
             count.disk_bytes += info.st_blocks * 512
             return True
-        if info.st_nlink > 1:
-            if info.st_ino in count.linked:
-                return False
-            count.linked.add(info.st_ino)
-        count.disk_bytes += info.st_blocks * 512
+        if info.st_nlink == 1 or _is_new(count, info):
+            count.disk_bytes += info.st_blocks * 512
     return False
+
+
+def _take_unlinked(count: _Count, place: Place, record: Record) -> Iterator[None]:
+    """Counts what is open and has no name, at each step one."""
+    for info in unlinked(place, record):
+        if info is not None and _is_new(count, info):
+            count.files += 1
+            count.disk_bytes += info.st_blocks * 512
+        yield
+
+
+def _is_new(count: _Count, info: os.stat_result) -> bool:
+    """Whether the file was not met before; it is from now on."""
+    known = len(count.linked)
+    count.linked.add((info.st_dev, info.st_ino))
+    return len(count.linked) > known

@@ -19,6 +19,7 @@ from uuid import UUID
 from taskyard.drivers.base import LogSink, Observation, PlaceState, WorkspaceSpec
 from taskyard.drivers.sandbox.abilities import Ground, ground_of, lacks
 from taskyard.drivers.sandbox.cgroups.groups import find_cgroups
+from taskyard.drivers.sandbox.disk import why_counted
 from taskyard.drivers.sandbox.frozen import freeze, is_frozen
 from taskyard.drivers.sandbox.limits import unheld
 from taskyard.drivers.sandbox.orders import check_spec
@@ -30,6 +31,7 @@ from taskyard.drivers.sandbox.runc import find_runc
 from taskyard.drivers.sandbox.runtime import Bubblewrap, find_bubblewrap
 from taskyard.drivers.sandbox.strays import end_strays
 from taskyard.drivers.sandbox.tree import reap
+from taskyard.drivers.sandbox.trials import sweep_trials
 from taskyard.drivers.sandbox.waiting import WORK_S, Locks, Threads, ended_within
 from taskyard.drivers.sandbox.workspace import (
     GOES_ON,
@@ -127,6 +129,8 @@ class SandboxDriver:
         """
         programs = find_programs(self._programs, self._root.parent)
         cgroups = await self._in_thread("control groups", partial(find_cgroups, self._root))
+        await self._in_thread("control groups that were left", cgroups.sweep)
+        await self._in_thread("trials that were left", partial(sweep_trials, self._root))
         tried = partial(try_walls, self._root, self._link_dir, self._bubblewrap, self._children)
         try:
             walls, version = await self._in_thread("the first workspace, which is a try", tried)
@@ -173,11 +177,13 @@ class SandboxDriver:
             woken = await self._in_thread(place.about, partial(go_on, place, spec))
             start = partial(self._maker.start, place, spec, self._children)
             started = await self._in_thread(place.about, start)
+            why = partial(why_counted, place, walls=self._maker.walls is not None)
+            counted = await self._in_thread(place.about, why)
         if woken is not None:
             log(LogLevel.INFO if woken == GOES_ON else LogLevel.WARN, woken)
-        self._tell(spec, log, started=started)
+        self._tell(spec, log, counted, started=started)
 
-    def _tell(self, spec: WorkspaceSpec, log: LogSink, *, started: bool) -> None:
+    def _tell(self, spec: WorkspaceSpec, log: LogSink, counted: str, *, started: bool) -> None:
         verb = "was started" if started else "runs already"
         mode = self._mode
         if spec.backend is Backend.RUNC and not self._why_unconfined:
@@ -190,7 +196,7 @@ class SandboxDriver:
                 f"files and the network. {self._why_unconfined}",
             )
         assert self._maker is not None  # it started the workspace
-        for sentence in unheld(spec.limits, self._maker.cgroups):
+        for sentence in unheld(spec.limits, self._maker.cgroups, counted):
             log(LogLevel.WARN, sentence)
 
     async def observe(self, workspace_id: UUID) -> Observation:

@@ -27,6 +27,7 @@ from taskyard.drivers.sandbox.cgroups.model import Can, Version
 from taskyard.drivers.sandbox.place import Place, Record, load_record, save_record
 from taskyard.drivers.sandbox.process import boot_id, is_alive
 from taskyard.errors import CannotFreeze, DriverError
+from taskyard_agent import points
 from taskyard_agent.handover import NewToken
 
 _TAKEN_S = 2.0
@@ -76,6 +77,7 @@ def freeze(place: Place, up_to: int | None) -> None:
     groups = _groups(place)
     try:
         groups.freeze(place.name)
+        points.passed("freeze.frozen", place.name)
     except (DriverError, OSError) as error:
         with suppress(DriverError, OSError):
             groups.thaw(place.name)
@@ -94,8 +96,11 @@ def wake(place: Place, record: Record, spec: WorkspaceSpec) -> str:
     try:
         with _opened(place) as pipe:
             _fill(pipe, NewToken(spec.generation, spec.agent_token))
+            points.passed("thaw.handed", place.name)
             save_record(place, msgspec.structs.replace(record, generation=spec.generation))
+            points.passed("thaw.recorded", place.name)
             _groups(place).thaw(place.name)
+            points.passed("thaw.thawed", place.name)
             taken = _is_taken(pipe)
     except (DriverError, OSError) as error:
         return str(error).rstrip(".")

@@ -37,9 +37,9 @@ HANDOVER_FD = 8
 FILES_SOFT, FILES_HARD = 4096, 65536
 """Open files a process may have, and may give itself: builds and watchers need thousands; a million would only fill the
 kernel's memory."""
-_OOM_ADJ = 500
-"""When memory runs out the kernel adds half of all memory to what a process of a workspace uses, and so takes it before the
-server and its database."""
+_OOM_ADJ = 100
+"""When memory runs out the kernel adds a tenth of all memory to what a workspace's agent uses, and so takes it before the
+server and its database; the agent gives half of it to what it starts (taskyard_agent/memory_score.py)."""
 _CLONE_NEWNS = 0x00020000
 _MS_NOSUID_NODEV = 0x2 | 0x4
 _MS_BIND = 0x1000
@@ -48,6 +48,19 @@ _SIGPIPE = 13
 _SIGXFSZ = 25
 _SIG_DFL = 0
 _LIBC = ctypes.CDLL(None, use_errno=True)
+_LOCK_EX = 2
+_KEEPER = """
+exec 3>&1
+while :; do
+    case $(dd bs=65536 count=16 2>&1 >&3) in
+        0+0*) exit ;;
+        *records*) [ "$(wc -c </proc/self/fd/3)" -le 8388608 ] || : >/proc/self/fd/3 ;;
+        *) exit ;;
+    esac
+done
+"""
+"""Copies what comes to the log until nobody is left who could write, and begins the file anew beyond 8 MiB, twice of what the
+server trims to. A program that takes more memory than these two would cost more than all walls together."""
 
 
 class Orders:
@@ -78,7 +91,7 @@ def encode(uid: int | None, folder: str, lists: "Mapping[str, list[str]]") -> by
     folder is where the program starts. `sources` are bound at `places`, `options` are bubblewrap's, `argv` has the
     program's path first, `env` are entries of the program's environment. `filter` is bubblewrap's, in hexadecimal
     digits; `token` can be read from TOKEN_FD, once; `handover` is a pipe's name. `cgroups` are files by which a process
-    joins a control group. `disk` is the image of the home, which source that is, and its owner. No text may hold NUL.
+    joins a control group. `log` is there for a log whose writers are not trusted: its owner, or nothing. `disk` is the image of the home, which source that is, and its owner. No text may hold NUL.
     """
     texts = ["" if uid is None else str(uid), folder]
     for name, items in lists.items():
@@ -144,6 +157,40 @@ def _join(files: list[str]) -> None:
         os.close(handle)
 
 
+def _keep_log(owner: str) -> None:
+    """Nothing; what this process and the workspace write goes through a pipe to one outside, which keeps the log small.
+
+    A program that had the file itself could allocate all of the disk to it. The lock on it is held until all is written.
+    """
+    reader, writer = os.pipe()
+    _check(_LIBC.flock(1, _LOCK_EX), "locking the log")
+    if owner:
+        for number in (1, writer):  # so that /dev/stderr can be opened inside
+            os.fchown(number, int(owner), int(owner))
+    child = os.fork()
+    if child == 0:
+        # Forked once more: bubblewrap's first child has to be the workspace.
+        if os.fork() == 0:
+            _become_keeper(owner, reader)
+        os._exit(0)
+    os.waitpid(child, 0)
+    for number in (1, 2):
+        os.dup2(writer, number)
+    os.close(reader)
+    os.close(writer)
+
+
+def _become_keeper(owner: str, reader: int) -> None:
+    try:
+        os.dup2(reader, 0)
+        _close_others(2)
+        if owner:
+            _become(int(owner))
+        os.execve("/bin/sh", ["sh", "-c", _KEEPER], {})  # noqa: S606 - becoming that program is the purpose
+    finally:
+        os._exit(1)
+
+
 def _become(uid: int) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
@@ -177,11 +224,20 @@ def _close_others(highest: int) -> None:
                 continue
 
 
+def _find_helpers(orders: Orders) -> None:
+    """Nothing; what these orders need of our own modules is read. Later the tmpfs may hide where they lie."""
+    sys.path.append(__file__.rpartition("/taskyard/")[0])  # not searched with -I and -S
+    if orders.items("network"):
+        import taskyard.drivers.sandbox.launch_network  # most workspaces need none of them
+    if orders.items("disk"):
+        import taskyard.drivers.sandbox.launch_disk  # likewise
+    if orders.items("bundle"):
+        import taskyard.drivers.sandbox.launch_bundle  # noqa: F401 - likewise
+
+
 def _mount_disk(orders: Orders, image: int) -> None:
     """Nothing; the home's own file system lies over the place of the home."""
-    sys.path.append(__file__.rpartition("/taskyard/")[0])
-    # A package folder: with -I and -S it is not searched.
-    from taskyard.drivers.sandbox.launch_disk import mount_home
+    from taskyard.drivers.sandbox.launch_disk import mount_home  # as _find_helpers found it
 
     place = orders.items("places")[orders.items("sources").index(orders.items("disk")[1])]
     mount_home(image, place, int(orders.items("disk")[2]))
@@ -189,18 +245,14 @@ def _mount_disk(orders: Orders, image: int) -> None:
 
 def _lay_out(orders: Orders) -> None:
     """Nothing; in the tmpfs lies all that runc reads."""
-    sys.path.append(__file__.rpartition("/taskyard/")[0])
-    # A package folder: with -I and -S it is not searched.
-    from taskyard.drivers.sandbox.launch_bundle import lay_out
+    from taskyard.drivers.sandbox.launch_bundle import lay_out  # as _find_helpers found it
 
     lay_out("".join(orders.items("bundle")), orders.items("points"), orders.items("links"))
 
 
 def _has_network() -> bool:
     """Whether this process has a network of its own now; a line on stderr says why not."""
-    sys.path.append(__file__.rpartition("/taskyard/")[0])
-    # A package folder, not searched with -I and -S; and most workspaces have no way out.
-    from taskyard.drivers.sandbox.launch_network import prepare
+    from taskyard.drivers.sandbox.launch_network import prepare  # as _find_helpers found it
 
     if why := prepare():
         print(f"launch: {why}", file=sys.stderr, flush=True)  # noqa: T201 - the workspace's own log
@@ -211,8 +263,11 @@ def main() -> None:
     """Becomes the program that the orders name; ends with a line on stderr where that fails."""
     orders = _read_orders()
     os.umask(0o022)
+    _find_helpers(orders)
     _join(orders.items("cgroups"))
     _bound()
+    for owner in orders.items("log"):
+        _keep_log(owner)
     options = orders.items("options")
     highest = TOKEN_FD
     for path in orders.items("handover"):
@@ -250,5 +305,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except OSError as failure:
+    except (OSError, ImportError) as failure:
         sys.exit(f"launch: {failure}")

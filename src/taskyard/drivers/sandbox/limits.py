@@ -8,8 +8,8 @@ from taskyard.drivers.sandbox.cgroups.model import Can
 from taskyard.drivers.sandbox.disk import why_no_image
 
 
-def unheld(limits: Limits, cgroups: Cgroups | None) -> Iterator[str]:
-    """A sentence for each limit that is set and cannot be held here, with what to do."""
+def unheld(limits: Limits, cgroups: Cgroups | None, why_counted: str = "") -> Iterator[str]:
+    """A sentence for each limit that is set and not held, with what to do; why_counted: why the workspace's disk is not."""
     wanted = {
         Can.MEMORY: limits.memory_bytes,
         Can.CPU: limits.cpu,
@@ -22,5 +22,5 @@ def unheld(limits: Limits, cgroups: Cgroups | None) -> Iterator[str]:
                 f"The template's limit of {can} is NOT held on this machine: "
                 f"{why or 'there are no control groups'}."
             )
-    if limits.disk_bytes is not None and (why := why_no_image()):
+    if limits.disk_bytes is not None and (why := why_no_image() or why_counted):
         yield f"The template's limit of disk is not held by the machine itself: {why}."

@@ -1,4 +1,4 @@
-"""Who was ended by the kernel because a workspace's memory was full, in words for its owner."""
+"""What the kernel did to a workspace at its limits, in words for its owner: who was ended for memory, who never began."""
 
 import os
 import re
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from taskyard.drivers.sandbox.cgroups.files import read_number
 from taskyard.drivers.sandbox.cgroups.groups import Cgroups
 from taskyard.drivers.sandbox.cgroups.model import Can
 
@@ -46,6 +47,15 @@ def why_killed(cgroups: Cgroups, name: str, kills: int) -> str:
     """
     folder = cgroups.folder_of(name, Can.MEMORY)
     return "" if folder is None else _why(str(folder), cgroups.memory_limit(name), kills)
+
+
+def why_no_forks(cgroups: Cgroups, name: str) -> str:
+    """`too many processes, limit 64`, where the workspace was refused one since its start; else empty."""
+    usage, pids = cgroups.usage(name), cgroups.folder_of(name, Can.PROCESSES)
+    if usage is None or pids is None or not usage.refused_forks:
+        return ""
+    limit = read_number(pids / "pids.max")
+    return f"too many processes, limit {'of the machine' if limit is None else limit}"
 
 
 @lru_cache(maxsize=1024)

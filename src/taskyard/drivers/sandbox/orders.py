@@ -169,6 +169,7 @@ def given_to(start: Start) -> dict[str, list[str]]:
         "token": [start.token],
         "handover": [start.handover] if start.handover else [],
         "cgroups": list(start.groups),
+        "log": ["" if start.uid is None else str(start.uid)],
         "disk": [start.disk, str(start.place.home), str(start.uid)] if start.disk else [],
     }
 

@@ -41,6 +41,10 @@ def prepare_overlay(
     that programs were at is thrown away or left alone, never written to: what looks like a folder in it may be a
     link to anywhere.
     """
+    for left in place.folder.glob(
+        "usr-*"
+    ):  # by a server that was killed here; no program was ever at it
+        shutil.rmtree(left, ignore_errors=True)
     if overlay is not Overlay.KEPT and place.overlay.exists():
         drop_overlay(place)
     if overlay is Overlay.NONE or place.overlay.exists():

@@ -1,9 +1,12 @@
 """Where a workspace lives on disk, and the record by which any process of the server finds it again."""
 
+import fcntl
 import os
 import re
 import stat
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +22,15 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _LOG_KEEP_BYTES = 256 * 1024
 """How much of the end of agent.log outlives a trim: some thousand lines, enough to see why."""
 _LOG_MAX_BYTES = 4 * 1024 * 1024
-"""agent.log is trimmed when it is seen larger; the agent's real logs go over the link."""
+"""agent.log is trimmed when it is seen larger, in bytes or on disk; the agent's real logs go over the link."""
+_STATUS_MAX_BYTES = 4096
+"""Both lines of a status file take some 200 bytes. Whoever writes more has no say here."""
+_KEPT_S = 1.0
+"""Seconds for the last lines of an ended workspace to reach its log: a millisecond, more on a machine that is nearly dead."""
+_KEPT_POLL_S = 0.001
+"""Between two looks whether they did."""
+_BLOCK_BYTES = 512
+"""In what stat(2) counts the space that a file takes, on every file system."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -177,11 +188,19 @@ def reported_exit_code(place: Place) -> int | None:
 def _statuses(place: Place) -> list[_Status]:
     try:
         with _open_regular(place.status) as file:
-            lines = file.read().splitlines(keepends=True)
+            lines = file.read(_STATUS_MAX_BYTES).splitlines(keepends=True)
     except FileNotFoundError:
         return []
     # A last line without its end was cut short by a crash.
-    return [msgspec.json.decode(line, type=_Status) for line in lines if line.endswith(b"}\n")]
+    return [status for line in lines if line.endswith(b"}\n") and (status := _status(line))]
+
+
+def _status(line: bytes) -> _Status | None:
+    """What the line says, None when it is none that bubblewrap or runc.py writes."""
+    try:
+        return msgspec.json.decode(line, type=_Status)
+    except msgspec.MsgspecError:
+        return None
 
 
 def how_it_ended(place: Place, record: Record) -> str:
@@ -205,17 +224,29 @@ def log_tail(place: Place, start: int, limit_bytes: int) -> str:
         return file.read(limit_bytes).decode(errors="replace").strip()
 
 
+def wait_for_log(place: Place) -> None:
+    """Nothing; the last lines of a workspace that has ended are in its log: whoever writes them there has a lock on it."""
+    deadline = time.monotonic() + _KEPT_S
+    with suppress(FileNotFoundError, DriverError), _open_regular(place.log) as file:
+        while time.monotonic() < deadline:
+            with suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return
+            time.sleep(_KEPT_POLL_S)
+
+
 def trim_log(place: Place) -> None:
     """Nothing; an agent.log beyond its limit keeps only its end. Its writers append, so they go on."""
     try:
-        size = place.log.stat().st_size
+        info = place.log.stat()
     except FileNotFoundError:
         return
-    if size <= _LOG_MAX_BYTES:
+    if max(info.st_size, info.st_blocks * _BLOCK_BYTES) <= _LOG_MAX_BYTES:
         return
     with place.log.open("r+b") as file:
-        file.seek(size - _LOG_KEEP_BYTES)
+        file.seek(max(info.st_size - _LOG_KEEP_BYTES, 0))
         tail = file.read(_LOG_KEEP_BYTES)
+        # To nothing first: space beyond the end, which was only allocated, stays with a file that grows to what it was.
+        file.truncate(0)
         file.seek(0)
         file.write(tail)
-        file.truncate()

@@ -3,25 +3,24 @@
 import os
 import stat
 import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
+from taskyard.drivers.sandbox.disk import prepare_disk
 from taskyard.drivers.sandbox.files import lay_out
 from taskyard.drivers.sandbox.orders import Start, Walls, confined
 from taskyard.drivers.sandbox.overlay import (
     TOP,
-    drop_overlay,
     prepare_overlay,
     why_no_overlay,
 )
-from taskyard.drivers.sandbox.place import Place, log_tail
-from taskyard.drivers.sandbox.runc_state import forget
+from taskyard.drivers.sandbox.place import log_tail
 from taskyard.drivers.sandbox.runtime import Bubblewrap, build_runtime
 from taskyard.drivers.sandbox.seccomp import build_filter
 from taskyard.drivers.sandbox.tree import run_once
+from taskyard.drivers.sandbox.trials import trial
 from taskyard.drivers.sandbox.uids import claim_uid, release_uid, uid_is_mapped
 from taskyard.errors import DriverError, DriverUnavailable
 from taskyard.lifecycle.walls import Overlay
@@ -90,7 +89,11 @@ def try_walls(
         if failure is not None:
             walls = replace(walls, no_overlay=why_no_overlay(failure))
             failure = try_once(root, walls, children, Overlay.NONE)
-    except (OSError, subprocess.SubprocessError, DriverError, ModuleNotFoundError) as error:
+    except subprocess.CalledProcessError as error:
+        failure = last_line(error.stderr) or f"nothing, and ended with {error.returncode}"
+    except subprocess.TimeoutExpired:
+        failure = f"nothing within {_VERSION_TIMEOUT_S:g} s"
+    except (OSError, DriverError, ModuleNotFoundError) as error:
         failure = str(error)
     if failure is not None:
         raise DriverUnavailable(explain(failure, bubblewrap.program))
@@ -104,6 +107,7 @@ def forbidden_by(settings: Path = Path("/proc/sys")) -> Setting | None:
 
 def explain(failure: str, program: Path, settings: Path = Path("/proc/sys")) -> str:
     """Cause and fix in two sentences, from what the failed try said and what the kernel's settings are."""
+    failure = last_line(failure).rstrip(".")
     said = f" ({program} said: {failure})"
     if setting := forbidden_by(settings):
         return (
@@ -117,6 +121,11 @@ def explain(failure: str, program: Path, settings: Path = Path("/proc/sys")) -> 
             "better run the server outside of one."
         )
     return f"Workspaces cannot be confined: {program} failed. It said: {failure}."
+
+
+def last_line(text: str) -> str:
+    """What a program said at last: of a traceback the one line that says what was wrong."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
 
 
 def _check_surroundings(link_dir: Path) -> None:
@@ -154,27 +163,23 @@ def try_once(
     overlay: Overlay,
     *,
     wall_up: Callable[[Walls, Start], bytes] = confined,
+    disk_bytes: int | None = None,
 ) -> str | None:
-    """What went wrong with a program behind the walls, None when it ran."""
+    """What went wrong with a program behind the walls, None when it ran. With disk_bytes its home is a disk so large."""
     workspace_id = uuid4()
-    with tempfile.TemporaryDirectory(dir=root, prefix=".probe-") as folder:
-        place = Place(root, Path(folder).name)
-        as_root = os.geteuid() == 0
-        if as_root and not uid_is_mapped():
-            return (
-                "the user ids of workspaces do not exist in this container; run as an ordinary user"
-            )
+    as_root = os.geteuid() == 0
+    if as_root and not uid_is_mapped():
+        return "the user ids of workspaces do not exist in this container; run as an ordinary user"
+    with trial(root, workspace_id) as place:
         uid = claim_uid(root, workspace_id) if as_root else None
         try:
             lay_out(place, uid, "probe", b"")
             prepare_overlay(place, uid, overlay, TOP)
             program = _PROGRAM if overlay is Overlay.NONE else _PROGRAM + _CHANGE
             argv = [walls.runtime.python, "-I", "-c", program]
-            start = Start(place, uid, 0, "probe", {}, argv, overlay=overlay)
+            disk = prepare_disk(place, uid, disk_bytes)
+            start = Start(place, uid, 0, "probe", {}, argv, overlay=overlay, disk=disk)
             code = run_once(place, wall_up(walls, start), children)
         finally:
             release_uid(root, workspace_id)
-            forget(place)
-            if place.overlay.exists():
-                drop_overlay(place)
         return None if code == 0 else log_tail(place, 0, _TAIL_BYTES) or f"exit code {code}"

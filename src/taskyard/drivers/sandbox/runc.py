@@ -36,22 +36,25 @@ NO_RUNC = "no program runc was found"
 NOT_ROOT = "only a server that runs as root can use runc"
 
 _INIT = (
-    '/usr/bin/env --default-signal=INT,QUIT "$@" & exec 3>&- 5>&- 6>&- 7>&- 8>&-; '
-    'wait $!; code=$?; echo "{ \\"exit-code\\": $code }" >&4; exit $code'
-)
-"""Process 1: starts the agent, reaps what is left to it, and says how the agent ended as bubblewrap does. A shell's
-children in the background ignore Ctrl-C unless somebody takes that back."""
-_FILTER = (
     "import ctypes, os, sys; libc = ctypes.CDLL(None); calls = os.read(6, 1 << 20); "
     "program = type('P', (ctypes.Structure,), {'_fields_': [('n', ctypes.c_ushort), ('at', ctypes.c_char_p)]}); "
-    "libc.prctl(22, 2, ctypes.byref(program(len(calls) // 8, calls)), 0, 0) and sys.exit('no filter'); "
-    "libc.signal(13, 0); libc.signal(25, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    "calls and libc.prctl(22, 2, ctypes.byref(program(len(calls) // 8, calls)), 0, 0) and sys.exit('no filter'); "
+    "libc.prctl(4, 0, 0, 0, 0) and sys.exit('not hidden'); "
+    "[libc.signal(number, 0) for number in (2, 13, 25)]; "
+    "agent = os.fork(); agent or os.execv(sys.argv[2], sys.argv[2:]); "
+    "os.closerange(3, 4); os.closerange(5, 9)\n"
+    "while (ended := os.wait())[0] != agent: pass\n"
+    "code = os.waitstatus_to_exitcode(ended[1]); code = code if code >= 0 else 128 - code; "
+    "os.write(4, b'{ \"exit-code\": %d }\\n' % code); os._exit(code)"
 )
-"""Puts bubblewrap's own filter of system calls on top: runc knows calls by name only, and so lets pass what came after its
-library, and what is called by the numbers of another kind of program. 22 and 2 are PR_SET_SECCOMP and its filter mode;
-Python ignores the two signals, which would be inherited."""
+"""Process 1, a bare interpreter. It puts bubblewrap's own filter of system calls on top: runc knows calls by name only, and so
+lets pass what came after its library, and what is called by the numbers of another kind of program. It hides itself, as it
+holds what it reports to. Then it starts the agent, reaps what is left to it, and says how the agent ended as bubblewrap does.
+22 and 2 are PR_SET_SECCOMP and its filter mode, 4 is PR_SET_DUMPABLE; Python minds the three signals, which would be inherited."""
 _FIRST_FD = 3
 """runc hands on as many descriptors as it is told from here."""
+_TERMINALS = 256
+"""Terminals a workspace may have: more than people and agents open, and a sixteenth of what the machine has by default."""
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sysrq-trigger")
 _NAMESPACES = {
     **{name: name for name in ("user", "pid", "ipc", "uts")},
@@ -113,7 +116,7 @@ class Bundle:
     def devices(self, target: str) -> None:
         """Notes what bubblewrap puts into /dev; runc makes the harmless devices by itself, then seals it."""
         self.mount("tmpfs", "tmpfs", target, (*_SAFE, "mode=755", "ro"))
-        pts = ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620")
+        pts = ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", f"max={_TERMINALS}")
         self.mount("devpts", "devpts", f"{target}/pts", pts)
 
     def show(self, source: str, target: str) -> None:
@@ -210,8 +213,7 @@ def read_options(options: Sequence[str]) -> Bundle:
 def _config(bundle: Bundle, start: Start, python: str) -> dict[str, object]:
     """config.json, as the OCI's runtime specification has it."""
     name = marker(start.place.name, start.generation)
-    filtered = [python, "-I", "-S", "-c", _FILTER] if bundle.filtered else []
-    init = ["/bin/sh", "-c", _INIT, name, *filtered, *shimmed(start.argv)]
+    init = [python, "-I", "-S", "-c", _INIT, name, *shimmed(start.argv)]
     process = {
         "terminal": False,
         "user": {"uid": AGENT_ID, "gid": AGENT_ID, "umask": 0o022},

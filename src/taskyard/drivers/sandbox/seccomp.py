@@ -127,6 +127,8 @@ RULES = (
     Rule((*_MOUNTS, *_NAMESPACES, *_KERNEL, *_MACHINE)),
     # Its flags are in memory, where a filter cannot look; the C library then takes clone.
     Rule(("clone3",), errno.ENOSYS),
+    # What waits there counts against one number for the whole machine; programs that know it go on without.
+    Rule(("io_setup",), errno.ENOSYS),
     Rule(("clone",), matches=_has(0, _NEW_NAMESPACES)),
     Rule(("ioctl",), matches=_one_of(1, _TERMINALS)),
     Rule(("socket", "socketpair"), errno.EAFNOSUPPORT, _other_families()),

@@ -2,11 +2,20 @@
 
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from taskyard.drivers.sandbox import launch
 from taskyard.drivers.sandbox.place import Place, is_workspace
-from taskyard.drivers.sandbox.process import Process, all_pids, identify, send, wait_gone
+from taskyard.drivers.sandbox.process import (
+    Process,
+    all_pids,
+    first_child,
+    identify,
+    send,
+    wait_gone,
+)
 
 _GONE = " (deleted)"
 """What Linux puts behind the name of an open file that was removed."""
@@ -16,7 +25,7 @@ _KILL_TIMEOUT_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Stray:
-    """A process that writes to the log of a workspace, whose folder is gone."""
+    """A process that writes to the log or the status of a workspace, whose folder is gone."""
 
     process: Process
     workspace: str
@@ -35,6 +44,11 @@ def end_strays(root: Path) -> list[str]:
 
 
 def _ended(stray: _Stray) -> str:
+    # What reports how the agent ended is not in the workspace itself where it is bubblewrap: its child is.
+    while (child := first_child(stray.process.pid)) is not None:
+        send(child, signal.SIGKILL)
+        if not wait_gone(child, _KILL_TIMEOUT_S):
+            break
     send(stray.process, signal.SIGKILL)
     gone = wait_gone(stray.process, _KILL_TIMEOUT_S)
     what = "was ended" if gone else "was killed but does not go"
@@ -54,14 +68,13 @@ def _processes(root: Path) -> Iterator[_Stray]:
 
 
 def _writes_to(pid: int, root: Path) -> str | None:
-    """The workspace whose removed log is a process's output; None for every other process."""
-    try:
-        target = Path(f"/proc/{pid}/fd/1").readlink()
-    except OSError:
-        return None
-    text = str(target)
-    if not text.endswith(_GONE):
-        return None
-    log = Path(text.removesuffix(_GONE))
-    place = Place(root, log.parent.name)
-    return place.name if log == place.log and is_workspace(place.name) else None
+    """The workspace whose removed log or status is what a process writes to; None for every other process."""
+    for number in (1, launch.STATUS_FD):
+        with suppress(OSError):
+            text = str(Path(f"/proc/{pid}/fd/{number}").readlink())
+            path = Path(text.removesuffix(_GONE))
+            place = Place(root, path.parent.name)
+            ours = path in (place.log, place.status) and is_workspace(place.name)
+            if ours and text.endswith(_GONE):
+                return place.name
+    return None

@@ -23,6 +23,7 @@ from taskyard.drivers.sandbox.place import (
     reported_exit_code,
     reported_pid,
     save_record,
+    wait_for_log,
 )
 from taskyard.drivers.sandbox.process import (
     Process,
@@ -91,18 +92,20 @@ def run_once(place: Place, orders: bytes, children: set[int]) -> int | None:
             if (child := first_child(pid)) is not None:
                 send(child, signal.SIGKILL)
             send(process, signal.SIGKILL)
+    wait_for_log(place)
     return reported_exit_code(place)
 
 
 def end_tree(place: Place, record: Record) -> None:
     """Nothing; no process of the workspace is left. Raises DriverError when one does not end."""
     if record.boot_id != boot_id():
+        forget(place)  # what runc wrote down of a container that ended with the machine
         return
     let_die(place, record)
     if record.confined:
         _end_confined(place, record)
-        if record.backend is Backend.RUNC:
-            forget(place)
+        wait_for_log(place)
+        forget(place)
     else:
         _end_marked(place, record)
     written_groups(place.root).remove(place.name)

@@ -13,7 +13,6 @@ import msgspec
 from taskyard.drivers.base import Observation, PlaceState, WorkspaceSpec
 from taskyard.drivers.sandbox.cgroups.groups import Cgroups, written_groups
 from taskyard.drivers.sandbox.disk import (
-    close_home,
     forget_disk,
     measured_limit,
     prepare_disk,
@@ -21,7 +20,7 @@ from taskyard.drivers.sandbox.disk import (
 )
 from taskyard.drivers.sandbox.files import empty_folder, lay_out
 from taskyard.drivers.sandbox.frozen import is_frozen, make_channel, shape_of, wake
-from taskyard.drivers.sandbox.memory import memory_kills, why_killed
+from taskyard.drivers.sandbox.memory import memory_kills, why_killed, why_no_forks
 from taskyard.drivers.sandbox.orders import (
     CONFINED,
     LINK,
@@ -47,6 +46,7 @@ from taskyard.drivers.sandbox.place import (
 from taskyard.drivers.sandbox.process import boot_id, is_alive
 from taskyard.drivers.sandbox.programs import search_path
 from taskyard.drivers.sandbox.runc import contained
+from taskyard.drivers.sandbox.runc_state import forget
 from taskyard.drivers.sandbox.runtime import AGENT_HOME, Bind
 from taskyard.drivers.sandbox.tree import end_tree, start_tree
 from taskyard.drivers.sandbox.uids import claim_uid, release_uid
@@ -93,7 +93,8 @@ class Maker:
         record = self._fresh_record(place, spec, old)
         forget_disk(place)
         limit, overlay = spec.limits.disk_bytes, spec.overlay is not Overlay.NONE
-        image = prepare_disk(place, record.uid, limit)
+        walls, held = self.walls is not None, spec.limits.disk_held
+        image = prepare_disk(place, record.uid, limit, walls=walls, held=held)
         counted = measured_limit(limit, image, overlay=overlay)
         record = msgspec.structs.replace(record, disk_bytes=counted)
         groups = [] if self.cgroups is None else self.cgroups.make(place.name, spec.limits)
@@ -199,8 +200,11 @@ def look(place: Place, workspace_id: UUID) -> Observation | None:
     groups = written_groups(place.root)
     kills = memory_kills(groups, place.name)
     why = why_killed(groups, place.name, kills) if kills else ""
+    forks = why_no_forks(groups, place.name)
     return Observation(
-        workspace_id, state, record.generation, "", kills, why, too_much(place, record)
+        *(workspace_id, state, record.generation, "", kills, why),
+        processes=forks,
+        too_much=too_much(place, record),
     )
 
 
@@ -246,8 +250,8 @@ def destroy(place: Place, workspace_id: UUID, up_to: int | None = None) -> None:
         return
     if record is not None:
         end_tree(place, record)
+    forget(place)
     written_groups(place.root).remove(place.name)
-    close_home(place)
     if place.folder.is_dir():
         empty_folder(place.folder, keep=place.record.name)
         points.passed("delete.emptied", place.name)

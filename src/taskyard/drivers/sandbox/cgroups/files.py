@@ -43,6 +43,15 @@ def read_number(file: Path) -> int | None:
         return None
 
 
+def refused_forks(pids: Path) -> int:
+    """How often no process came to be because the group, or one in it (runc makes one), was full; 0 for never.
+
+    Which of them counts depends on the kernel, so all do.
+    """
+    files = [pids / "pids.events", *pids.glob("*/pids.events")]
+    return sum(count(file, "max") for file in files)
+
+
 def count(file: Path, name: str) -> int:
     """The number behind a name, in a file of such lines; 0 when the file or the name is not there."""
     try:

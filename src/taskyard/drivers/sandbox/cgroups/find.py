@@ -13,9 +13,11 @@ from taskyard.drivers.sandbox.cgroups.files import carry_out
 from taskyard.drivers.sandbox.cgroups.model import Base, Can, Version, Write, groups_below
 
 SHARED = "taskyard"
-"""The folder of all servers in each tree; the one thing that root hands over to let an ordinary user set limits."""
+"""The folder of all servers in each tree; that of one server in it is what root hands over to let its user set limits."""
 LEAF = "taskyard-server"
 """Where a server that sits in a delegated group moves: a group with controllers for others holds no process itself."""
+TRIED = "try-"
+"""How the group begins that a server makes to find out what it may; its pid follows."""
 _NAME_CHARS = 12
 """Of the hash that names a data folder: 48 bits, so that two never meet."""
 _TRY = Limits(cpu=1.0, memory_bytes=1 << 30, processes=100)
@@ -98,17 +100,17 @@ def _find_v1(mounts: Mapping[str, Path], own: Mapping[str, str], name: str) -> F
         if problem is None:
             bases.append(base)
         else:
-            why |= dict.fromkeys(cans, f"{problem}. {_hand_over(mounts, own)}")
+            why |= dict.fromkeys(cans, f"{problem}. {_hand_over(mounts, own, name)}")
     had = {can for base in bases for can in base.cans}
     return Found(
         Version.V1, tuple(bases), {can: said for can, said in why.items() if can not in had}
     )
 
 
-def _hand_over(mounts: Mapping[str, Path], own: Mapping[str, str]) -> str:
-    """The one command by which root lets this user set limits."""
+def _hand_over(mounts: Mapping[str, Path], own: Mapping[str, str], name: str) -> str:
+    """The one command by which root lets this user set limits: it gives away this server's folders and no other's."""
     trees = [tree for tree, _ in v1.TREES if tree and tree in mounts]
-    folders = [str(_below(mounts[tree], own.get(tree, "/")) / SHARED) for tree in trees]
+    folders = [str(_below(mounts[tree], own.get(tree, "/")) / SHARED / name) for tree in trees]
     text = " ".join(dict.fromkeys(folders))
     return f"Root allows it with: mkdir -p {text} && chown -R {os.geteuid()} {text}"
 
@@ -184,7 +186,7 @@ def _delegate() -> str:
 
 def _problem(version: Version, base: Base) -> str | None:
     """Why groups cannot be made there, None after one was made, limited, could be joined and was removed."""
-    group = base.folder / f"try-{os.getpid()}"
+    group = base.folder / f"{TRIED}{os.getpid()}"
     made = groups_below(version, [base], group.name)
     try:
         group.mkdir(parents=True, exist_ok=True)
@@ -222,5 +224,6 @@ def remove_folder(group: Path) -> None:
         if SHARED not in (above.name, above.parent.name):
             return
         with suppress(OSError):
-            if not _passed_on(above):
+            # One that root handed over stays: its user could not make it again.
+            if above.stat().st_uid == os.geteuid() and not _passed_on(above):
                 above.rmdir()

@@ -14,7 +14,7 @@ from taskyard.drivers.base import Limits
 from taskyard.drivers.sandbox.cgroups import v1, v2
 from taskyard.drivers.sandbox.cgroups.core import freeze_write, is_frozen, kill_write
 from taskyard.drivers.sandbox.cgroups.files import carry_out
-from taskyard.drivers.sandbox.cgroups.find import Found, Kernel, find, remove_folder
+from taskyard.drivers.sandbox.cgroups.find import TRIED, Found, Kernel, find, remove_folder
 from taskyard.drivers.sandbox.cgroups.model import Can, Made, Usage, Version, Write, groups_below
 from taskyard.errors import DriverError
 
@@ -131,6 +131,29 @@ class Cgroups:
                 time.sleep(_POLL_S)
         self._note(name).unlink(missing_ok=True)
 
+    def sweep(self) -> None:
+        """Nothing; empty groups of ours whose workspace is gone are gone too: somebody was killed, or took its folder away.
+
+        A workspace's folder and note are there before its groups, so nothing that is being made is taken for left.
+        """
+        for base in self.found.bases:
+            for group in _groups_in(base.folder):
+                if not self._has_owner(group.name):
+                    _removed(group)
+        for note in _notes_in(self.root / ".cgroups"):
+            made = self._made(note.stem)
+            if made is None or (self.root / note.stem).exists():
+                continue
+            gone = [_removed(folder) for folder in made.folders]
+            if all(gone):
+                note.unlink(missing_ok=True)
+
+    def _has_owner(self, name: str) -> bool:
+        """Whether a group is a workspace's, or one that another server tries out now."""
+        if name.startswith(TRIED):
+            return Path("/proc", name.removeprefix(TRIED)).exists()
+        return (self.root / name).exists() and self._note(name).exists()
+
     def _hold(self, name: str, *, frozen: bool) -> None:
         made = self._made(name)
         folder = None if made is None else made.folder(Can.FREEZE)
@@ -194,6 +217,18 @@ def _make_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
+def _groups_in(base: Path) -> list[Path]:
+    with suppress(OSError):
+        return [path for path in base.iterdir() if path.is_dir()]
+    return []
+
+
+def _notes_in(folder: Path) -> list[Path]:
+    with suppress(OSError):
+        return [path for path in folder.iterdir() if path.suffix == ".json"]
+    return []
+
+
 def _removed(folder: Path) -> bool:
     try:
         remove_folder(folder)
@@ -204,19 +239,26 @@ def _removed(folder: Path) -> bool:
 
 def _kill_one_by_one(made: Made) -> bool:
     """True once no process is left that could be killed; the groups have no file that kills."""
-    procs = [folder / "cgroup.procs" for folder in made.folders]
+    procs = [file for folder in made.folders for file in folder.rglob("cgroup.procs")]
+    _send_to_all(procs)  # first, so that what stands still takes no other step
     freezer = made.folder(Can.FREEZE)
     if freezer is not None and freezer.exists():
         carry_out([freeze_write(freezer, frozen=False)])
     deadline = time.monotonic() + _SETTLE_S
-    while pids := _pids(procs):
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    while _send_to_all(procs):
         if time.monotonic() > deadline:
             return False
         time.sleep(_POLL_S)
     return True
+
+
+def _send_to_all(procs: Iterable[Path]) -> bool:
+    """Whether there were processes; each has been killed."""
+    pids = _pids(procs)
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return bool(pids)
 
 
 def _pids(files: Iterable[Path]) -> set[int]:

@@ -69,13 +69,15 @@ class Usage:
     """What a workspace uses now; null where nothing counts it.
 
     memory_bytes holds page cache and files in memory too. cpu_s are seconds of processor time since the start.
-    memory_kills counts processes that the kernel ended for memory since the start.
+    memory_kills counts processes that the kernel ended for memory since the start, refused_forks those that did not
+    come to be because there were too many, some of them twice.
     """
 
     memory_bytes: int | None
     cpu_s: float | None
     processes: int | None
     memory_kills: int
+    refused_forks: int = 0
 
 
 def groups_below(version: Version, bases: Iterable[Base], name: str) -> Made:

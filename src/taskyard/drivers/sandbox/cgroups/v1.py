@@ -13,6 +13,7 @@ from taskyard.drivers.sandbox.cgroups.files import (
     count,
     quota_us,
     read_number,
+    refused_forks,
 )
 from taskyard.drivers.sandbox.cgroups.model import Can, Made, Usage, Write
 
@@ -55,6 +56,7 @@ def usage(made: Made) -> Usage:
         cpu_s=None if spent is None else spent / 1e9,
         processes=None if pids is None else read_number(pids / "pids.current"),
         memory_kills=0 if memory is None else _kills(memory),
+        refused_forks=0 if pids is None else refused_forks(pids),
     )
 
 

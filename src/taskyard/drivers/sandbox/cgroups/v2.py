@@ -9,6 +9,7 @@ from taskyard.drivers.sandbox.cgroups.files import (
     count,
     quota_us,
     read_number,
+    refused_forks,
 )
 from taskyard.drivers.sandbox.cgroups.model import Can, Made, Usage, Write
 
@@ -41,6 +42,7 @@ def usage(made: Made) -> Usage:
         cpu_s=None if cpu is None else count(cpu / "cpu.stat", "usage_usec") / 1e6,
         processes=None if pids is None else read_number(pids / "pids.current"),
         memory_kills=0 if memory is None else count(memory / "memory.events", "oom_kill"),
+        refused_forks=0 if pids is None else refused_forks(pids),
     )
 
 
