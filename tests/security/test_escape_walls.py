@@ -284,7 +284,7 @@ def test_core_dumps(attack: dict[str, Any]) -> None:
 def test_who_goes_first(attack: dict[str, Any]) -> None:
     """The kernel takes processes of workspaces first; the server stands no higher than it was started."""
     ours = int(Path("/proc/self/oom_score_adj").read_text())
-    assert attack["oom"] == max(500, ours)
+    assert attack["oom"] == max(100, ours)  # the agent's own; what it starts gets 500
 
 
 @pytest.mark.attack(
