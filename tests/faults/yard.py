@@ -41,7 +41,8 @@ SETTINGS = {
     "TASKYARD_RECONCILE_S": "0.3",
     # Longer than it takes until a busy machine has a task held at each step: agents that are held are stopped then.
     "TASKYARD_STOP_GRACE_S": "10",
-    "TASKYARD_MAX_RUNNING": "100",
+    # Each start of the matrix leaves a task that runs: nobody waits for a place here.
+    "TASKYARD_MAX_RUNNING": "1000",
 }
 
 FREEZING = """
