@@ -115,7 +115,7 @@ class Reaper:
                     is_through = await left[kind]()
                 except _Taken:
                     is_through = True
-                except asyncpg.PostgresError as error:
+                except (DatabaseBusy, asyncpg.PostgresError) as error:
                     log.warning("reaper.failed", kind=kind, cause=str(error))
                     is_through = True
                 if is_through:
@@ -222,7 +222,7 @@ class Reaper:
         except _Taken:
             self._passed_over.discard(gone.id)
             raise
-        except asyncpg.PostgresError as error:
+        except (DatabaseBusy, asyncpg.PostgresError) as error:
             log.warning("reaper.kept", workspace_id=str(gone.id), cause=str(error))
             return
         self._passed_over.discard(gone.id)
