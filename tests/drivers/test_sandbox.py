@@ -248,10 +248,11 @@ async def test_the_log_keeps_its_end_only(yard: Yard) -> None:
     await driver.ensure(made, quiet)
     home = yard.home(made.workspace_id)
     await until((home / "flooded").exists)
+    log = yard.root / str(made.workspace_id) / "agent.log"
+    await until(lambda: log.read_text().endswith("x\n"))  # it has come through the keeper
     assert (await driver.observe(made.workspace_id)).state is PlaceState.RUNNING
     (home / "go").touch()
     await until((home / "done").exists)
-    log = yard.root / str(made.workspace_id) / "agent.log"
     await until(lambda: log.read_text().endswith("x\nlater\n"))
     assert log.stat().st_size < 300_000
 

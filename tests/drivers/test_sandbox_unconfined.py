@@ -253,10 +253,11 @@ async def test_an_unconfined_environment_is_clear(yard: Yard) -> None:
 
 async def test_an_unconfined_agent_that_ends_is_seen(yard: Yard) -> None:
     """The workspace is stopped, and what it left behind is ended."""
-    script = "setsid sleep 1000 & exit 0"
+    script = "setsid sleep 1000 & while [ ! -e go ]; do sleep 0.01; done"
     driver, made = yard.driver(("/bin/sh", "-c", script), walls=False), spec()
     await driver.ensure(made, quiet)
     agent = session_of_agent(yard, made)
+    (yard.home(made.workspace_id) / "go").touch()
     await until(lambda: not lives(agent))
     assert (await driver.observe(made.workspace_id)).state is PlaceState.STOPPED
     assert not processes_of(made.workspace_id)

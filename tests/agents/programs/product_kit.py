@@ -27,7 +27,7 @@ from tests.agents.model.server import Model
 from tests.agents.programs.installed import programs
 from tests.agents.programs.program import KEY, Program
 from tests.system.kit import LASTING, World, open_folder, processes_of, pushed, serving
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 
 T = TypeVar("T")
 
@@ -125,14 +125,14 @@ class Work:
         logs = self.product.world.owner.get_task_logs("me", self.id).logs
         return "\n".join(entry.content for entry in logs if entry.type is LogEntryType.OUTPUT)
 
-    def until(self, state: TaskState, words: str = "") -> str:
+    def until(self, state: TaskState, words: str = "", *, within_s: float = DEADLINE_S) -> str:
         """What the coding agent said, once the task is in this state and the words are in it."""
 
         def look() -> str | None:
             said = self.said if self.state is state else ""
             return said if self.state is state and words in said else None
 
-        return self._found(f"{words!r} and {state}", look)
+        return self._found(f"{words!r} and {state}", look, within_s=within_s)
 
     def runs(self, word: str) -> None:
         """Returns once there is a process whose command line has this word."""
@@ -142,10 +142,10 @@ class Work:
         """Returns once there is none."""
         self._found(f"no {word}", lambda: None if self.pids(word) else True)
 
-    def _found(self, what: str, look: Callable[[], T | None]) -> T:
+    def _found(self, what: str, look: Callable[[], T | None], *, within_s: float = DEADLINE_S) -> T:
         """What the look finds; a failure shows how the task is."""
         try:
-            return until(what, look)
+            return until(what, look, within_s=within_s)
         except AssertionError as error:
             logs = self.product.world.owner.get_task_logs("me", self.id).logs
             said = "\n".join(f"{entry.type}: {entry.content}" for entry in logs)
