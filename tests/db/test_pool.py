@@ -122,8 +122,11 @@ async def test_cancelled_at_the_begin(single: Database) -> None:
         assert await is_usable(single)
 
 
-async def test_cancelled_between_the_steps_of_a_statement(single: Database) -> None:
-    """Wherever a new statement is cancelled, Postgres waits for the next one and counts no time."""
+@pytest.mark.parametrize("later", [None, 0, 1, 2, 3, 5, 8])
+async def test_cancelled_between_the_steps_of_a_statement(
+    single: Database, later: int | None
+) -> None:
+    """Wherever a new statement is cancelled, and however often, Postgres waits for the next one and counts no time."""
 
     async def ask(number: int) -> None:
         async with single.connection() as conn:
@@ -136,6 +139,10 @@ async def test_cancelled_between_the_steps_of_a_statement(single: Database) -> N
                 for _ in range(awaits):
                     await asyncio.sleep(0)
                 work.cancel()
+                if later is not None:
+                    for _ in range(later + 1):
+                        await asyncio.sleep(0)
+                    work.cancel()
             await resting("")
 
 

@@ -5,6 +5,7 @@ writes down whatever comes. Nothing may come but what is listed.
 """
 
 import http.server
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ RULES = [
 ]
 NAMES_ASKED = 400
 CONNECTIONS = 400
-ABSTRACT = "\0taskyard-test-outside"
+ABSTRACT = f"\0taskyard-test-outside-{os.getpid()}"
 
 BODY = r"""
 import random, select, socket, struct, subprocess, sys, time

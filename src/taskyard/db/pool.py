@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 ACQUIRE_TIMEOUT_S = 10.0
 """How long a request waits for a connection before it is told to come back."""
 
-STATEMENT_TIMEOUT_MS = 30_000
-"""Upper bound of one statement; transactions of ours are short, so this only ends accidents."""
+ANSWER_S = 30.0
+"""Seconds until a statement is given up; transactions of ours are short, so this only ends accidents."""
 
-ANSWER_S = STATEMENT_TIMEOUT_MS / 1000 + 2
-"""Seconds until a statement is given up here: Postgres would have, but one that is frozen says nothing."""
+STATEMENT_TIMEOUT_MS = 600_000
+"""When Postgres ends a statement whose client is not there to give it up. Twice as long as asyncpg keeps a connection
+that nobody uses: Postgres counts from the first message of a statement to the next that ends one, and a connection that
+was left between the two would answer whoever has it next with a timeout."""
 
 CONNECT_S = 10.0
 """Seconds until a connection that does not come about is given up; one to this machine takes some milliseconds."""
@@ -199,7 +201,6 @@ class Database:
                 # What cannot be given back in time is thrown away by asyncpg, which then complains.
                 with suppress(*TROUBLE):
                     await self._pool.release(conn, timeout=LEAVE_S)
-                self._cut.discard(number)
 
     async def _acquire(self, pool: "asyncpg.Pool[Record]") -> "PoolConnectionProxy[Record]":
         """A connection of the pool, which may be a new one; raises DatabaseAway."""
@@ -222,8 +223,11 @@ class Database:
         with a timeout. Else nothing: what we set ends with its transaction, and asyncpg's own reset is a round trip
         after each use.
         """
-        if conn.get_server_pid() in self._cut:
+        number = conn.get_server_pid()
+        if number in self._cut:
             await conn.execute("select 1")
+            # Only now: whoever is cancelled a second time does not wait for this to be done.
+            self._cut.discard(number)
 
     @asynccontextmanager
     async def transaction(self) -> "AsyncIterator[Connection]":
