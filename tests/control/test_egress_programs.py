@@ -1,6 +1,7 @@
 """The hellos of real programs, read as they come: each asks for the name that it was given, and no other passes."""
 
 import asyncio
+import os
 import shutil
 
 import pytest
@@ -22,7 +23,7 @@ PROGRAMS = {
 @pytest.mark.parametrize("program", PROGRAMS)
 async def test_real_hellos(program: str) -> None:
     """It goes on for that name, whole, and is refused for any other."""
-    if shutil.which(PROGRAMS[program][0]) is None:
+    if shutil.which(PROGRAMS[program][0]) is None and "CI" not in os.environ:
         pytest.skip(f"needs {program}; in Debian: apt-get install curl openssl nodejs")
     said: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
