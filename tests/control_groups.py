@@ -35,15 +35,15 @@ def own_groups() -> Iterator[list[Path]]:
     finally:
         for group in groups:
             # What was handed over stays when its server ends.
-            for folder in (*(group / "taskyard").glob("*/"), group / "taskyard"):
-                if folder.exists():
-                    folder.rmdir()
-            until("an empty group", partial(_gone, group))
+            for folder in (*(group / "taskyard").glob("*/"), group / "taskyard", group):
+                until("an empty group", partial(_gone, folder))
 
 
 def _gone(group: Path) -> bool | None:
     try:
         group.rmdir()
+    except FileNotFoundError:
+        return True
     except OSError:
         return None
     return True

@@ -37,6 +37,9 @@ IDLE_S: Final = 4 * 3600.0
 LOOK_S: Final = 15.0
 """Seconds between looks whether a shell has been left."""
 
+OPENER_S: Final = 30.0
+"""Seconds that a shell which has ended waits for whoever opened it: a short command may be done before they look."""
+
 GRACE_S: Final = 1.0
 """Seconds that a shell and what runs in it may take to end."""
 
@@ -65,6 +68,7 @@ class _Shell:
         self._end = 0
         self._shown = 0
         self._viewer: object | None = None
+        self.seen = asyncio.Event()
 
     @property
     def child(self) -> PtyChild:
@@ -90,6 +94,7 @@ class _Shell:
     async def show(self, stream: Stream) -> None:
         """Returns when the shell or its viewer is gone, or a newer one looks in its place. Raises LinkError."""
         viewer = self._viewer = object()
+        self.seen.set()
         self._shown = self._end - len(self._kept)
         self.bell.ring()
         async with asyncio.TaskGroup() as group:
@@ -191,6 +196,9 @@ class Shells:
                     async with asyncio.timeout(LOOK_S):
                         await shell.child.wait()
             shell.bell.ring()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(OPENER_S):
+                    await shell.seen.wait()
         finally:
             del self._shells[shell_id]
             await shell.child.end(HURRY_S if self._closed else GRACE_S)

@@ -14,7 +14,8 @@ from taskyard_agent.bridge.bridge import Bridge, BridgeOrder
 from taskyard_agent.bridge.options import Options
 from taskyard_agent.bridge.session import Place
 from taskyard_agent.protocol import CodingAgent
-from tests.agents.fake_server import DEADLINE_S, PUPPET, free_port, until
+from tests.agents.fake_server import PUPPET, free_port, until
+from tests.waiting import DEADLINE_S
 
 FORM = {"Content-Type": "multipart/form-data; boundary=B"}
 

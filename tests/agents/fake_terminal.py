@@ -4,7 +4,7 @@ The script is JSON: {"steps": [{"expect", "think_s", "reply", ...}], ...}; a ste
 said unprompted. It clears the screen on each change, prints the whole history (`> ` before what the user
 said), a spinner while it thinks, and a `> ` prompt when it is idle. Source: agentapi 5.2.
 
-Of a step: `think_s` seconds of spinner; `busy` is shown beside it, `blank` seconds nothing moves before
+Of a step: `think_s` seconds of spinner, or `until` a file is there; `busy` is shown beside it, `blank` seconds nothing moves before
 the reply; `begins` and `ends` are events that it runs the hook for, with what it says of them behind the
 name, the latter `works_s` seconds after it said the reply; `dialog` is shown, and any key goes on; `die` ends it with that code. Of the script: `paste` asks for
 marked pastes; `box` draws the composer as Claude Code does; `echo` false never shows what is typed; `deaf` reads nothing at all; `mute` never reacts; `swallow` as many presses of Enter do nothing; `ambush` is a
@@ -112,7 +112,7 @@ class Agent:
     def think(self, step: Script) -> None:
         until = time.monotonic() + step.get("think_s", 0)
         frame = 0
-        while time.monotonic() < until:
+        while time.monotonic() < until or not Path(step.get("until", "/")).exists():
             self.status = f"{FRAMES[frame % 4]} {step.get('busy', 'Thinking')}"
             frame += 1
             self.draw()

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.agents.fake_server import DEADLINE_S, PUPPET, free_port
+from tests.agents.fake_server import PUPPET, free_port
 from tests.agents.terminal_kit import FAKE, Script
+from tests.waiting import DEADLINE_S
 
 ACP = ("--transport", "acp", "--", *PUPPET)
 """A scripted coding agent that speaks ACP."""

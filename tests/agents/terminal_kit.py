@@ -20,7 +20,8 @@ from taskyard_agent.bridge.session import Place
 from taskyard_agent.bridge.terminal_options import TerminalOptions
 from taskyard_agent.bridge.terminal_session import TerminalSession
 from taskyard_agent.protocol import CodingAgent, Item, ItemKind
-from tests.agents.fake_server import DEADLINE_S, free_port, until
+from tests.agents.fake_server import free_port, until
+from tests.waiting import DEADLINE_S
 
 FAKE = str(Path(__file__).with_name("fake_terminal.py"))
 
@@ -28,14 +29,18 @@ QUICK = TerminalOptions(
     cols=80,
     rows=60,
     stable_after_s=0.15,
-    reaction_s=0.5,
-    repeat_s=0.15,
+    reaction_s=15.0,
+    repeat_s=DEADLINE_S,
     ready_pattern=re.compile(r"\S"),
-    echo_s=0.15,
+    echo_s=DEADLINE_S / 10,
     quiet_s=0.03,
 )
-"""Waits that are long enough for a program that only plays. None of them decides a test but the first,
-while a spinner turns: such tests set it to STEADY_S."""
+"""Short waits that end a turn, and long ones for what the program is sure to do, however busy the machine is: a
+test of one that does not echo, does not react or wants Enter once more shortens that. stable_after_s decides a
+test while a spinner turns: such tests set it to STEADY_S."""
+
+SHORT_S = 0.15
+"""Seconds to wait for what this program never does."""
 
 STEADY_S = 0.5
 """Seconds for which a spinner never stands still, however busy the machine is."""

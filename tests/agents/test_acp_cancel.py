@@ -54,13 +54,14 @@ def agent_pid() -> int:
 
 async def test_an_agent_that_does_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The prompt is refused, the agent replaced, the turn over: the session takes the next prompt."""
-    monkeypatch.setattr("taskyard_agent.acp.OPEN_TIMEOUT_S", 0.2)
     async with acp(tmp_path) as running:
         await running.stable()
         frozen = agent_pid()
         os.kill(frozen, signal.SIGSTOP)
-        with pytest.raises(Refused) as caught:
-            await running.session.prompt("x" * 300_000, None)
+        with monkeypatch.context() as patch:
+            patch.setattr("taskyard_agent.acp.OPEN_TIMEOUT_S", 0.2)  # not for the next one's start
+            with pytest.raises(Refused) as caught:
+                await running.session.prompt("x" * 300_000, None)
         assert caught.value.code == "timeout"
         await until(lambda: running.data(ItemKind.TURN_END))
         await running.stable()

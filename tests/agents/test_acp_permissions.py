@@ -22,6 +22,7 @@ from taskyard_agent.bridge.tools import ToolState
 from taskyard_agent.protocol import ItemKind
 from tests.agents.acp_kit import Running, Wanted, acp
 from tests.agents.fake_server import until
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -423,7 +424,7 @@ async def test_a_request_outlives_nothing(tmp_path: Path) -> None:
     }
     async with acp(tmp_path, ASK) as running:
         await running.stable()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             await running.session.prompt(f"raw {json.dumps(stray)}\nstop end_turn", None)
         await running.stable()
         assert running.session.permissions() == []

@@ -15,8 +15,9 @@ from taskyard_agent.protocol import ItemKind
 from taskyard_agent.standalone.attach import Console, attach
 from taskyard_agent.standalone.client import BridgeClient, BridgeFailed
 from tests.agents.bridge_kit import bridge, port_of, stable
-from tests.agents.fake_server import DEADLINE_S, until
+from tests.agents.fake_server import until
 from tests.agents.terminal_kit import script, step, terminal
+from tests.waiting import DEADLINE_S
 
 
 @dataclass

@@ -11,6 +11,7 @@ import pytest
 
 from taskyard_agent.protocol import CodingAgent, ItemKind
 from tests.agents.fake_server import PUPPET, kit, manifest, until
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +24,7 @@ def anyio_backend() -> str:
 
 def post(url: str, path: str, body: object) -> int:
     """The status of the answer to a program of the workspace."""
-    connection = HTTPConnection(urlsplit(url).netloc, timeout=5)
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=DEADLINE_S)
     headers = {"Content-Type": "application/json", "X-Taskyard-Answered-By": "root"}
     connection.request("POST", path, json.dumps(body), headers)
     try:

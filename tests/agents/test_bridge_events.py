@@ -15,8 +15,8 @@ from taskyard_agent.bridge.events import Messages
 from taskyard_agent.bridge.record import Record, SessionState
 from taskyard_agent.journal import Journal
 from taskyard_agent.protocol import ItemKind
-from tests.agents.bridge_kit import bridge, event, exchange, port_of, say, stable
-from tests.agents.fake_server import DEADLINE_S
+from tests.agents.bridge_kit import bridge, event, port_of, say, stable
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -207,13 +207,16 @@ async def stuck(client: aiohttp.ClientSession) -> AsyncIterator[asyncio.StreamRe
         writer.close()
 
 
-async def test_A11_slow_reader(tmp_path: Path) -> None:
+async def test_A11_slow_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who reads too slowly to get every event still learns how the turn ended."""
+    monkeypatch.setattr("taskyard_agent.bridge.events.WRITE_S", DEADLINE_S)
     async with bridge(tmp_path) as client, stuck(client) as reader:
         seen = b""
         async with asyncio.timeout(DEADLINE_S):
             while b'"status":"stable"' not in seen:
-                seen = seen[-100:] + await reader.read(1 << 20)
+                more = await reader.read(1 << 20)
+                assert more, "the stream has ended"
+                seen = seen[-100:] + more
 
 
 @pytest.mark.all_tier
@@ -228,12 +231,14 @@ async def test_A11_stuck_reader(tmp_path: Path) -> None:
 
 async def test_A11_end(tmp_path: Path) -> None:
     """A bridge that stops ends all streams in order."""
-    async with asyncio.TaskGroup() as tasks, bridge(tmp_path) as client:
-        ends = []
+    streams = []
+    async with bridge(tmp_path) as client:
         for path in ("/events", "/internal/screen"):
-            request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-            ends.append(tasks.create_task(exchange(client, request)))
-        async with client.get("/events") as stream:
-            await event(stream)
-    for end in ends:
-        assert (await end).endswith(b"\r\n0\r\n\r\n")
+            reader, writer = await asyncio.open_connection("127.0.0.1", port_of(client))
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            await reader.readuntil(b"event: ")
+            streams.append((reader, writer))
+    for reader, writer in streams:
+        async with asyncio.timeout(DEADLINE_S):
+            assert (await reader.read()).endswith(b"\r\n0\r\n\r\n")
+        writer.close()

@@ -1,5 +1,6 @@
 """A conversation that goes on: after a pause, after `kill -9`, and with an agent that forgot everything."""
 
+import asyncio
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from taskyard_agent.bridge.messages import AGENT, USER, Message
 from taskyard_agent.protocol import CodingAgent, ItemKind
 from tests.agents.acp_kit import FAST_PUPPET, Running, Wanted, acp
 from tests.agents.fake_server import FakeServer, Kit, kit, manifest, until
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -215,6 +217,13 @@ def ends(server: FakeServer) -> list[object]:
     return [end["reason"] for end in server.data(ItemKind.TURN_END)]
 
 
+async def replayed(server: FakeServer) -> None:
+    """Returns once the last message has what a loading agent says behind its answer, which comes whenever it comes."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not (await server.messages())[-1][1].endswith("new"):
+            await asyncio.sleep(0.005)
+
+
 STARTED = {
     "sessionUpdate": "tool_call",
     "toolCallId": "t",
@@ -230,6 +239,8 @@ async def test_N15_N19_kill_9_in_a_turn(tmp_path: Path) -> None:
         async with made.agent():
             await until(lambda: ("agent", "healthy") in made.server.health)
             await made.server.until_stable()
+            await until(lambda: made.server.data(ItemKind.STATE)[-1]["state"] == "idle")
+            await replayed(made.server)
             assert ends(made.server) == ["interrupted"]
             assert made.server.data(ItemKind.TOOL_CALL)[-1]["status"] == "failed"
             assert made.server.data(ItemKind.SESSION_INFO)[-1]["opened"] == "loaded"

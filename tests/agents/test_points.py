@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import DEADLINE_S
+
 PROGRAM = """
 import asyncio, sys
 from taskyard_agent import points
@@ -33,7 +35,7 @@ def listening(path: Path) -> socket.socket:
     found = socket.socket(socket.AF_UNIX)
     found.bind(str(path))
     found.listen()
-    found.settimeout(20)
+    found.settimeout(DEADLINE_S)
     return found
 
 
@@ -58,7 +60,7 @@ def test_it_is_held(folder: Path, how: str) -> None:
             assert end.recv(1000) == told
             assert process.poll() is None
             end.close()
-        assert process.communicate(timeout=20)[0] == "over\n"
+        assert process.communicate(timeout=DEADLINE_S)[0] == "over\n"
 
 
 @pytest.mark.parametrize("how", ["nothing", "gone", "open", "file"])
@@ -74,6 +76,6 @@ def test_it_is_not_held(folder: Path, how: str) -> None:
         if how == "gone":
             listens.close()
     process = program("" if how == "nothing" else "own", str(path))
-    assert process.communicate(timeout=20)[0] == "over\n"
+    assert process.communicate(timeout=DEADLINE_S)[0] == "over\n"
     if how == "open":
         listens.close()

@@ -26,7 +26,8 @@ from taskyard_agent.bridge.session import Report
 from taskyard_agent.protocol import CodingAgent, ItemKind
 from taskyard_agent.report import SUMMARY_CHARS, TOOL, VERSIONS
 from tests.agents.acp_kit import FAST_PUPPET, Wanted, acp
-from tests.agents.fake_server import DEADLINE_S, Kit, kit, manifest, until
+from tests.agents.fake_server import Kit, kit, manifest, until
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 

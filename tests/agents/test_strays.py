@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from taskyard_agent.strays import MARK, Strays, now_s
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 
 pytestmark = pytest.mark.anyio
 
@@ -54,7 +54,7 @@ async def test_what_the_turn_started_ends(start: Start, strays: Strays) -> None:
     one, other = start("sleep", "60"), start("sleep", "60")
     elsewhere = start("sleep", "60", **{MARK: "another"})
     assert await strays.end() == 2
-    assert (one.wait(5), other.wait(5)) == (-15, -15)
+    assert (one.wait(DEADLINE_S), other.wait(DEADLINE_S)) == (-15, -15)
     assert [p.poll() for p in (agent, before, elsewhere)] == [None] * 3
 
 
@@ -78,4 +78,4 @@ async def test_one_that_will_not_end_is_killed(
     deaf = start(sys.executable, "-c", words, str(ready))
     until("a program that ignores signals", lambda: ready.exists() or None)
     assert await strays.end() == 1
-    assert deaf.wait(5) == -9
+    assert deaf.wait(DEADLINE_S) == -9

@@ -15,6 +15,7 @@ from taskyard_agent.terminal.child import PtyChild, Terminal
 from taskyard_agent.terminal.ptylog import PtyLog
 from taskyard_agent.terminal.settle import HELD_S, LATEST_S, Settle
 from tests.agents.fake_server import until
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -106,7 +107,7 @@ async def test_N32_a_large_text_waits_for_a_slow_reader() -> None:
     )
     async with child(*python(code)) as (started, heard):
         await until(lambda: b"ready" in heard)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE_S):
             await started.write(b"x" * 200_000)
             await until(lambda: b"got 200000" in heard)
 
@@ -264,7 +265,7 @@ async def test_N27_the_newest_bytes_are_kept(tmp_path: Path) -> None:
 async def test_N27_whoever_follows_the_log_is_told(tmp_path: Path) -> None:
     """A reader at the end waits for the next bytes; bytes that cannot be stored are counted."""
     log = PtyLog(tmp_path, 1000)
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as tasks:
         waiting = tasks.create_task(log.wait_beyond(0))
         await asyncio.sleep(0)
         assert not waiting.done()

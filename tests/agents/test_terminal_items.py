@@ -15,6 +15,7 @@ from taskyard_agent.bridge.terminal_speech import GROWN_S, REDRAWN_S, Speech
 from taskyard_agent.bridge.updates import PIECE_CHARS
 from taskyard_agent.journal import Journal
 from taskyard_agent.protocol import Item, ItemKind
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -166,7 +167,7 @@ async def test_N39_changes_are_stored_now_and_then(tmp_path: Path) -> None:
     for text, least in (("ab", GROWN_S), ("xy", GROWN_S), ("xyz", REDRAWN_S)):
         before, shown.text = shown.spoken, text
         shown.speech.changed()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             while shown.spoken == before:
                 shown.speech.changed()
                 await asyncio.sleep(0.005)

@@ -6,6 +6,7 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,17 @@ from taskyard_agent.bridge.session import Refused, Report, TerminalLike
 from taskyard_agent.process import Exit
 from taskyard_agent.protocol import ItemKind
 from tests.agents.fake_server import until
-from tests.agents.terminal_kit import FAKE, QUICK, STEADY_S, Made, Script, script, step, terminal
+from tests.agents.terminal_kit import (
+    FAKE,
+    QUICK,
+    SHORT_S,
+    STEADY_S,
+    Made,
+    Script,
+    script,
+    step,
+    terminal,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +49,8 @@ async def test_A19_N26_stop_when_the_program_ends(tmp_path: Path, code: int) -> 
     """Whoever runs the bridge hears of the end, with code and last screen; it is an error in the transcript."""
     ends: list[Ended] = []
     played = script(step("end", "", die=code, think_s=0.2))
-    async with terminal(tmp_path, played, life=Life(OnExit.STOP, on_end=ends.append)) as made:
+    life = Life(OnExit.STOP, on_end=ends.append)
+    async with terminal(tmp_path, played, life=life, stable_after_s=STEADY_S) as made:
         await made.stable()
         await made.say("end")
         await until(lambda: bool(ends))
@@ -103,7 +115,7 @@ async def test_A18_the_animation_of_amp_is_ended(tmp_path: Path) -> None:
         async with terminal(tmp_path, played, kind=kind) as made:
             await until(lambda: made.session.screen_text().strip() != "")
             if typed:
-                await until(log.exists)
+                await until(lambda log=log: log.exists() and log.read_text())  # type: ignore[misc]  # bound now
         assert (bytes.fromhex(log.read_text()) if log.exists() else b"") == typed
 
 
@@ -149,7 +161,8 @@ async def test_D10_the_first_prompt_is_pasted_like_any_other(tmp_path: Path) -> 
 
 async def test_N18_a_first_prompt_that_fails_is_reported(tmp_path: Path) -> None:
     """A program that does not react to it leaves an error, and is free for other prompts."""
-    async with terminal(tmp_path, script(mute=True), life=Life(prompt="begin")) as made:
+    never: dict[str, Any] = {"echo_s": SHORT_S, "reaction_s": 0.5}
+    async with terminal(tmp_path, script(mute=True), life=Life(prompt="begin"), **never) as made:
         await made.stable()
         assert "The first prompt could not be sent" in made.faults[-1]
 
@@ -171,7 +184,7 @@ async def test_A45_the_conversation_survives_a_restart(tmp_path: Path) -> None:
 async def test_A45_an_answer_that_was_cut_off_is_read_again(tmp_path: Path) -> None:
     """When the last prompt had no answer yet, what the program shows is that answer."""
     slow = script(step("hello", "hi", blank=60), prompt=False)
-    async with terminal(tmp_path, slow) as made:
+    async with terminal(tmp_path, slow, echo_s=SHORT_S) as made:
         await made.stable()
         await made.say("hello")
     async with terminal(tmp_path, {"steps": [step("", "Back: hi")]}) as made:

@@ -77,6 +77,8 @@ async def test_N3_N6_a_burst_of_output(tmp_path: Path, figure: Callable[[str], N
         began = time.monotonic()
         await made.stable()
         figure(f"stable after {time.monotonic() - began:.2f} s more")
+        spoken = made.session.record.conversation.messages
+        await until(lambda: spoken[-1].content.endswith("the end"))
         last = (await made.messages())[-1][1]
         figure(f"the message has {len(last)} characters, {len(made.items())} items")
         assert last.endswith("the end")

@@ -14,7 +14,16 @@ from taskyard_agent.bridge.life import CONTINUE
 from taskyard_agent.protocol import ItemKind
 from tests.agents.fake_server import until
 from tests.agents.standalone_kit import alone
-from tests.agents.terminal_kit import FAKE, STEADY_S, Made, Script, script, step, terminal
+from tests.agents.terminal_kit import (
+    FAKE,
+    SHORT_S,
+    STEADY_S,
+    Made,
+    Script,
+    script,
+    step,
+    terminal,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -23,6 +32,11 @@ pytestmark = pytest.mark.anyio
 def anyio_backend() -> str:
     """The agent runs on the standard loop."""
     return "asyncio"
+
+
+def written(path: Path) -> str:
+    """What is in a file that a program makes; empty before it has."""
+    return path.read_text() if path.exists() else ""
 
 
 def typed(log: Path) -> str:
@@ -90,11 +104,12 @@ async def test_N17_a_shell_is_told_nothing(tmp_path: Path) -> None:
         "ready_pattern": re.compile("[#$]"),
     }
     async with terminal(tmp_path, None, **shell) as made:
-        await made.turn("echo one >> said")
+        await made.turn("echo one | tee -a said")
+        await until(lambda: written(tmp_path / "said") == "one\n")
     async with terminal(tmp_path, None, **shell) as made:
-        await made.turn("echo two >> said")
+        await made.turn("echo two | tee -a said")
         assert "could not be restored" in told(made)[-1]
-    assert (tmp_path / "said").read_text() == "one\ntwo\n"
+        await until(lambda: written(tmp_path / "said") == "one\ntwo\n")
 
 
 @pytest.mark.parametrize(
@@ -191,10 +206,10 @@ async def test_D14_N20_nothing_of_its_own_session_is_left(tmp_path: Path, how: s
     """What the program put into another session ends with it, however that ends."""
     note = tmp_path / "left"
     command = [sys.executable, "-c", LEAVES, str(note)]
-    async with terminal(tmp_path, None, command=command) as made:
+    async with terminal(tmp_path, None, command=command, echo_s=SHORT_S) as made:
         await made.stable()
         await made.say("go")
-        await until(note.exists)
+        await until(lambda: written(note))
         left = int(note.read_text())
         assert Path(f"/proc/{left}").exists()
         if how == "kill":
@@ -226,10 +241,11 @@ async def test_D14_N13_a_cancelled_turn_leaves_nothing(tmp_path: Path) -> None:
     """What a turn put into another session ends when the turn is cancelled; the program goes on."""
     note = tmp_path / "left"
     command = [sys.executable, "-c", WORKS, str(note)]
-    async with terminal(tmp_path, None, command=command, stable_after_s=STEADY_S) as made:
+    waits: dict[str, Any] = {"stable_after_s": STEADY_S, "echo_s": SHORT_S}
+    async with terminal(tmp_path, None, command=command, **waits) as made:
         await made.stable()
         await made.say("go")
-        await until(note.exists)
+        await until(lambda: written(note))
         await made.session.cancel()
         await until(lambda: bool(made.data(ItemKind.TURN_END)))
         assert made.data(ItemKind.TURN_END)[0]["reason"] == "cancelled"
@@ -245,7 +261,7 @@ async def test_D14_a_killed_bridge_leaves_nothing_for_the_next(tmp_path: Path) -
     async with alone(tmp_path, *state, *command) as made:
         await made.stable()
         await made.say("go")
-        await until(note.exists)
+        await until(lambda: written(note))
         made.process.kill()
         await made.wait()
     assert not ended(int(note.read_text()))

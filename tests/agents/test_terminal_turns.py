@@ -4,12 +4,14 @@ import asyncio
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from taskyard_agent.protocol import ItemKind
 from tests.agents.fake_server import until
 from tests.agents.terminal_kit import GREETING, STEADY_S, script, step, terminal
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -137,7 +139,8 @@ async def test_N30_a_dialog_refuses_messages_and_takes_keys(tmp_path: Path) -> N
     asks = step(
         "edit", "edited", dialog="Do you want to edit x.py?\n> 1. Yes\n  2. No", think_s=0.1
     )
-    async with terminal(tmp_path, script(asks), rules=tmp_path / "rules.toml") as made:
+    waits: dict[str, Any] = {"rules": tmp_path / "rules.toml", "stable_after_s": STEADY_S}
+    async with terminal(tmp_path, script(asks), **waits) as made:
         await made.stable()
         await made.say("edit")
         await made.state("awaiting_input")
@@ -154,7 +157,8 @@ async def test_N30_a_dialog_refuses_messages_and_takes_keys(tmp_path: Path) -> N
 
 async def test_A28_the_last_message_follows_the_screen(tmp_path: Path) -> None:
     """What was drawn and is not there any more is not in the message; items say only what changed."""
-    async with terminal(tmp_path, script(step("count", "three", think_s=0.3, busy="42"))) as made:
+    counts = script(step("count", "three", think_s=0.3, busy="42"))
+    async with terminal(tmp_path, counts, stable_after_s=STEADY_S) as made:
         assert await made.turn("count") == "three"
         pieces = [piece for piece in made.data(ItemKind.AGENT_TEXT) if piece["message_id"] == 2]
         assert any("42" in piece["text"] for piece in pieces)
@@ -177,7 +181,7 @@ async def test_A15_A7_the_screen_can_be_watched(tmp_path: Path) -> None:
 
 
 async def event_data(content: object) -> str:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         while True:
             line = (await content.readline()).decode()  # type: ignore[attr-defined]  # of any stream
             assert line, "the stream has ended"

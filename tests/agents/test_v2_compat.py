@@ -19,9 +19,9 @@ from taskyard_agent.bridge.record import Record, SessionState
 from taskyard_agent.journal import Journal
 from taskyard_agent.protocol import ItemKind
 from tests.agents.bridge_kit import bridge, event, port_of, say, stable, upload
-from tests.agents.fake_server import DEADLINE_S
 from tests.agents.terminal_kit import script, terminal
 from tests.agents.v2_kit import get, items_on_disk, prompt, refused, until_state
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -85,14 +85,14 @@ async def test_D9_reading_while_it_grows(tmp_path: Path) -> None:
     """Each of many reads beside a flood is a whole conversation: ids in order, the answer a longer one each time."""
     async with bridge(tmp_path) as client:
         await say(client, "updates 20000\nwait")
-        last = ""
-        for _ in range(50):
+        last, reads = "", 0
+        while reads < 50 or not last:
+            reads += 1
             found = (await get(client, "/messages"))["messages"]
             assert isinstance(found, list)
             assert [message["id"] for message in found] == [0, 1]
             assert found[1]["content"].startswith(last)
             last = found[1]["content"]
-        assert last
 
 
 async def test_D15_A8_the_whole_text_each_time(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ async def test_N39_the_end_of_a_turn_is_told_at_once(record: Record) -> None:
         tasks.create_task(EventStream(record, Messages(record, "custom")).feed(frames))
         loop = asyncio.get_running_loop()
         began = loop.time()
-        for number in range(20):
+        for number in range(100):
             record.set_state(SessionState.RUNNING)
             record.put(ItemKind.USER_MESSAGE, {"prompt_id": None, "text": "go"})
             await asyncio.sleep(0)
@@ -191,7 +191,7 @@ async def test_N39_the_end_of_a_turn_is_told_at_once(record: Record) -> None:
                 await asyncio.sleep(0)
         took_s = loop.time() - began
         record.close()
-    assert took_s < 10 * COALESCE_S
+    assert took_s < 50 * COALESCE_S
 
 
 async def test_N20_N37_a_bridge_that_stops(tmp_path: Path) -> None:

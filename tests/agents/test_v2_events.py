@@ -21,7 +21,6 @@ from taskyard_agent.bridge.v2.follow import ItemFeed
 from taskyard_agent.journal import Journal
 from taskyard_agent.protocol import ItemKind
 from tests.agents.bridge_kit import bridge, exchange, port_of, say, stable
-from tests.agents.fake_server import DEADLINE_S
 from tests.agents.v2_kit import (
     Event,
     Running,
@@ -34,6 +33,7 @@ from tests.agents.v2_kit import (
     refused,
     until_idle,
 )
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -185,7 +185,9 @@ async def test_A11_N39_a_hundred_with_one_stuck(tmp_path: Path) -> None:
         raw = b""
         async with asyncio.timeout(DEADLINE_S):
             while b"event: turn_end" not in raw:
-                raw += await reader.read(1 << 16)
+                more = await reader.read(1 << 16)
+                assert more, "the stream has ended"
+                raw += more
         writer.close()
         late = [int(part.split(b"\n")[0]) for part in raw.split(b"id: ")[1:] if b"\n" in part]
         assert late[: len(seen) - 1] == list(seen)[:-1]

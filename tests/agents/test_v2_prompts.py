@@ -23,6 +23,7 @@ from tests.agents.v2_kit import (
     until_idle,
     until_state,
 )
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -119,7 +120,7 @@ async def test_N37_agent_exited(tmp_path: Path) -> None:
         for number in range(4):
             await stable(client)
             await client.post("/v2/prompts", json={"text": "die 3", "id": f"p{number}"})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE_S):
             while (await get(client, "/v2/session"))["state"] != "error":
                 await asyncio.sleep(0.01)
         for when in ("reject", "queue", "cancel_and_send"):
@@ -376,7 +377,7 @@ async def test_N41_queue_on_disk(tmp_path: Path) -> None:
     assert [(queued.id, queued.due) for queued in again.waiting] == [("b", None)]
     assert again.answers["a"].seq == 5
     assert again.settled["a"].code == "timeout"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         await again.filled()
 
 

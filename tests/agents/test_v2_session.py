@@ -11,6 +11,7 @@ from taskyard_agent.bridge.v2 import openapi
 from taskyard_agent.bridge.v2.docs_page import HEADERS
 from tests.agents.bridge_kit import bridge, say, stable
 from tests.agents.v2_kit import Json, get, items_on_disk, post, prompt, refused, until_idle
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -62,7 +63,7 @@ async def test_N38_session_in_a_turn(tmp_path: Path) -> None:
     async with bridge(tmp_path) as client:
         steps = [update(PLAN), update(TITLE), update(USAGE), "wait"]
         sent = await prompt(client, "\n".join(steps), id="p1")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             while (found := await get(client, "/v2/session"))["usage"] is None:
                 await asyncio.sleep(0.005)
         turn = found["turn"]
@@ -279,7 +280,7 @@ async def test_not_ready(tmp_path: Path) -> None:
         for _ in range(4):
             await stable(client)
             await client.post("/message", json={"content": "die 3", "type": "user"})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE_S):
             while (await client.get("/readyz")).status != 503:
                 await asyncio.sleep(0.01)
         assert (await client.get("/healthz")).status == 200

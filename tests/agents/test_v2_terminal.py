@@ -9,9 +9,9 @@ import pytest
 from taskyard_agent.bridge.errors import Problem
 from taskyard_agent.bridge.v2.keys import NAMED, typed
 from tests.agents.bridge_kit import event, exchange
-from tests.agents.fake_server import DEADLINE_S
 from tests.agents.terminal_kit import Made, script, step, terminal
 from tests.agents.v2_kit import get, post, refused
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,8 @@ from signal import SIGKILL
 
 import aiohttp
 
-from tests.agents.fake_server import DEADLINE_S, PUPPET, free_port
+from tests.agents.fake_server import PUPPET, free_port
+from tests.waiting import DEADLINE_S
 
 Json = dict[str, object]
 

@@ -18,6 +18,7 @@ from tests.api.agent_seat import AgentSeat, started
 from tests.api.edge_kit import listening
 from tests.api.link_kit import running
 from tests.api.seed import Api, Json, Person
+from tests.waiting import DEADLINE_S
 
 INSIDE = 3284
 """The port that the seeded app's URL names."""
@@ -111,7 +112,8 @@ class Yard:
         self, *, by: Person | None = None, enters: bool = True
     ) -> AsyncIterator["Browser"]:
         """A browser, which has been let in unless told."""
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}") as client:
+        url = f"http://127.0.0.1:{self.port}"
+        async with httpx2.AsyncClient(base_url=url, timeout=DEADLINE_S) as client:
             found = Browser(self, client)
             if enters:
                 assert (await found.open(await self.url(by=by))).status_code == 303

@@ -16,10 +16,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from taskyard.wire import attached
 from taskyard.wire.base import encode
 from taskyard_agent.protocol import Item, SentItem
-from tests.agents.fake_server import DEADLINE_S, PUPPET, free_port
+from tests.agents.fake_server import PUPPET, free_port
 from tests.api.agent_seat import AgentSeat, started
 from tests.api.link_kit import Agent, running, until
 from tests.api.seed import Api, Json, Person
+from tests.waiting import DEADLINE_S
 
 FAKE = str(Path(__file__).parents[1] / "agents" / "fake_terminal.py")
 """A coding agent with a screen."""

@@ -10,6 +10,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from taskyard.db import jobs
 from taskyard.wire.enums import LogLevel, LogSource
 from tests.api.seed import TOML, Api, Json, Person
+from tests.waiting import DEADLINE_S
 
 PARAMETERS = (
     TOML
@@ -49,5 +50,8 @@ async def following(api: Api, path: str) -> AsyncIterator[ClientConnection]:
     """A WebSocket to a route, with the owner's token."""
     url = api.url.replace("http:", "ws:") + path
     headers = {"Coder-Session-Token": api.owner.token}
-    async with connect(url, additional_headers=headers, proxy=None) as socket, asyncio.timeout(10):
+    async with (
+        asyncio.timeout(DEADLINE_S),
+        connect(url, additional_headers=headers, proxy=None) as socket,
+    ):
         yield socket

@@ -25,9 +25,7 @@ from taskyard_agent.protocol import (
 )
 from tests.api.agent_seat import AgentSeat
 from tests.link.pair import attend, sender
-
-DEADLINE_S = 10.0
-"""Seconds that anything awaited here may take before it counts as a hang."""
+from tests.waiting import DEADLINE_S
 
 
 async def until(check: Callable[[], Awaitable[object]]) -> None:

@@ -22,6 +22,7 @@ from taskyard.wire.base import ZERO_TIME
 from taskyard.wire.enums import LoginType, UserStatus
 from taskyard.wire.routes import ROUTES, TASKS_ALIAS, TASKS_PREFIX
 from tests.contract.shapes import CheckedClient
+from tests.waiting import DEADLINE_S
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection
@@ -377,7 +378,7 @@ class Api:
 @asynccontextmanager
 async def connected(services: Services, url: str) -> AsyncIterator[Api]:
     """A client of the server at this address, with its default organization and its owner."""
-    async with CheckedClient(base_url=url, timeout=10, verify=False) as client:
+    async with CheckedClient(base_url=url, timeout=DEADLINE_S, verify=False) as client:
         api = Api(services, client, url)
         await api.organization("default", default=True)
         api.owner = await api.person("boss", "owner", organization_roles=("organization-admin",))

@@ -21,6 +21,7 @@ from taskyard_agent.stream import Stream
 from tests.api.agent_seat import AgentSeat, started
 from tests.api.link_kit import until
 from tests.api.seed import Api, Json, Person
+from tests.waiting import DEADLINE_S
 
 
 @dataclass
@@ -58,7 +59,7 @@ class Screen:
 
     async def until(self, pattern: str) -> str:
         """What was shown, once it has this."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             while not (found := re.search(pattern, self.text)):
                 await self.next()
         return found[0]
@@ -73,7 +74,7 @@ class Screen:
 
     async def ended(self) -> Json:
         """The last thing that is told."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             while not (self.told and self.told[-1]["type"] == "ended"):
                 await self.next()
         return self.told[-1]
@@ -85,7 +86,7 @@ async def room(
     home: Path,
     *,
     handlers: Handlers | None = None,
-    serve: Callable[[Stream], Coroutine[None, None, None]] | None = None,
+    serve: Callable[[Stream, Shells], Coroutine[None, None, None]] | None = None,
 ) -> AsyncIterator[Room]:
     """A running task, and an agent that has shells and nothing else, or does in place of that what it is told."""
     seat = await started(api, task=await api.task(await api.template(f"s-{uuid4().hex[:8]}")))
@@ -101,9 +102,8 @@ async def room(
             handlers = Handlers()
             handlers.add("shell_open", ShellOpen, shells.open, ordered=True)
             handlers.add("shell_resize", ShellResize, shells.resize, ordered=True)
-        link = Link(
-            LinkTarget(api.url, seat.token), "1", handlers, connected, serve=serve or shells.serve
-        )
+        served = shells.serve if serve is None else lambda stream: serve(stream, shells)
+        link = Link(LinkTarget(api.url, seat.token), "1", handlers, connected, serve=served)
         group.create_task(link.run())
 
         async def is_linked() -> bool:

@@ -15,8 +15,7 @@ from taskyard.db.retention import EVENTS, reap_scanned_as_system
 from taskyard.wire.link import ItemKind, SentItem
 from tests.api.agent_seat import AgentSeat
 from tests.api.seed import Api, Json, Person
-
-DEADLINE_S = 20.0
+from tests.waiting import DEADLINE_S
 
 
 @dataclass

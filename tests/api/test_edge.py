@@ -24,6 +24,7 @@ from taskyard.wire.base import NIL_UUID
 from taskyard.wire.routes import ROUTES, Body
 from taskyard.wire.transcript import LAST_EVENT_ID
 from tests.api.edge_kit import ask, edged, listening, say
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -335,7 +336,7 @@ async def test_head_of_what_never_ends() -> None:
         return StreamingResponse(ticks(), media_type="text/event-stream")
 
     async with listening(Edge(Starlette(routes=[HttpRoute("/watch", watch)]))) as port:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             reply = await ask(port, "HEAD", "/watch")
             await ended.wait()
     assert (reply.status, reply.body) == (200, b"")

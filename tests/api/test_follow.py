@@ -18,6 +18,7 @@ from tests.api.conftest import serving
 from tests.api.seed import UNKNOWN, Api, fields, reason
 from tests.api.stream_kit import Writer, events_of, forget, streaming
 from tests.control.world_kit import background
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -127,7 +128,7 @@ async def test_cuts_lose_and_double_nothing(api: Api) -> None:
                     if numbers and numbers[-1] == whole:
                         break
 
-    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
         group.create_task(write())
         group.create_task(follow())
     assert numbers == list(range(1, whole + 1))
@@ -149,7 +150,7 @@ async def test_two_servers_are_one(api: Api, database: Database, database_url: s
     async with (
         background(api.services.doorbell.run(), other.doorbell.run()),
         serving(other) as url,
-        asyncio.timeout(20),
+        asyncio.timeout(DEADLINE_S),
     ):
         after = ""
         for turn in range(6):
@@ -184,7 +185,7 @@ async def test_a_slow_reader_costs_others_nothing(api: Api) -> None:
 
     ready = asyncio.Semaphore(0)
     async with streaming(api, events_of(seat.task) + "?tail=0", limit=1024) as slow:
-        async with asyncio.timeout(40), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
             readers = [group.create_task(read()) for _ in range(20)]
             for _ in readers:
                 await ready.acquire()
@@ -227,7 +228,7 @@ async def test_many_cost_one_read(api: Api) -> None:
             await got.acquire()
         assert feed.reads - before == 1
         done.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         while feeds.opened:
             await asyncio.sleep(0.01)
 
@@ -243,7 +244,7 @@ async def test_who_may_not_follow(api: Api) -> None:
         await api.execute("delete from api_keys where user_id = $1", ada.id)
         texts = (f"said {n}" for n in count())
         await api.report(task, "working", next(texts))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE_S):
             while await stream.next() is not None:
                 await api.report(task, "working", next(texts))
 

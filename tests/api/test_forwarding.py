@@ -20,6 +20,7 @@ from taskyard.server.peer_mark import PeerKey
 from taskyard.wire.routes import BY_OPERATION
 from tests.api.edge_kit import Reply, ask, listening
 from tests.api.seed import Api
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -183,6 +184,6 @@ async def test_a_websocket_waits_for_a_server_that_comes_back(api: Api) -> None:
 
 async def eventually(holds: Callable[[], bool]) -> None:
     """Returns once it holds."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         while not holds():
             await asyncio.sleep(0.01)

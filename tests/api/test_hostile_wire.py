@@ -7,6 +7,7 @@ import pytest
 
 from taskyard.control.services import Services
 from tests.api.edge_kit import ask, edged, say
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -143,7 +144,7 @@ async def test_many_at_once(port: int) -> None:
     """Requests in a row on one connection are answered in their order."""
     request = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
     last = b"GET /nothing HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request * 50 + last)
         answer = await reader.read()

@@ -11,6 +11,7 @@ from taskyard.control.idempotency import TOPIC
 from taskyard.control.reaper import Reaper
 from taskyard.server import idempotency as idempotency_edge
 from tests.api.seed import Api, Person, SeededTemplate, reason
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -213,7 +214,7 @@ async def in_hand(api: Api, key: str) -> None:
 
 async def waiting(count: int) -> None:
     """Returns once so many requests wait for others of their keys."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         while idempotency._waiting.total() != count:
             await asyncio.sleep(0.005)
 
@@ -316,7 +317,7 @@ async def test_topic_is_rung_when_a_request_is_over(api: Api) -> None:
         async with api.services.doorbell.on(
             TOPIC, lambda subject: heard.set() if subject else None
         ):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE_S):
                 while not heard.is_set():
                     await create(api, template, f"k{api.now.timestamp()}")
                     await asyncio.sleep(0.05)

@@ -1,12 +1,14 @@
 """How links end: replaced, broken by garbage or by a failure of ours, silent; and who notices."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
 import msgspec
 import pytest
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from taskyard.control.services import Services
@@ -26,8 +28,9 @@ from taskyard_agent.protocol import (
 )
 from tests.api.agent_seat import AgentSeat, started
 from tests.api.conftest import serving
-from tests.api.link_kit import DEADLINE_S, Agent, dialed, gone, row, running, until
+from tests.api.link_kit import Agent, dialed, gone, row, running, until
 from tests.api.seed import Api, connected
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -76,6 +79,9 @@ async def _settled(api: Api, seat: AgentSeat) -> bool:
     return api.services.links.holds(seat.agent_id) != await gone(seat)
 
 
+LEASE_S = 6.0
+"""Seconds of a lease that is renewed each second, and that no busy machine lets lapse."""
+
 GARBAGE: dict[str, bytes | str] = {
     "text": "hello",
     "noise": b"\xc1\xff\x00garbage",
@@ -98,18 +104,24 @@ async def test_garbage_ends_only_its_own_link(api: Api, name: str) -> None:
     seat, other = await started(api), await started(api)
     async with dialed(seat) as (_, mux), dialed(other) as (_, neighbour):
         async with LinkTarget(api.url, seat.token).dial() as socket:
-            await socket.send(GARBAGE[name])
             with pytest.raises(ConnectionClosed):
-                async with asyncio.timeout(DEADLINE_S):
-                    await socket.recv()
+                await _told(socket, GARBAGE[name])
         await mux.call("heartbeat", Nothing(), Nothing)
         await neighbour.call("heartbeat", Nothing(), Nothing)
     async with dialed(seat) as (socket, _), dialed(other) as (_, neighbour):
-        await socket.send(GARBAGE[name])
         async with asyncio.timeout(DEADLINE_S):
+            with suppress(ConnectionClosed):
+                await socket.send(GARBAGE[name])
             await socket.wait_closed()
         await until(partial(gone, seat))
         await neighbour.call("heartbeat", Nothing(), Nothing)
+
+
+async def _told(socket: ClientConnection, garbage: bytes | str) -> None:
+    """Sends it, which may fail already where it is long, and waits for an answer."""
+    async with asyncio.timeout(DEADLINE_S):
+        await socket.send(garbage)
+        await socket.recv()
 
 
 async def test_a_failure_of_ours_ends_one_link(api: Api) -> None:
@@ -131,18 +143,23 @@ async def _welcomed(agent: Agent, times: int) -> bool:
 
 async def test_a_silent_link_is_closed(services: Services) -> None:
     """Who says nothing for as long as a lease is gone, even if nobody hung up."""
-    settings = msgspec.structs.replace(services.settings, agent_lease_s=0.6)
-    changed = replace(services, settings=settings)
-    async with serving(changed) as url, connected(changed, url) as api:
+    short, longer = (_leasing(services, lease_s) for lease_s in (0.6, LEASE_S))
+    async with serving(short) as url, connected(short, url) as api, serving(longer) as steady:
         seat = await started(api)
         async with dialed(seat) as (socket, _):
             async with asyncio.timeout(DEADLINE_S):
                 await socket.wait_closed()
             await until(partial(gone, seat))
-        async with running(seat) as agent:
-            until_ = api.now + timedelta(seconds=1.4)
+        async with running(seat, url=steady) as agent:
+            until_ = api.now + timedelta(seconds=LEASE_S + 0.1)
             await until(partial(_leased, seat, until_))
             assert len(agent.welcomes) == 1
+
+
+def _leasing(services: Services, lease_s: float) -> Services:
+    """A server whose agents have so long to say something."""
+    settings = msgspec.structs.replace(services.settings, agent_lease_s=lease_s)
+    return replace(services, settings=settings)
 
 
 async def _leased(seat: AgentSeat, until_: datetime) -> bool:

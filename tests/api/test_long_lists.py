@@ -13,13 +13,12 @@ from taskyard.control.task_list import BATCH
 from taskyard.control.template_versions import BATCH as MANY
 from tests.api.conftest import serving
 from tests.api.seed import Api, Json, Person, connected
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
 TASKS = 3 * BATCH
 """Three full batches: the end of the list comes as a batch of its own."""
-
-DEADLINE_S = 5.0
 
 
 @pytest.fixture

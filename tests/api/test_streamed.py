@@ -8,12 +8,11 @@ from starlette.types import Receive, Scope, Send
 
 from taskyard.server.streamed import Parts, Streamed
 from tests.api.conftest import running
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
 ENDLESS = b"x" * 2**20
-
-DEADLINE_S = 5.0
 
 
 class _Source:

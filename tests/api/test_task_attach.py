@@ -12,8 +12,9 @@ from taskyard.wire import attached
 from taskyard.wire.attached import AttachTransport
 from tests.api.agent_seat import started
 from tests.api.attached_kit import APP_PORT, Seen, attached_to, bridged, typed_to
-from tests.api.link_kit import DEADLINE_S, running, until
+from tests.api.link_kit import running, until
 from tests.api.seed import Api
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 

@@ -117,8 +117,8 @@ async def test_never_while_somebody_is_asked(api: Api, tmp_path: Path) -> None:
 
 async def test_a_turn_in_a_terminal_is_interrupted_by_its_key(api: Api, tmp_path: Path) -> None:
     """What has a screen gets the key that its kind is interrupted by; with nothing running it is a 409."""
-    script, typed = tmp_path / "script.json", tmp_path / "typed"
-    steps = [{"expect": "go", "think_s": 2, "reply": "Done."}]
+    script, typed, pressing = tmp_path / "script.json", tmp_path / "typed", tmp_path / "pressing"
+    steps = [{"expect": "go", "until": str(pressing), "reply": "Done."}]
     script.write_text(json.dumps({"steps": steps, "paste": True, "log": str(typed)}))
     command = (sys.executable, FAKE, str(script))
     async with bridged(api, tmp_path, "pty", command) as place, pushing(place):
@@ -127,6 +127,7 @@ async def test_a_turn_in_a_terminal_is_interrupted_by_its_key(api: Api, tmp_path
         await until(lambda: _delivered(api, place.path, 1))
         before = typed.read_text()
         assert (await api.post(f"{place.path}/interrupt")).status_code == 204
+        pressing.touch()
 
         async def pressed() -> bool:
             return typed.read_text().removeprefix(before) == f"{ord(CTRL_C):02x}\n"

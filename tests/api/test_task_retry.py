@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from taskyard.control.actors import Actor
-from taskyard.control.tasks import GIVE_WAY_S, pause_task
+from taskyard.control.tasks import pause_task
 from taskyard.control.worker import Worker
 from taskyard.db.tasks import TaskRow, get_task
 from taskyard.errors import RefusedNow
@@ -144,7 +144,7 @@ async def test_force_cancels_what_began_since_the_task_was_read(api: Api, tmp_pa
         held = driver.hold("stop")
         assert (await api.post(path(task, "/pause"))).status_code == 202
         await held.reached.wait()
-        async with asyncio.timeout(GIVE_WAY_S / 2):
+        async with asyncio.timeout(DEADLINE_S):
             build = await pause_task(api.services, boss, before, api.services.now(), force=True)
         assert build.build_number == 3
 

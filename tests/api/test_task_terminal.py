@@ -1,16 +1,20 @@
 """Shells of workspaces: a real shell in a real terminal, over a real link, for who may tell the agent what to do."""
 
+import asyncio
 import json
 import re
 from pathlib import Path
+from urllib.parse import quote_plus
 from uuid import uuid4
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from taskyard_agent.pty_shell import MOST
+from taskyard_agent.pty_shell import MOST, Shells
+from taskyard_agent.stream import Stream
 from tests.api.seed import Api, Json
 from tests.api.shell_kit import Screen, room
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -80,6 +84,27 @@ async def test_a_command_is_run_in_place_of_a_shell(api: Api, tmp_path: Path) ->
         screen = Screen(socket)
         await screen.ended()
         assert "bash a  b" in screen.text
+
+
+async def test_what_ends_at_once_is_seen(api: Api, tmp_path: Path) -> None:
+    """Who opened it reads what it wrote, however late they come."""
+    number = tmp_path / "number"
+
+    async def late(stream: Stream, shells: Shells) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while not (number.exists() and number.read_text()):
+                await asyncio.sleep(0.01)
+            state = Path(f"/proc/{number.read_text().strip()}/stat")
+            while state.exists() and b") Z" not in state.read_bytes():
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0)  # the loop has heard of its end
+        await shells.serve(stream)
+
+    command = quote_plus(f"echo $$ >{number}; echo o''ver")
+    async with room(api, tmp_path, serve=late) as place, place.door(command=command) as socket:
+        screen = Screen(socket)
+        await screen.ended()
+        assert "over" in screen.text
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from websockets.exceptions import ConnectionClosedOK, InvalidStatus
 
 from tests.api.seed import Api, Json, Person, reason
 from tests.api.template_kit import TASK, imported, importing, push, version_of
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -20,13 +21,13 @@ def follow(api: Api, version: Json, query: str = "follow", by: Person | None = N
     """A connection to the log of a version's import."""
     url = f"{api.url.replace('http', 'ws', 1)}/api/v2/templateversions/{version['id']}/logs?{query}"
     token = (by or api.owner).token
-    return connect(url, additional_headers={"Coder-Session-Token": token}, open_timeout=5)
+    return connect(url, additional_headers={"Coder-Session-Token": token}, open_timeout=DEADLINE_S)
 
 
 async def lines_of(socket: ClientConnection) -> list[Json]:
     """Every line until the server closes, which it must do normally."""
     lines = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         try:
             while True:
                 lines.append(json.loads(await socket.recv()))

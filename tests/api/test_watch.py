@@ -12,10 +12,9 @@ from taskyard.control.actors import Actor
 from taskyard.control.workspace_watch import watch_workspace
 from tests.api.build_kit import build, following
 from tests.api.seed import UNKNOWN, Api, Json, reason
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
-
-DEADLINE_S = 10
 
 
 class Events:

@@ -7,16 +7,19 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from taskyard.cli.main import run
+from taskyard.cli.template_push import STARTERS
 from taskyard.sdk import Client
 from tests.sdk.yard_kit import Yard, running
+from tests.waiting import until
 
 PROGRAM = (sys.executable, "-P", "-m", "taskyard.cli.main")
-DEADLINE_S = 60.0
+DEADLINE_S = 90.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +85,17 @@ class Program:
 
 @pytest.fixture(scope="session")
 def yard(postgres_url: str) -> Iterator[Yard]:
-    """A server of this process's tests; they only add to it."""
+    """A server of this process's tests, which has imported its templates; they only add to it."""
     with running(postgres_url) as found:
+        with Client(found.url, found.token) as client:
+            until("the templates", partial(_starters, client))
         yield found
+
+
+def _starters(client: Client) -> bool | None:
+    """Whether all that come along are there, and known to run tasks."""
+    names = {template.name for template in client.list_templates("has-ai-task:true")}
+    return set(STARTERS) <= names or None
 
 
 @pytest.fixture(scope="session")

@@ -52,9 +52,13 @@ class Terminal:
 
     def end(self) -> int:
         """The status that the command ends with."""
-        while select.select([self._ours], [], [], 0.05)[0]:
-            self.shown += os.read(self._ours, 65536)
-        return self.process.wait(DEADLINE_S)
+        deadline = time.monotonic() + DEADLINE_S
+        # It may wait for somebody to read what it says last.
+        while self.process.poll() is None or select.select([self._ours], [], [], 0)[0]:
+            assert time.monotonic() < deadline, self.shown
+            if select.select([self._ours], [], [], 0.05)[0]:
+                self.shown += os.read(self._ours, 65536)
+        return self.process.wait()
 
 
 @contextmanager

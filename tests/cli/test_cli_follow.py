@@ -99,6 +99,10 @@ class Reader:
         self._thread = threading.Thread(target=self._read, args=(process,), daemon=True)
         self._thread.start()
 
+    def end(self) -> None:
+        """Returns when all is read that the program has printed, which has ended."""
+        self._thread.join(DEADLINE_S)
+
     def has(self, text: str) -> bool | None:
         """Whether it was printed."""
         return any(text in line for line in list(self.lines)) or None
@@ -130,6 +134,7 @@ def test_a_log_goes_on_where_it_was(
         process.wait(DEADLINE_S)
         assert process.stderr is not None
         err = process.stderr.read()
+        reader.end()
     told = "\n".join(reader.lines)
     assert [told.count(f"> echo {text}") for text in ("one", "two", "three")] == [1, 1, 1]
     assert err.count("connection to the server was lost") in (1, 2)
@@ -144,6 +149,7 @@ def test_watch_prints_each_change(owner: Program, client: Client, task: Task) ->
         until("the pause", lambda: reader.has("paused"))
         owner.good("task", "delete", "-y", str(task.id))
         process.wait(DEADLINE_S)
+        reader.end()
     assert process.returncode == 0
     assert all(f"/{task.name}  " in line for line in reader.lines)
     assert reader.lines[-1].endswith("  deleted")
@@ -158,6 +164,7 @@ def test_watch_all_as_json(owner: Program, client: Client, task: Task) -> None:
         process.wait(DEADLINE_S)
         assert process.stderr is not None
         assert (process.returncode, process.stderr.read()) == (0, "")
+        reader.end()
     assert all("task" in json.loads(line) for line in reader.lines)
     assert owner("task", "watch").status == 2
     assert owner("task", "watch", "--all", task.name).status == 2

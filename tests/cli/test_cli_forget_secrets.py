@@ -13,7 +13,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from tests.cli.conftest import Program
+from tests.cli.conftest import DEADLINE_S, Program
 
 
 @dataclass(frozen=True)
@@ -69,4 +69,4 @@ def test_a_lost_key_is_told_of_and_given_up(stranger: Program, spot: Spot) -> No
         assert running.stdout.readline().startswith("ready ")
         assert key.stat().st_mode & 0o777 == 0o600
         running.terminate()
-        assert running.wait(30) == 0
+        assert running.wait(DEADLINE_S) == 0

@@ -6,7 +6,7 @@ import pty
 import subprocess
 import time
 
-from tests.cli.conftest import PROGRAM, Program
+from tests.cli.conftest import DEADLINE_S, PROGRAM, Program
 from tests.sdk.yard_kit import Yard
 
 VALUE = "nobody-reads-this-again"
@@ -70,7 +70,7 @@ def test_a_prompt_shows_nothing(owner: Program, yard: Yard) -> None:
         shown = _until(outer, "TYPED: ")
         os.write(outer, f"{VALUE}\n".encode())
         shown += _until(outer, "Set the secret")
-        assert process.wait(30) == 0
+        assert process.wait(DEADLINE_S) == 0
     os.close(outer)
     assert VALUE not in shown
     owner.good("secrets", "delete", "TYPED", "--yes")
@@ -78,7 +78,7 @@ def test_a_prompt_shows_nothing(owner: Program, yard: Yard) -> None:
 
 def _until(terminal: int, wanted: str) -> str:
     """What the terminal shows up to there."""
-    shown, deadline = "", time.monotonic() + 30
+    shown, deadline = "", time.monotonic() + DEADLINE_S
     while wanted not in shown and time.monotonic() < deadline:
         try:
             shown += os.read(terminal, 4096).decode(errors="replace")

@@ -34,6 +34,7 @@ def test_a_whole_life(owner: Program, client: Client) -> None:
     assert task.status is TaskStatus.ACTIVE
     sent = owner("task", "send", task.name, "--stdin", stdin="echo two")
     assert (sent.status, sent.out) == (0, f"Sent to {name}.\n")
+    until("the answer", lambda: "\ntwo\n" in owner.good("task", "logs", task.name) or None)
     with owner.started("task", "logs", "-f", name) as following:
         paused = owner("task", "pause", "-y", name)
         out, err = following.communicate(timeout=DEADLINE_S)

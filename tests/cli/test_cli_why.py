@@ -77,7 +77,9 @@ def test_a_start_script_that_failed_is_told(tmp_path: Path, owner: Program, clie
         "the script to fail",
         lambda: client.get_task("me", "half").workspace_agent_lifecycle is failed or None,
     )
-    said = owner("task", "status", "half").err
-    assert "start script failed" in said
-    assert "the mirror is down" in said
+    assert "start script failed" in owner("task", "status", "half").err
+    until(
+        "what the script said last",
+        lambda: "the mirror is down" in owner("task", "status", "half").err or None,
+    )
     owner.good("task", "delete", "-y", "half")

@@ -72,7 +72,9 @@ class Caller:
         """An open WebSocket, with the same headers."""
         self.sent.append(f"SOCKET {target}")
         address = self.url.replace("http", "ws", 1) + target
-        with connect(address, additional_headers=self.headers, close_timeout=1) as socket:
+        with connect(
+            address, additional_headers=self.headers, open_timeout=ANSWER_S, close_timeout=1
+        ) as socket:
             saw("GET", target, 101)
             yield socket
 

@@ -7,7 +7,7 @@ import pytest
 from taskyard.sdk.local import LocalServer
 from tests.clients.editor import Editor
 from tests.clients.go_cli import CLI
-from tests.clients.served import Served
+from tests.clients.served import GRACE, Served
 from tests.system.kit import LASTING, open_folder
 
 
@@ -16,7 +16,7 @@ def open_yard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server that lives as long as this process's tests of clients."""
     log = tmp_path_factory.mktemp("clients") / "server.log"
     with open_folder() as home:
-        server = LocalServer(home / "data", log=log, environment=LASTING)
+        server = LocalServer(home / "data", log=log, environment=LASTING | GRACE)
         server.start()
         try:
             yield Served(server)

@@ -4,14 +4,16 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from uuid import UUID
 
+from taskyard.sdk import Client
 from taskyard.sdk.local import LocalServer
 from tests.archives import tar_of
 from tests.clients.caller import Caller
 from tests.clients.go_cli import CLI, FirstUser
 from tests.clients.go_sdk import SDKError
 from tests.clients.strict import Json
-from tests.system.kit import agents_of
+from tests.system.kit import agents_of, turns_are_over
 from tests.waiting import until
 
 PASSWORD = "a throw-away password"
@@ -56,9 +58,12 @@ parameters = { size = 9 }
 FILES = {
     "taskyard.toml": SIZED,
     "start.sh": "echo getting ready\nrm -f wait\n",
-    "stop.sh": "for i in $(seq 20); do test -e wait || exit 0; sleep 0.05; done\n",
+    "stop.sh": "for i in $(seq 500); do test -e wait || exit 0; sleep 0.05; done\n",
 }
-"""All of it: its start says something, its stop takes a second longer while a file `wait` is there."""
+"""All of it: its start says something, its stop waits for as long as a file `wait` is there."""
+
+GRACE = {"TASKYARD_STOP_GRACE_S": "30"}
+"""A setting of the server: longer than a stop waits."""
 
 
 BARE = FILES | {"taskyard.toml": SIZED.partition("[[preset]]")[0]}
@@ -118,14 +123,33 @@ class Served:
         return until(what, seen)
 
     def idle(self, task_id: str) -> Json:
-        """The task, once it is active and its coding agent waits."""
-        return self.when(
-            task_id,
-            "an idle task",
-            lambda task: (
-                task["status"] == "active" and (task["current_state"] or {}).get("state") == "idle"
-            ),
-        )
+        """The task, once it is active, its coding agent waits, and each message has had its turn."""
+        with Client(self.url, self.token) as client:
+            return self.when(
+                task_id,
+                "an idle task",
+                lambda task: (
+                    task["status"] == "active"
+                    and (task["current_state"] or {}).get("state") == "idle"
+                    and turns_are_over(client, UUID(task_id))
+                ),
+            )
+
+    def pausing(self, task_id: str) -> Json:
+        """The build of a pause that lasts until goes_on is called; for an idle task of the template `sized`."""
+        cli = self.cli()
+        cli.send("me", task_id, "touch wait")
+        held = self._held(cli.task_by_id(task_id))
+        until("the file that holds the stop", lambda: held.exists() or None)
+        self.idle(task_id)
+        return cli.pause("me", task_id)
+
+    def goes_on(self, task_id: str) -> None:
+        """The pause comes to its end."""
+        self._held(self.cli().task_by_id(task_id)).unlink()
+
+    def _held(self, task: Json) -> Path:
+        return self.server.data_dir / "workspaces" / str(task["workspace_id"]) / "home" / "wait"
 
     def paused(self, task_id: str) -> Json:
         """The task, paused by whoever wants it paused here."""

@@ -117,14 +117,12 @@ def test_a_list_with_tasks_in_all_states_is_valid(action: Action, served: Served
     for task in (paused, pausing):
         served.idle(task["id"])
     served.paused(paused["id"])
-    cli = served.cli()
-    cli.send("me", pausing["id"], "touch wait")
-    served.idle(pausing["id"])
-    build = cli.pause("me", pausing["id"])
+    build = served.pausing(pausing["id"])
     served.task("echo 3", name="three")
     assert action.task_named("ada", "one")["status"] == "paused"
     assert action.task_named("ada", "absent") is None
-    cli.watch_build(build["id"])
+    served.goes_on(pausing["id"])
+    served.cli().watch_build(build["id"])
 
 
 def chosen_preset(served: Served, task: Json) -> str:

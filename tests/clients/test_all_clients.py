@@ -117,12 +117,11 @@ def test_C7_C8_conflicts_are_409_or_400_and_only_absence_is_404(
     task = served.idle(served.task("echo busy", template="sized")["id"])
     path = f"/api/v2/tasks/me/{task['id']}"
     assert caller.call("POST", f"{path}/resume").status in (400, 409)
-    cli.send("me", task["id"], "touch wait")
-    served.idle(task["id"])
-    build = cli.pause("me", task["id"])
+    build = served.pausing(task["id"])
     met = {verb: answer.status for verb, answer in refusals(caller, path).items()}
     assert set(met.values()) <= {400, 409}
     assert (met["pause"], met["resume"]) == (409, 409)
+    served.goes_on(task["id"])
     cli.watch_build(build["id"])
     assert caller.call("POST", f"{path}/send", {"input": "echo"}).status == 409
     absent = refusals(caller, f"/api/v2/tasks/me/{NIL_UUID[:-1]}1")

@@ -59,11 +59,10 @@ def test_not_ready_is_told_from_failure(editor: Editor, served: Served) -> None:
     """A task that is being built, or paused and still sent to, is `not ready` or `later`, never a failure."""
     task = served.task("echo shown", template="sized")
     served.idle(task["id"])
-    editor.send(task, "touch wait")
-    served.idle(task["id"])
-    build = editor.pause(task)
+    build = served.pausing(task["id"])
     with pytest.raises(EditorError, match="not ready"):
         editor.send({**task, "status": "active"}, "echo too late")
+    served.goes_on(task["id"])
     served.cli().watch_build(build["id"])
     assert editor.logs(task["id"])
 

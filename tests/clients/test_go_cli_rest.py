@@ -142,10 +142,9 @@ def test_a_watched_build_is_canceled(cli: CLI, served: Served) -> None:
     """Ctrl-C while a build is watched cancels it; the job ends as canceled."""
     task = served.task("echo there", template="sized", name="slow")
     served.idle(task["id"])
-    cli.send("me", task["id"], "touch wait")
-    served.idle(task["id"])
-    build = cli.pause("me", task["id"])
+    build = served.pausing(task["id"])
     cli.cancel(build["id"])
+    served.goes_on(task["id"])
     lines = cli.follow(f"/api/v2/workspacebuilds/{build['id']}/logs?follow")
     assert cli.build(build["id"])["job"]["status"] == "canceled"
     assert isinstance(lines, list)

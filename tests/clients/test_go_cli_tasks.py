@@ -130,12 +130,11 @@ def test_send_refuses_what_cannot_be_sent_to(cli: CLI, served: Served) -> None:
     """A task that is being paused is neither active nor paused: the CLI refuses it from its status alone."""
     task = served.task("echo first", name="leaving", template="sized")
     served.idle(task["id"])
-    cli.send("me", task["id"], "touch wait")
-    served.idle(task["id"])
-    build = cli.pause("me", task["id"])
+    build = served.pausing(task["id"])
     with pytest.raises(Refused, match="unknown"):
         cli.task_send(task["id"], "echo too late")
-    assert not any(line.endswith("/send") for line in cli.script[1:])
+    assert not any(line.endswith("/send") for line in cli.script)
+    served.goes_on(task["id"])
     cli.watch_build(build["id"])
 
 

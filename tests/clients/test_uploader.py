@@ -64,15 +64,13 @@ def test_upload_while_the_task_is_paused(served: Served, slash: str) -> None:
     task = served.task("echo spoken", template="sized")
     active = served.idle(task["id"])
     token = served.agent_token(active["workspace_id"])
-    cli = served.cli()
-    cli.send("me", task["id"], "touch wait")
-    served.idle(task["id"])
-    build = cli.pause("me", task["id"])
+    build = served.pausing(task["id"])
     long = conversation(*(f"{number} " + "e" * 9_000 for number in range(12)))
     answer = upload(served.url + slash, token, task["id"], long)
     assert answer is not None
     assert (answer.status, answer.body) == (204, b"")
-    cli.watch_build(build["id"])
+    served.goes_on(task["id"])
+    served.cli().watch_build(build["id"])
     late = upload(served.url + slash, token, task["id"], long)
     assert late is not None
     assert late.status == 401

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from starlette.applications import Starlette
@@ -102,6 +103,24 @@ async def test_T95_busy_app(api: Api, tmp_path: Path) -> None:
         assert reason(response) == (409, "app_busy")
         assert "running" in response.json()["detail"]
         assert [asked for asked, _ in app.asked] == ["GET /status"]
+
+
+async def test_nothing_overtakes_the_input(api: Api, tmp_path: Path) -> None:
+    """While the app waits, but has not taken what the task was made for, nothing else is sent to it."""
+    async with active(api, tmp_path) as (task, app):
+        await api.execute(
+            "insert into task_prompts"
+            " (id, task_id, source, workspace_build_id, content, state, created_at, sent_at, after_seq)"
+            " select gen_random_uuid(), $1, 'input', b.id, 'go', 'sending', now(), now(), 0"
+            " from workspace_builds b where b.workspace_id = $2",
+            UUID(task["id"]),
+            UUID(task["workspace_id"]),
+        )
+        response = await api.post(path(task, "send"), {"input": "x"})
+        assert reason(response) == (409, "app_busy")
+        assert [asked for asked, _ in app.asked] == ["GET /status"]
+        await api.execute("update task_prompts set state = 'delivered', settled_at = now()")
+        assert (await api.post(path(task, "send"), {"input": "x"})).status_code == 204
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from taskyard.lifecycle.egress import read_rule
 from taskyard.lifecycle.template_model import Egress
 from tests.control.agent_kit import Seat, seat
-from tests.control.test_egress import DEADLINE_S, Door, Stream
+from tests.control.test_egress import Door, Stream
 from tests.control.world_kit import BRIDGED
+from tests.waiting import DEADLINE_S
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 

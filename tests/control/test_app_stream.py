@@ -13,13 +13,12 @@ from taskyard.control.links import Links
 from taskyard.errors import AgentUnreachable, AppFailed
 from taskyard_agent.protocol import STREAM_WINDOW_BYTES
 from tests.control.test_appclient import AGENT, reaching, says
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
 HEAD = b"HTTP/1.1 200 OK\r\nX-Log-End: 7\r\n\r\n"
 """The head of an answer without an end."""
-
-DEADLINE_S = 10.0
 
 
 @pytest.fixture

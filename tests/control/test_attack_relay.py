@@ -21,9 +21,10 @@ from taskyard.daemon.relay import Relay
 from taskyard.daemon.relay_seats import HALF_OPEN_IDLE_S, NAMES, Line, Seat
 from taskyard.drivers.sandbox.uids import FIRST_UID
 from taskyard_agent.splice import splice
-from tests.control.test_egress import DEADLINE_S, Door, connected
+from tests.control.test_egress import Door, connected
 from tests.control.test_egress import asked as requested
 from tests.control.world_kit import World, background
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 

@@ -28,6 +28,7 @@ from taskyard.wire.link import ItemKind
 from taskyard_agent.mux import Handlers, Mux
 from tests.control.agent_kit import Seat, item, seat
 from tests.control.world_kit import Place, World, eventually
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -222,7 +223,7 @@ async def test_a_server_that_was_killed_on_another_machine_is_waited_for(
             await eventually(lambda: _beaten(here, said, refused))
         assert "a copy of the other" in refused.result()
         await here.execute("update servers set seen_at = now() - interval '19.9 seconds'")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):  # less than a silence takes
             await claim_place(here.services.db, data)
         await here.execute("update servers set seen_at = now(), place = $1", data.place)
         await claim_place(here.services.db, data)
@@ -344,7 +345,7 @@ async def test_an_agent_that_went_to_another_server_is_let_go(here: World, tmp_p
     presence = Presence(here.services, server(here.services))
     await presence.arrive()
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(DEADLINE_S),
         linked(here.services.links, place.actor.agent_id) as hung_up,
         asyncio.TaskGroup() as group,
     ):

@@ -1,9 +1,9 @@
 """Markdown around other people's text: whatever is in it, what comes behind it is what it was meant to be."""
 
 import random
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 import pytest
@@ -14,6 +14,7 @@ from taskyard.control.markdown import difference, fenced, folded, literal, prose
 from taskyard.control.transcript_text import OPEN_BYTES, OPEN_TOOLS, TranscriptText
 from taskyard.wire.link import ItemKind
 from taskyard.wire.transcript import TaskItem
+from tests.effort import costs_at_most
 
 PIECES = (
     *("```", "````", "~~~", "   ```", "    ```", "```py", "``` `", "> ```", "- ```", "1. ~~~", "  - x"),
@@ -90,20 +91,29 @@ def test_a_large_difference_is_quick() -> None:
 def test_a_difference_of_lines_that_are_all_alike_is_quick() -> None:
     """Many small differences of which each line is like each other take no more than others of their size."""
     before, after = "\n".join(["x"] * 198), "\n".join(["x", "y"] * 99)
-    began = time.process_time()
-    for _ in range(100):
-        assert difference("a", before, after).count("\n") > 300
-    assert time.process_time() - began < 2  # compared line by line it took 13
+    other = "\n".join(f"x{n}" for n in range(198)), "\n".join(f"x{n}\ny{n}" for n in range(99))
+    assert difference("a", before, after).count("\n") > 300
+
+    def compare(one: str, two: str) -> None:
+        for _ in range(10):
+            difference("a", one, two)
+
+    costs_at_most(10, partial(compare, before, after), partial(compare, *other))  # line by line: 50
 
 
 @pytest.mark.parametrize("make", [prose, quoted])
 def test_backticks_without_end_are_quick(make: Callable[[str], str]) -> None:
     """Runs of backticks that nothing ends, of one length or of many, cost no more than other text of their size."""
     many = " ".join("`" * n for n in range(1, 1000))
-    began = time.process_time()
-    for text in (f"{'`' * 2001}{'a' * 500_000}", "` " * 250_001, f"{many} <b>", "`" * 500_000):
-        make(f"a {text} <b>")
-    assert time.process_time() - began < 5  # the first alone took minutes
+    ticks = (f"{'`' * 2001}{'a' * 500_000}", "` " * 250_001, f"{many} <b>", "`" * 500_000)
+
+    def make_all(texts: Sequence[str]) -> None:
+        for text in texts:
+            make(f"a {text} <b>")
+
+    plain = [text.replace("`", "b") for text in ticks]
+    # It costs four times as much; the first alone took minutes.
+    costs_at_most(100, partial(make_all, ticks), partial(make_all, plain))
 
 
 def test_code_is_left_alone_where_it_is_certain() -> None:

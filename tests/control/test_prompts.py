@@ -16,6 +16,7 @@ from taskyard.wire.link import ItemKind
 from tests.control.agent_kit import Seat, foreign, seat, user
 from tests.control.app_kit import HANG_UP, ScriptedApp, reached
 from tests.control.world_kit import BRIDGED, World
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +26,7 @@ EACH = [BRIDGED, foreign()]
 
 async def deliver(seat: Seat) -> None:
     """What the server does whenever something changed at the agent."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         await deliver_input(seat.world.services, seat.actor)
 
 

@@ -18,6 +18,7 @@ from taskyard.wire.link import ItemKind, SentItem
 from tests.control.agent_kit import Seat, finish, foreign, item, seat, turn_end, user
 from tests.control.app_kit import HANG_UP, ScriptedApp, reached
 from tests.control.world_kit import BRIDGED, World
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +53,7 @@ async def queued(place: Seat, *texts: str) -> list[UUID]:
 
 async def deliver(place: Seat) -> bool:
     """What the server does whenever something changed at the agent; whether anything is left."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         await deliver_input(place.world.services, place.actor)
         return await deliver_queue(place.world.services, place.actor)
 

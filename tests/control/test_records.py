@@ -149,7 +149,7 @@ async def test_what_nobody_sees_any_more_is_deleted(world: World) -> None:
             assert (await world.settled(place)).job_status is JobStatus.FAILED
         assert await reconciler.reconcile() == []
         ended = "update provisioner_jobs set completed_at = now() - $1::interval where error is not null"
-        await world.execute(ended, timedelta(minutes=minutes, seconds=-2))
+        await world.execute(ended, timedelta(minutes=minutes, seconds=-30))
         assert await reconciler.reconcile() == []
         await world.execute(ended, timedelta(minutes=minutes))
         assert await reconciler.reconcile() == [Remove(place.id)]

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from taskyard.control import waiting as control_waiting
 from taskyard.control.reconciler import Reconciler
 from taskyard.control.waiting import MANY
 from taskyard.db import jobs, runs
@@ -16,6 +17,7 @@ from taskyard.wire.enums import Transition
 from tests.control.agent_kit import seat
 from tests.control.tricky_driver import TrickyDriver
 from tests.control.world_kit import Place, World, eventually
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -123,8 +125,11 @@ async def test_only_workspaces_that_may_need_something_are_read(world: World) ->
     assert await read(active=True) == {running.id, paused.id}
 
 
-async def test_places_of_many_are_read_once_for_all_who_ask(world: World) -> None:
+async def test_places_of_many_are_read_once_for_all_who_ask(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Within a second, and those who come while it is read; a start that is new is found at once."""
+    monkeypatch.setattr(control_waiting, "FRESH_S", DEADLINE_S)  # for who is slow to ask again
     waiting, limits = world.services.waiting, Limits()
     first = await world.workspace({})
     await world.execute(

@@ -17,6 +17,7 @@ from taskyard.control.template_examples import load_starters
 from taskyard.wire.identity import CreateFirstUserRequest
 from tests.api.template_kit import importing
 from tests.control.world_kit import background, eventually
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -134,7 +135,7 @@ async def test_starters_come_as_soon_as_there_is_an_owner(services: Services) ->
     async with background(services.doorbell.run()), asyncio.TaskGroup() as group:
         keeping = group.create_task(keep_starters(services))
         await first_user(services)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             await keeping
     assert [row[0] for row in await active(services)] == NAMES
 

@@ -14,6 +14,7 @@ from taskyard.wire.link import ItemKind, SentItem
 from taskyard.wire.tasks import SnapshotMessage, SnapshotUpload
 from tests.control.agent_kit import Seat, item, raw, said, says, seat, turn_end, user
 from tests.control.world_kit import World
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -165,7 +166,7 @@ async def test_numbers_have_no_gaps_when_all_write_at_once(world: World) -> None
     place = await seat(world)
 
     async def sender(first: int) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE_S):
             while await held(place) != first - 1:
                 await asyncio.sleep(0.001)
             await place.store(*(item(seq) for seq in range(first, first + 5)))

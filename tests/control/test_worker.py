@@ -265,11 +265,12 @@ async def test_a_lost_lease_interrupts_the_executor(world: World) -> None:
             finally:
                 ended.set()
 
-    world.tuned(job_lease_s=0.3)
+    world.tuned(job_lease_s=3)  # so long that it does not lapse by itself
     place = await world.workspace({})
     async with world.working(world.worker({JobKind.BUILD: hang})):
         await begun.wait()
-        await world.execute("update provisioner_jobs set attempt = 2 where completed_at is null")
+        taken = "update provisioner_jobs set attempt = 2, lease_expires_at = now() where completed_at is null"
+        await world.execute(taken)
         async with asyncio.timeout(DEADLINE_S):
             await ended.wait()
         assert (await world.settled(place)).job_attempt == 3

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -12,15 +13,20 @@ import pytest
 from taskyard.drivers.base import PlaceState
 from taskyard.wire.enums import JobStatus, Transition
 from tests.control.world_kit import Place, World, background
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
 PROGRAM = Path(__file__).with_name("dying_worker.py")
 ROOT = Path(__file__).parents[2]
+LEASE_S = 240
 
 
-async def die(world: World, verb: str, when: str, lease_s: float = 0.5) -> UUID:
-    """Lets a worker process take the pending job and die at that moment; the worker's id."""
+async def die(world: World, verb: str, when: str, left_s: float = 0.3) -> UUID:
+    """Lets a worker process take the pending job and die at that moment; the worker's id.
+
+    Its lease is long, for it may be slow, and then cut so that this much is left of it.
+    """
     worker_id = uuid4()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -29,12 +35,16 @@ async def die(world: World, verb: str, when: str, lease_s: float = 0.5) -> UUID:
         str(world.folder),
         verb,
         when,
-        str(lease_s),
+        str(LEASE_S),
         str(worker_id),
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         assert await process.wait() == -signal.SIGKILL
+    rest = (
+        "update provisioner_jobs set lease_expires_at = now() + $1::interval where worker_id = $2"
+    )
+    await world.execute(rest, timedelta(seconds=left_s), worker_id)
     return worker_id
 
 
@@ -104,7 +114,7 @@ async def test_two_workers_that_race_for_a_dead_ones_job_do_it_once(world: World
 async def test_a_server_that_starts_again_waits_for_no_lease_of_its_own(world: World) -> None:
     """The same worker in its next life goes on with its job at once, long before the lease lapses."""
     place = await world.workspace({})
-    worker_id = await die(world, "ensure", "after", lease_s=240)
+    worker_id = await die(world, "ensure", "after", left_s=LEASE_S)
     await begun(world, place)
     async with world.working(world.worker(worker_id=worker_id)):
         build = await world.settled(place)
@@ -114,7 +124,7 @@ async def test_a_server_that_starts_again_waits_for_no_lease_of_its_own(world: W
 async def test_a_worker_leaves_the_leases_of_others_alone(world: World) -> None:
     """Another worker that starts does not touch what a killed one held under a long lease."""
     place = await world.workspace({})
-    await die(world, "ensure", "after", lease_s=240)
+    await die(world, "ensure", "after", left_s=LEASE_S)
     other = await world.workspace({})
     async with world.working():
         await world.settled(other)

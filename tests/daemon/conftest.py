@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def made() -> Iterator[Path]:
-    """A folder in which a database was made and stopped."""
+    """A folder in which a database was made and stopped; it is copied, and never runs again."""
     folder = Path(tempfile.mkdtemp(prefix="ty-made-"))
     postgres = EmbeddedPostgres(folder, durable=False)
     asyncio.run(_make(postgres))
@@ -34,20 +35,27 @@ def made() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def folder(made: Path) -> Iterator[Path]:
     """A folder with a database in it that does not run; each test leaves it so."""
-    folder = Path(tempfile.mkdtemp(prefix="ty-"))
-    folder.chmod(0o711)
-    subprocess.run(["cp", "-a", str(made), str(folder / "pg")], check=True)
-    yield folder / "pg"
-    shutil.rmtree(folder)
+    with _copy(made) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
 def postgres(made: Path) -> Iterator[EmbeddedPostgres]:
     """A Postgres that runs, and that each test leaves running."""
-    postgres = EmbeddedPostgres(made, durable=False)
-    asyncio.run(postgres.start())
-    yield postgres
-    asyncio.run(postgres.stop())
+    with _copy(made) as folder:
+        postgres = EmbeddedPostgres(folder, durable=False)
+        asyncio.run(postgres.start())
+        yield postgres
+        asyncio.run(postgres.stop())
+
+
+@contextmanager
+def _copy(made: Path) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="ty-"))
+    folder.chmod(0o711)
+    subprocess.run(["cp", "-a", str(made), str(folder / "pg")], check=True)
+    yield folder / "pg"
+    shutil.rmtree(folder)
 
 
 async def _make(postgres: EmbeddedPostgres) -> None:

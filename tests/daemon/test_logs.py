@@ -27,7 +27,7 @@ warnings.warn("beware", stacklevel=1)
 def said(log_format: str) -> str:
     """What a process that logs in this format says."""
     argv = [sys.executable, "-c", SAYING, log_format]
-    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=30).stderr
+    return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stderr
 
 
 def test_every_line_is_json() -> None:

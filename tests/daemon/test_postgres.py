@@ -16,8 +16,7 @@ from taskyard.daemon.postgres import EmbeddedPostgres
 from taskyard.daemon.postgres_process import running_on
 from taskyard.daemon.postgres_programs import Identity, first_closed
 from taskyard.errors import StartupError
-
-DEADLINE_S = 30  # of waits on a condition; only a failure comes near it
+from tests.waiting import DEADLINE_S
 
 
 async def write(url: str, word: str) -> None:

@@ -22,9 +22,9 @@ import pytest
 
 from taskyard.daemon.postgres import EmbeddedPostgres
 from taskyard.daemon.postgres_programs import WHEEL, Identity, first_closed, leashed
+from tests.waiting import DEADLINE_S
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="about what root's Postgres runs as")
-DEADLINE_S = 30  # of waits on a condition; only a failure comes near it
 NOBODY = Identity("65534:65534", 65534, 65534)
 STRANGER = Identity("namespace:64321", 64321, 64321)
 KEEPER = Path(__file__).with_name("keep_postgres.py")

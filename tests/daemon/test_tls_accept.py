@@ -53,7 +53,8 @@ async def answered(port: int) -> bool:
     """Whether a request is answered, tried until the listener's tests are out of time."""
     while True:
         with contextlib.suppress(OSError):
-            return b"200 OK" in await asked(port)
+            if b"200 OK" in await asked(port):
+                return True
 
 
 async def test_there_are_few(port: int) -> None:

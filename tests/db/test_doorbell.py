@@ -9,6 +9,7 @@ import pytest
 
 from taskyard.control.services import Services
 from taskyard.db.pool import Doorbell, ring
+from tests.waiting import DEADLINE_S
 
 
 @pytest.mark.anyio
@@ -22,7 +23,7 @@ async def test_rings_are_heard_when_they_should_be(services: Services) -> None:
         anything.set()
 
     async def until(subject: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             while subject not in heard:
                 anything.clear()
                 await anything.wait()
@@ -54,7 +55,7 @@ async def test_rings_are_heard_again_after_the_connection_was_lost(services: Ser
     listening = "select pid from pg_stat_activity where query like 'LISTEN%' and datname = current_database()"
 
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(DEADLINE_S),
         asyncio.TaskGroup() as group,
         services.doorbell.on("topic", heard.put_nowait),
     ):
@@ -113,7 +114,7 @@ async def test_a_ring_while_the_connection_ends(services: Services, tmp_path: Pa
     server = await asyncio.start_unix_server(between.serve, tmp_path / ".s.PGSQL.5432")
     bell = Doorbell(services.db.url.replace(quote(folder, safe=""), quote(str(tmp_path), safe="")))
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(DEADLINE_S),
         asyncio.TaskGroup() as group,
         bell.on("topic", heard.put_nowait),
     ):

@@ -11,9 +11,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from taskyard.db.pool import LEAVE_S, Database
+from taskyard.db.pool import ANSWER_S, Database
 from taskyard.errors import DatabaseAway, DatabaseBusy
 from taskyard.wire.base import ZERO_TIME
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +50,7 @@ async def looking(url: str, state: str = "active") -> AsyncIterator[Callable[[st
     conn = await asyncpg.connect(url)
 
     async def running(words: str) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             while not await conn.fetchval(
                 "select count(*) from pg_stat_activity where datname = current_database()"
                 " and state = $2 and pid <> pg_backend_pid() and query like $1",
@@ -66,7 +67,8 @@ async def looking(url: str, state: str = "active") -> AsyncIterator[Callable[[st
 
 async def is_usable(pool: Database) -> bool:
     """Whether a transaction begins and ends on the pool's connection, at once."""
-    async with asyncio.timeout(10), pool.transaction() as conn:
+    # Less than any statement sleeps that may be in its way.
+    async with asyncio.timeout(30), pool.transaction() as conn:
         return bool(await conn.fetchval("select pg_current_xact_id_if_assigned() is null"))
 
 
@@ -195,7 +197,7 @@ async def test_a_database_that_goes_away_and_comes_back(
             name = await conn.fetchval("select current_database()")
             pid = await conn.fetchval("select pg_backend_pid()")
             await admin.execute(f'alter database "{name}" allow_connections false')
-            await admin.execute("select pg_terminate_backend($1, 5000)", pid)
+            await admin.execute("select pg_terminate_backend($1, 60000)", pid)
         with pytest.raises(DatabaseAway):
             async with single.transaction():
                 pass
@@ -204,7 +206,7 @@ async def test_a_database_that_goes_away_and_comes_back(
         async def cut_off() -> None:
             async with single.transaction() as conn:
                 pid = await conn.fetchval("select pg_backend_pid()")
-                await admin.execute("select pg_terminate_backend($1, 5000)", pid)
+                await admin.execute("select pg_terminate_backend($1, 60000)", pid)
                 await conn.fetchval("select 1")
 
         with pytest.raises(DatabaseAway):
@@ -232,8 +234,8 @@ async def test_a_connection_whose_end_is_not_noticed_yet(single: Database) -> No
 
 @asynccontextmanager
 async def impatient(url: str) -> AsyncIterator[tuple[Database, int]]:
-    """A pool of one connection whose process is frozen, and the pid of that; half a second is long for it."""
-    pool = Database(url, size=1, answer_s=0.5)
+    """A pool of one connection whose process is frozen, and the pid of that; two seconds are long for it."""
+    pool = Database(url, size=1, answer_s=2)
     await pool.open()
     async with pool.connection() as conn:
         pid = conn.get_server_pid()
@@ -251,9 +253,9 @@ async def test_a_database_that_says_nothing(database_url: str, kind: str) -> Non
     async with impatient(database_url) as (pool, pid):
         block = pool.connection if kind == "connection" else pool.transaction
         with pytest.raises(DatabaseAway):
-            async with asyncio.timeout(5), block() as conn:
+            async with asyncio.timeout(DEADLINE_S), block() as conn:
                 await conn.fetchval("select 1")
-        async with asyncio.timeout(5), block() as conn:
+        async with asyncio.timeout(DEADLINE_S), block() as conn:
             assert conn.get_server_pid() != pid
 
 
@@ -272,11 +274,13 @@ async def test_leaving_a_database_that_says_nothing(database_url: str) -> None:
             await conn.fetchval("select 1")
 
     try:
-        async with asyncio.timeout(3 * LEAVE_S), asyncio.TaskGroup() as group:
+        async with asyncio.TaskGroup() as group:
             begun = asyncio.Event()
             work = group.create_task(wait(begun))
             await begun.wait()
             work.cancel()
+            async with asyncio.timeout(ANSWER_S / 2):
+                await asyncio.wait({work})
         assert work.cancelled()
         async with pool.connection() as conn:
             assert conn.get_server_pid() != pid
@@ -295,7 +299,7 @@ async def test_a_database_that_is_given_up(database_url: str) -> None:
             async with pool.transaction() as conn:
                 await conn.execute("select pg_sleep(60)")
 
-    async with looking(database_url) as running, asyncio.timeout(5), asyncio.TaskGroup() as group:
+    async with looking(database_url) as running, asyncio.timeout(30), asyncio.TaskGroup() as group:
         for _ in range(3):
             group.create_task(wait())
         await running("select pg_sleep")

@@ -32,12 +32,16 @@ TURN = f"for i in $(seq {LINES}); do echo line $i of the turn; sleep 0.02; done;
 SETTINGS = {
     "TASKYARD_RECONCILE_S": "0.3",
     "TASKYARD_STOP_GRACE_S": "2",
-    "TASKYARD_AGENT_LEASE_S": "4",
+    "TASKYARD_AGENT_LEASE_S": "8",
 }
 
-LEASE_S = 4.0
+LEASE_S = 8.0
+"""As short as a busy machine can keep."""
 
 CUTS = 12
+
+CUTS_OF_A_FOLLOWER = 60
+"""Then the line stays whole: on a slow machine none might last until something has come through."""
 
 
 class BadLine:
@@ -146,7 +150,7 @@ def test_the_link_is_slow(between: tuple[World, BadLine]) -> None:
 
 
 @pytest.mark.all_tier
-@pytest.mark.parametrize("leases", [0.5, 1.5])
+@pytest.mark.parametrize("leases", [0.25, 1.5])
 def test_packets_vanish(between: tuple[World, BadLine], leases: float) -> None:
     """Shorter than a lease nothing comes of it; after it the workspace is made again, and takes the next message."""
     world, line = between
@@ -199,7 +203,9 @@ def test_who_follows_is_cut_off(between: tuple[World, BadLine]) -> None:
 
         def cut() -> None:
             dice = random.Random(7)
-            while not over.wait(dice.uniform(0.05, 0.4)):
+            for _ in range(CUTS_OF_A_FOLLOWER):
+                if over.wait(dice.uniform(0.05, 0.4)):
+                    break
                 line.tell("cut")
 
         cutting = threading.Thread(target=cut)

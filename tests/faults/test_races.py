@@ -125,7 +125,7 @@ def ends(world: World, name: str) -> None:
 
 async def rest(world: World) -> None:
     """Returns once no job is open."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(100):
         while await world.query(INVARIANTS["no job without an end"]):
             await asyncio.sleep(0.05)
 

@@ -26,7 +26,7 @@ from tests.faults.matrix import Flow
 from tests.system.kit import World, open_folder, pushed
 
 JOB_LEASE_S = 1.5
-AGENT_LEASE_S = 8.0
+AGENT_LEASE_S = 16.0
 """Leases as short as a busy machine can keep: where agents lose theirs for want of processor, each repair makes it worse."""
 
 FREEZE_S = 3 * JOB_LEASE_S + 0.5
@@ -57,7 +57,7 @@ pause = "freeze"
 SEND_PAUSE_S = 0.1
 """Seconds until a task that did not take a message is asked again."""
 
-REPAIR_S = 30.0
+REPAIR_S = 60.0
 """Seconds within which everything is repaired, on a machine that has a processor for whoever wants one."""
 
 LOOK_S = 0.02

@@ -84,7 +84,7 @@ def test_every_operation_answers_as_documented(
         check=False,
         capture_output=True,
         text=True,
-        timeout=2 * budget_s + 60,
+        timeout=2 * budget_s + 120,
         env={**os.environ, "ASKED": str(asked)},
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -22,12 +22,10 @@ from taskyard_agent.mux import (
 from taskyard_agent.protocol import (
     MAX_FRAME_BYTES,
 )
+from tests.waiting import DEADLINE_S
 
 Acceptor = Callable[[Stream], Coroutine[None, None, None]]
 Connection = ClientConnection | ServerConnection
-
-DEADLINE_S = 10.0
-"""Seconds that any wait of these tests may take before it counts as a hang."""
 
 
 async def until(condition: Callable[[], bool]) -> None:

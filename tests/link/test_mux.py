@@ -23,16 +23,8 @@ from taskyard_agent.protocol import (
     MAX_STREAMS,
     STREAM_WINDOW_BYTES,
 )
-from tests.link.pair import (
-    DEADLINE_S,
-    Number,
-    double,
-    echo,
-    forever,
-    linked,
-    numbers,
-    until,
-)
+from tests.link.pair import Number, double, echo, forever, linked, numbers, until
+from tests.waiting import DEADLINE_S
 
 
 class Blob(msgspec.Struct, frozen=True):

@@ -29,16 +29,8 @@ from taskyard_agent.protocol import (
     Opened,
     Reply,
 )
-from tests.link.pair import (
-    DEADLINE_S,
-    Number,
-    double,
-    echo,
-    forever,
-    linked,
-    numbers,
-    until,
-)
+from tests.link.pair import Number, double, echo, forever, linked, numbers, until
+from tests.waiting import DEADLINE_S
 
 encoded = msgspec.msgpack.encode
 

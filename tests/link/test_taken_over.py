@@ -11,6 +11,7 @@ from taskyard_agent.handover import Inbox, NewToken
 from taskyard_agent.link import LeaseLapsed, Link, LinkTarget
 from taskyard_agent.mux import Handlers
 from taskyard_agent.protocol import Welcome
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +36,7 @@ async def test_news_are_looked_for_before_the_lease_counts(tmp_path: Path) -> No
     for token in ("older", "new"):  # a try of a worker that died, then another
         os.write(write, json.dumps({"generation": 2, "token": token}).encode() + b"\n")
     with pytest.raises(LeaseLapsed):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             await link.run()
     assert taken == ["new"]
     assert not link.is_taken_over

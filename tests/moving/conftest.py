@@ -1,9 +1,11 @@
 """Two places: one with something in every table, one with nothing."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 from taskyard.control.vault import Place, Vault
 from taskyard.daemon.datadir import DataDir
@@ -11,6 +13,14 @@ from taskyard.lifecycle.secret_names import SecretOwner
 from tests.moving.moving_kit import Spot, spot, user_id
 
 FULL = Path(__file__).with_name("full.sql")
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[None]:
+    """A command sets up the logs of its process, which other tests have too: they find them as they were."""
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
 
 
 @pytest.fixture

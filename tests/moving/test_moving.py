@@ -92,7 +92,7 @@ def test_an_export_is_one_moment(here: Spot, tmp_path: Path) -> None:
                     seen.append(piece)
 
                 await dump.copy_out(conn, tables["organizations"], take)
-                await other.execute("set lock_timeout = '1s'; update users set name = 'later'")
+                await other.execute("set lock_timeout = '30s'; update users set name = 'later'")
                 await dump.copy_out(conn, tables["users"], take)
             assert b"later" not in b"".join(seen)
             assert await other.fetchval("select name from users") == "later"
@@ -310,4 +310,4 @@ def test_backups_are_kept_by_number(
     assert (folder / "taskyard-mine").exists()
     manifest = json.loads((made[-1] / "manifest.json").read_text())
     assert (manifest["with_homes"], manifest["homes"]) == (True, [])
-    assert time.time() - made[-1].stat().st_mtime < 60
+    assert time.time() - made[-1].stat().st_mtime < 600

@@ -1,6 +1,5 @@
 """A server that is told to stop in the middle of everything: what it answered stands, what it could not is said so."""
 
-import socket
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from taskyard.sdk.errors import SdkError
 from taskyard.sdk.local import LocalServer
 from taskyard.wire.tasks import CreateTaskRequest, TaskSendRequest
 from tests.servers.kit import Yard, joined
-from tests.system.kit import World, pushed
+from tests.system.kit import World, pushed, steady_port
 from tests.waiting import until
 
 pytestmark = pytest.mark.all_tier
@@ -74,21 +73,14 @@ class Load:
         self.sent.append(name)
 
 
-def free_port() -> str:
-    """A port that nobody listens on, as a server's next life has the address of its first."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return str(sock.getsockname()[1])
-
-
 def test_nothing_answered_is_lost(shared_yard: Yard) -> None:
     """SIGTERM and a new start under load, of the server that only answers, then of the one that holds the links.
 
     There is no answer but 503 for what was not done, and all that was done is there, each message once.
     """
-    works = shared_yard.started("works", "--max-running", "3", "--port", free_port())
+    works = shared_yard.started("works", "--max-running", "3", "--port", str(steady_port()))
     world = shared_yard.world(works)
-    front = shared_yard.started("front", *joined("api"), "--port", free_port())
+    front = shared_yard.started("front", *joined("api"), "--port", str(steady_port()))
     task = world.create("echo ready")
     world.says(task.id, "ready")
     load = Load([works.url, front.url], world.token, world.version_id, task.id)

@@ -51,7 +51,7 @@ def test_everything_works_through_a_server_that_holds_no_link(shared_yard: Yard)
             call()
         assert (refused.value.status, refused.value.reason) == (400, "no_repository")
     with world.owner.attach_task("me", task.id) as socket:
-        assert json.loads(socket.recv(10))["may_type"] is True
+        assert json.loads(socket.recv(60))["may_type"] is True
         socket.send(json.dumps({"type": "prompt", "text": "echo typed through"}))
         world.says(task.id, "typed through")
     world.owner.pause_task("me", task.id)
@@ -88,6 +88,15 @@ async def test_a_task_whose_server_is_gone_says_so_and_goes_on_with_it(shared_ya
 
     assert "task with --force" in until("the task to tell of it", told)
     works.start()
+
+    def linked() -> bool | None:
+        try:
+            front.get_task_logs("me", task.id)
+        except ApiError as error:
+            return None if error.reason == "agent_unreachable" else pytest.fail(str(error))
+        return True
+
+    until("the workspace to call again", linked)
     world.says(task.id, "before", client=front)
     front.send_task_input("me", task.id, TaskSendRequest(input="echo back again"))
     world.says(task.id, "back again", client=front)

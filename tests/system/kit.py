@@ -1,7 +1,10 @@
 """A real server as a real process, used as people use it, and a look at what it leaves behind."""
 
+import json
 import os
+import random
 import shutil
+import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,13 +16,14 @@ import asyncpg
 from taskyard.daemon.postgres import EmbeddedPostgres
 from taskyard.sdk import ApiError, Client
 from taskyard.sdk.local import LocalServer
-from taskyard.wire.enums import JobStatus, TaskState, TaskStatus
+from taskyard.wire.enums import JobStatus, LogEntryType, TaskState, TaskStatus
 from taskyard.wire.identity import (
     CreateFirstUserRequest,
     CreateTokenRequest,
     CreateUserRequest,
     LoginRequest,
 )
+from taskyard.wire.link import ItemKind
 from taskyard.wire.tasks import CreateTaskRequest, Task
 from taskyard.wire.templates import (
     CreateTemplateRequest,
@@ -76,14 +80,24 @@ class World:
 
     def says(self, task_id: UUID, wanted: str, *, client: Client | None = None) -> str:
         """The conversation of an active task, once it holds this and the coding agent waits."""
+        asks = client or self.owner
 
         def look() -> str | None:
-            task = (client or self.owner).get_task("me", task_id)
-            if task.status is not TaskStatus.ACTIVE or task.current_state is None:
+            task = asks.get_task("me", task_id)
+            state = task.current_state
+            if (
+                task.status is not TaskStatus.ACTIVE
+                or state is None
+                or state.state is not TaskState.IDLE
+            ):
                 return None
-            text = self.text(task_id, client=client)
-            idle = task.current_state.state is TaskState.IDLE
-            return text if idle and wanted in text else None
+            try:
+                text = self.text(task_id, client=client)
+            except ApiError as error:
+                if error.reason != "agent_unreachable":  # its server has just begun, or is about to
+                    raise
+                return None
+            return text if wanted in text and turns_are_over(asks, task_id) else None
 
         return until(f"{wanted!r} in the log", look)
 
@@ -169,6 +183,36 @@ def serving(
         print(log.read_text(errors="replace"))
 
 
+def turns_are_over(client: Client, task_id: UUID) -> bool:
+    """Whether each message of the conversation has had its turn.
+
+    The conversation is the bridge's own, and so ahead of the state that the server knows: right after a message was
+    taken a task may still be shown as idle.
+    """
+    lines = b"".join(client.export_task_transcript("me", task_id, kinds="user_message,turn_end"))
+    kinds = [json.loads(line)["kind"] for line in lines.splitlines()]
+    if not kinds:  # the app is not ours, and writes no transcript
+        return True
+    logs = client.get_task_logs("me", task_id).logs
+    said = sum(entry.type is LogEntryType.INPUT for entry in logs)
+    return kinds[-1] == ItemKind.TURN_END and kinds.count(ItemKind.USER_MESSAGE) >= said
+
+
+def steady_port() -> int:
+    """A port that is free now and that nobody is given by chance: for servers that come back to their address."""
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+
+    def free() -> int | None:
+        port = random.randrange(10_000, lowest)
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            return None
+        return port
+
+    return until("a free port", free)
+
+
 def first_user(url: str) -> str:
     """A token of the owner of a server that nobody has used yet."""
     request = CreateFirstUserRequest(username="ada", email="ada@example.com", password=PASSWORD)
@@ -230,6 +274,16 @@ def processes_of(data_dir: Path) -> dict[int, str]:
         if needle in about:
             found[int(entry.name)] = words.replace(b"\0", b" ").decode(errors="replace").strip()
     return found
+
+
+def only_agent(data_dir: Path, *words: str) -> int:
+    """The one pid that agents_of finds, once it is one: a child that is about to become another program looks alike."""
+
+    def look() -> int | None:
+        found = agents_of(data_dir, *words)
+        return found[0] if len(found) == 1 else None
+
+    return until(f"one process of {words}", look)
 
 
 def agents_of(data_dir: Path, *words: str) -> list[int]:

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-DEADLINE_S = 10.0
+DEADLINE_S = 60.0
 """Seconds that anything here may take to begin or to end."""
 REFUSAL = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\nConnection: close\r\n\r\nnot here\n"
 DOOR = """
@@ -31,7 +31,7 @@ from pathlib import Path
 from taskyard_agent.relay import Relay
 async def main():
     log = lambda level, text: os.write(2, (text + "\\n").encode())
-    relay = Relay(Path("/run/taskyard/relay.sock"), "a-token", json.loads(sys.argv[1]), log, way_out=True)
+    relay = Relay(Path("/run/taskyard/relay.sock"), "a-token", json.loads(sys.argv[1]), log, way_out=True, attempts_fd=int(os.environ.get("TASKYARD_ATTEMPTS_FD", -1)))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(relay.run())
         await relay.ready.wait()
@@ -48,19 +48,20 @@ Files = dict[str, bytes]
 class Outside:
     """A relay that takes each listed target to a port of the test's, and what it was asked for.
 
-    names: those that it was told of, as programs want them and they are not listed.
+    names: those that it was told of, as programs want them and they are not listed; others likewise, with the word.
     """
 
     places: Mapping[str, int]
     asked: list[str] = field(default_factory=list)
     heads: list[bytes] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         target = head.split(b" ")[1].decode()
-        if head.startswith(b"NAME "):
-            self.names.append(target)
+        if (word := head.split(b" ")[0].decode()) in {"NAME", "TCP", "OTHER"}:
+            self.names.append(target) if word == "NAME" else self.others.append(f"{word} {target}")
             writer.write(REFUSAL)
             writer.close()
             return

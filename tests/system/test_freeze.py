@@ -1,7 +1,6 @@
 """Pauses that freeze, with everything real: the same processes, the same conversation, another generation."""
 
 import asyncio
-import os
 import signal
 import time
 from functools import partial
@@ -20,6 +19,7 @@ from taskyard.wire.tasks import (
     TaskSendRequest,
 )
 from taskyard.wire.workspaces import CreateWorkspaceBuildRequest
+from tests.faults.holds import strike
 from tests.system.kit import World, processes_of, pushed
 from tests.waiting import until
 
@@ -156,7 +156,7 @@ def test_an_agent_that_dies_in_the_ice(shared: World, freezing: UUID) -> None:
     pause(shared, task)
     pids = set(processes_of(workspace(shared, task)))
     for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+        strike(pid, signal.SIGKILL)  # whoever goes first takes others along
     assert shared.status(task.id, TaskStatus.PAUSED)
     resume(shared, task)
     shared.owner.send_task_input("me", task.id, TaskSendRequest(input="echo anew"))

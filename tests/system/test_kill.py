@@ -13,7 +13,7 @@ from taskyard.sdk import SdkError
 from taskyard.sdk.local import LocalServer
 from taskyard.wire.enums import TaskStatus
 from taskyard.wire.tasks import Task, TaskSendRequest
-from tests.system.kit import World, agents_of, processes_of
+from tests.system.kit import World, agents_of, only_agent, processes_of
 from tests.waiting import DEADLINE_S, until
 
 LINES = 240
@@ -75,7 +75,7 @@ def _ended(rows: list[Any]) -> bool:
 async def test_kill_of_the_coding_agent(world: World, working: Task) -> None:
     """The bridge starts it again and says what happened."""
     seen = world.text(working.id)
-    (pid,) = agents_of(world.server.data_dir, "taskyard_agent.shell")
+    pid = only_agent(world.server.data_dir, "taskyard_agent.shell")
     os.kill(pid, signal.SIGKILL)
     text = usable(world, working)
     assert "line 5 of" in text
@@ -88,7 +88,7 @@ async def test_kill_of_the_agent(world: World, working: Task) -> None:
     """The workspace is made again in its home: same build, next generation, conversation restored."""
     seen = world.text(working.id)
     before = world.owner.get_task("me", working.id)
-    (pid,) = agents_of(world.server.data_dir, "-m taskyard_agent run")
+    pid = only_agent(world.server.data_dir, "-m taskyard_agent run")
     os.kill(pid, signal.SIGKILL)
     text = usable(world, working)
     after = world.owner.get_task("me", working.id)
@@ -103,7 +103,7 @@ async def test_kill_of_the_agent(world: World, working: Task) -> None:
 async def test_kill_of_the_server(world: World, working: Task) -> None:
     """The workspace works on; the next server on the directory finds it, and nothing said meanwhile is lost."""
     seen = world.text(working.id)
-    (agent,) = agents_of(world.server.data_dir, "-m taskyard_agent run")
+    agent = only_agent(world.server.data_dir, "-m taskyard_agent run")
     world.server.kill()
     world.restart()
     text = world.says(working.id, "the turn is over")
@@ -121,11 +121,14 @@ async def test_kill_of_postgres(world: World, working: Task) -> None:
     killed = postmaster(world)
     assert killed is not None
     os.kill(killed, signal.SIGKILL)
-    # What it had started may still answer for a moment.
     until("another Postgres", lambda: True if postmaster(world) not in (None, killed) else None)
-    usable_after = until("the server to answer", lambda: answers(world, working))
-    assert "line 5 of" in usable_after
-    world.says(working.id, "the turn is over")
+
+    def over() -> str | None:
+        # What the killed one had started may still answer for a moment, and then nobody does.
+        found = answers(world, working)
+        return found if found is not None and "\nthe turn is over" in found else None
+
+    assert "line 5 of" in until("the end of the turn", over)
     usable(world, working)
     await transcript_is_whole(world, working, seen)
 

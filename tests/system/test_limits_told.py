@@ -1,10 +1,12 @@
 """What becomes of tasks at their limits, with everything real: who is ended, and where its owner reads why."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from uuid import UUID
@@ -125,7 +127,9 @@ def test_a_coding_agent_that_eats_memory(counting: World) -> None:
 def test_the_workspaces_own_agent_dies_last(counting: World) -> None:
     """Many small programs go before it. Where it dies all the same, the workspace starts again and the reason is told."""
     needs_memory_groups(counting)
-    many = "for i in $(seq 12); do python3 -c 'import time; x = b\"x\" * (15 << 20); time.sleep(3)' & done; wait; echo over $(cat /proc/self/oom_score_adj)"
+    # They stay until the first of them was ended, however long they take to come.
+    eats = 'import time; x = b"x" * (15 << 20); time.sleep(1000)'
+    many = f"for i in $(seq 12); do python3 -c '{eats}' & done; wait -n; kill $(jobs -p); wait; echo over $(cat /proc/self/oom_score_adj)"
     task = begun(counting, "last", f"{SHELL}memory = '128MiB'\n", many)
     counting.says(task.id, f"over {memory_score.OTHERS}")
     assert "largest process python3" in until("the kills", partial(told, counting, task, OUT))
@@ -158,7 +162,7 @@ def test_too_many_processes(counting: World) -> None:
     found = find_cgroups(counting.server.data_dir / "workspaces")
     if Can.PROCESSES not in found.controllers:
         pytest.skip(f"processes cannot be limited here: {found.why.get(Can.PROCESSES)}")
-    bomb = "for i in $(seq 100); do (sleep 3 &); done; wait"
+    bomb = "for i in $(seq 100); do (sleep 10 &); done; wait"
     task = begun(counting, "crowd", f"{SHELL}processes = 64\n", bomb)
     wanted = "too many processes, limit 64"
     told_of = until("the reason", partial(told, counting, task, wanted))
@@ -168,7 +172,14 @@ def test_too_many_processes(counting: World) -> None:
 
 def test_the_whole_time_of_a_start(counting: World) -> None:
     """wall_time stops a task that is at work, and says so; a resume begins anew."""
-    task = begun(counting, "short", f"{SHELL}wall_time = '8s'\n", "echo begun; sleep 1000")
+    task = begun(counting, "short", f"{SHELL}wall_time = '1h'\n", "echo begun; sleep 1000")
+    until("the turn", lambda: "\nbegun" in counting.text(task.id) or None)
+    mine = f"workspace_id = '{task.workspace_id}'"
+    ends = f"select max_deadline - created_at as left from workspace_builds where {mine}"
+    [row] = asyncio.run(counting.query(ends))
+    assert timedelta(hours=1) <= row["left"] < timedelta(hours=1.1)
+    passed = f"update workspace_builds set deadline = now(), max_deadline = now() where {mine}"
+    asyncio.run(counting.query(passed))
     until("the stop", partial(counting.status, task.id, TaskStatus.PAUSED))
     until("the reason", partial(told, counting, task, "whole wall_time of its template"))
     assert "begun" in counting.text(task.id)

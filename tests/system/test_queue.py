@@ -7,11 +7,14 @@ import pytest
 
 from taskyard.wire.enums import PromptState, TaskStatus
 from taskyard.wire.tasks import SendWhen, Task, TaskSendRequest
-from tests.system.kit import World, agents_of
+from tests.system.kit import World, only_agent
 from tests.waiting import until
 
 TURN = "echo {n} >> ~/order.txt; for i in 1 2 3 4; do echo turn {n}; sleep 0.2; done"
 """A turn that leaves a mark as it begins, and takes long enough to be cut off."""
+
+LAST_CUT = 6
+"""The turn in which, or before which, the task is paused: it lasts until a file is there, and so the next one waits."""
 
 
 def queue(world: World, task: Task, text: str) -> None:
@@ -45,8 +48,7 @@ def order(world: World, task: Task) -> list[str]:
 
 def killed(world: World, *words: str) -> None:
     """Kills the one process of a workspace with these words."""
-    (pid,) = agents_of(world.server.data_dir, *words)
-    os.kill(pid, signal.SIGKILL)
+    os.kill(only_agent(world.server.data_dir, *words), signal.SIGKILL)
 
 
 @pytest.mark.all_tier
@@ -55,7 +57,8 @@ def test_a_queue_outlives_everything(world: World) -> None:
     task = world.create(TURN.format(n=0))
     world.active(task.id)
     for n in range(1, 8):
-        queue(world, task, TURN.format(n=n))
+        gate = "; until test -e ~/go; do sleep 0.05; done" if n == LAST_CUT else ""
+        queue(world, task, TURN.format(n=n) + gate)
     until_delivered(world, task, 1)
     killed(world, "taskyard_agent.shell")
     until_delivered(world, task, 2)
@@ -70,6 +73,7 @@ def test_a_queue_outlives_everything(world: World) -> None:
     assert PromptState.WAITING in left
     assert world.owner.list_task_prompts("me", task.id).waits_for == "resume"
     assert world.status(task.id, TaskStatus.PAUSED)
+    (world.server.data_dir / "workspaces" / str(task.workspace_id) / "home" / "go").touch()
     world.owner.resume_task("me", task.id)
     until_delivered(world, task, 7)
     assert order(world, task) == [str(n) for n in range(8)]

@@ -37,7 +37,7 @@ class Reached:
     def get(self, path: str, *, host: str = NAME) -> http.client.HTTPResponse:
         """The answer to a GET over TLS."""
         port = urlsplit(self.server.url).port
-        connection = http.client.HTTPSConnection("127.0.0.1", port, context=trusting(), timeout=10)
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=trusting(), timeout=60)
         connection.request("GET", path, headers={"Host": host})
         answer = connection.getresponse()
         answer.read()
@@ -76,7 +76,7 @@ def reached() -> Iterator[Reached]:
         for name, text in (("cert.pem", ONE), ("key.pem", ONE_KEY)):
             (home / name).write_text(text)
         manager.bind(str(home / "notify"))
-        manager.settimeout(30)
+        manager.settimeout(60)
         options = [
             *("--listen", "127.0.0.1:0", "--listen", f"unix:{home / 'api.sock'}"),
             *("--tls-cert", str(home / "cert.pem"), "--tls-key", str(home / "key.pem")),

@@ -22,7 +22,7 @@ from taskyard.wire.attached import (
 from taskyard.wire.link import AgentState, Item, ItemKind
 
 if TYPE_CHECKING:
-    from taskyard.cli.task_attach import Line
+    from taskyard.cli.task_attach import AttachLine
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -261,7 +261,7 @@ class Typing:
         return [AttachPrompt(text=text)] if text.strip() else []
 
 
-def talk(line: "Line", wake: Wake, *, may_type: bool) -> str:
+def talk(line: "AttachLine", wake: Wake, *, may_type: bool) -> str:
     """Shows the conversation and sends what is typed until somebody leaves; why it ended, if not by a key."""
     transcript = Transcript()
     typing, keys = Typing(transcript), codecs.getincrementaldecoder("utf-8")(errors="replace")
@@ -283,7 +283,9 @@ def talk(line: "Line", wake: Wake, *, may_type: bool) -> str:
                 line.send(message)
 
 
-def _come(line: "Line", transcript: Transcript, typing: Typing) -> tuple[list[str], str | None]:
+def _come(
+    line: "AttachLine", transcript: Transcript, typing: Typing
+) -> tuple[list[str], str | None]:
     """The lines of all that came meanwhile, and why it is over when it is."""
     said: list[str] = []
     while (message := line.take()) is not None:

@@ -1,13 +1,9 @@
 """`taskyard task shell` and `taskyard task open`: a workspace from within, and its apps in a browser."""
 
-import threading
-from contextlib import suppress
-from queue import Empty, Queue
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 import msgspec
-from websockets.exceptions import ConnectionClosed
 
 from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure
@@ -23,75 +19,17 @@ from taskyard.cli.terminal import (
     wait_for_keys,
     write,
 )
+from taskyard.cli.terminal_line import LOST, Line
 from taskyard.sdk import Client
 from taskyard.wire.apps import AppTicketRequest
-from taskyard.wire.base import as_uuid, encode
+from taskyard.wire.base import as_uuid
 from taskyard.wire.tasks import Task
 from taskyard.wire.terminal import FromServer, TerminalEnded, TerminalOpened, TerminalResize
-
-if TYPE_CHECKING:
-    from websockets.sync.client import ClientConnection
-
-WAITING: Final = 64
-"""Messages that wait for the terminal; behind them the server is held up, and the shell with it."""
-
-LOST: Final = TerminalEnded(reason="lost", message="The connection to the server is gone.")
 
 _MESSAGES: Final[msgspec.json.Decoder[FromServer]] = msgspec.json.Decoder(FromServer)
 
 
-class _Line:
-    """The connection to the server: what comes is collected by a thread, which rings for it."""
-
-    def __init__(self, connection: "ClientConnection", wake: Wake) -> None:
-        self._connection = connection
-        self._wake = wake
-        self._came: Queue[FromServer | bytes] = Queue(WAITING)
-
-    def first(self) -> TerminalOpened:
-        """What the server says of the shell. Raises Failure."""
-        message = self._next()
-        if not isinstance(message, TerminalOpened):
-            raise Failure(
-                plain(message.message)
-                if isinstance(message, TerminalEnded)
-                else "the server did not say which shell this is."
-            )
-        threading.Thread(target=self._receive, daemon=True).start()
-        return message
-
-    def take(self) -> FromServer | bytes | None:
-        """The next thing that came; None when there is none yet."""
-        with suppress(Empty):
-            return self._came.get_nowait()
-        return None
-
-    def send(self, message: bytes | str) -> None:
-        """Sends it, unless the connection is gone, which will be told."""
-        with suppress(ConnectionClosed):
-            self._connection.send(message)
-
-    def _receive(self) -> None:
-        while True:
-            message = self._next()
-            self._came.put(message)
-            self._wake.ring()
-            if isinstance(message, TerminalEnded):
-                return
-
-    def _next(self) -> FromServer | bytes:
-        try:
-            message = self._connection.recv()
-        except ConnectionClosed:
-            return LOST
-        if isinstance(message, bytes):
-            return message
-        try:
-            return _MESSAGES.decode(message)
-        except (msgspec.MsgspecError, ValueError):
-            return TerminalEnded(
-                reason="unknown", message="The server said what is not understood."
-            )
+_Line = Line[FromServer, TerminalEnded]
 
 
 @click.command()
@@ -113,41 +51,42 @@ def shell(client: Client, *, name: str, shell_id: str, command: str) -> Status:
         with client.open_terminal(
             task.owner_name, task.id, id=as_uuid(shell_id), cols=cols, rows=rows, command=command
         ) as connection:
-            line = _Line(connection, wake)
-            opened = line.first()
+            restarts = "The server restarts; the shell goes on."
+            line = _Line(connection, wake, told=_MESSAGES, end=TerminalEnded, restarts=restarts)
+            opened = line.first(TerminalOpened)
             what = "A new shell" if opened.fresh else "The shell as you left it"
             note(f"{what} in the workspace of {full_name(task)}. Ctrl-] leaves.")
             ended = _hold(line, wake, (cols, rows))
     finally:
         wake.close()
-    if ended:
-        note(f"Left {full_name(task)}. {ended}")
-    else:
-        note(f"Left {full_name(task)}. To come back: taskyard task shell {name} --id {opened.id}")
+    why = plain(ended.message) if ended else ""
+    way = f"To come back: taskyard task shell {name} --id {opened.id}"
+    goes_on = ended is None or ended.reason == LOST
+    note(" ".join([f"Left {full_name(task)}.", *filter(None, [why, way if goes_on else ""])]))
     return None
 
 
-def _hold(line: _Line, wake: Wake, known: tuple[int, int]) -> str:
+def _hold(line: _Line, wake: Wake, known: tuple[int, int]) -> TerminalEnded | None:
     """Shows the shell and passes keys on until somebody leaves; why it ended, if not by the key."""
     shown = Filter()
     with held(wake):
         while True:
             if (now := size()) != known:
                 known = now
-                line.send(encode(TerminalResize(cols=now[0], rows=now[1])).decode())
+                line.send(TerminalResize(cols=now[0], rows=now[1]))
             typed = wait_for_keys(wake)
             while (message := line.take()) is not None:
                 if isinstance(message, bytes):
                     write(shown.feed(message))
                 elif isinstance(message, TerminalEnded):
-                    return plain(message.message)
+                    return message
             if typed is None:
                 continue
             kept, leaves = before_leaving(typed)
             if kept:
                 line.send(kept)
             if leaves or not typed:
-                return ""
+                return None
 
 
 @click.command("open")

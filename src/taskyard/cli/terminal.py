@@ -162,7 +162,7 @@ def held(wake: Wake) -> Iterator[None]:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
     try:
-        tty.setraw(stdin)
+        tty.setraw(stdin, termios.TCSADRAIN)  # keys that were pressed already are kept
         yield
     except _Ended as ended:
         raise SystemExit(128 + int(str(ended))) from None

@@ -101,6 +101,13 @@ async def deliver_input(services: Services, agent: AgentActor) -> None:
         return
 
 
+async def is_input_on_its_way(services: Services, agent_id: UUID) -> bool:
+    """Whether the input of the start that runs was sent off and has not arrived yet: nothing may overtake it."""
+    async with services.db.connection() as conn:
+        row = await db.get_delivery_as_system(conn, agent_id)
+    return row is not None and row.prompt_of_this_start is True and row.prompt_state == "sending"
+
+
 async def _ready(services: Services, agent: AgentActor) -> db.DeliveryRow | None:
     """What there is to know of the input; None: not yet, or not through this agent."""
     async with services.db.connection() as conn:

@@ -7,6 +7,7 @@ import msgspec
 from taskyard.control.actors import Actor
 from taskyard.control.appclient import AppAddress, AppResponse, app_request
 from taskyard.control.audit import deed_of, record
+from taskyard.control.prompts import is_input_on_its_way
 from taskyard.control.services import Services
 from taskyard.control.tasks import input_missing, refuse, refused
 from taskyard.db import tasks as db
@@ -188,6 +189,12 @@ async def _require_stable(services: Services, address: AppAddress, task: db.Task
             "app_busy",
             "The task's app takes no message now.",
             f'The app\'s status is "{status}". {_way_out(task)}',
+        )
+    if await is_input_on_its_way(services, address.agent_id):
+        raise RefusedNow(
+            "app_busy",
+            "The task's app takes no message now.",
+            f"The task's input is on its way to it. {_way_out(task)}",
         )
 
 

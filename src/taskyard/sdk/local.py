@@ -11,8 +11,8 @@ from typing import Self
 
 from taskyard.errors import StartupError
 
-STOP_S = 20.0
-"""Seconds a server may take to stop; it promises 10."""
+STOP_S = 60.0
+"""Seconds a server may take to stop; it promises 10, on a machine that has a processor for it."""
 
 
 class LocalServer:

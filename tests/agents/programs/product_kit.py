@@ -216,7 +216,7 @@ class Work:
         folder = self.folder
         self.product.world.owner.delete_task("me", self.id)
         until("the workspace's files to be gone", lambda: None if folder.exists() else True)
-        assert processes_of(folder) == {}
+        until("its processes to be gone", lambda: None if processes_of(folder) else True)
 
     def permissions(self, *, every: bool = False) -> list[TaskPermission]:
         """What the coding agent asks for, or has asked for so far."""

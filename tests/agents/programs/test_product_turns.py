@@ -41,7 +41,7 @@ def test_a_permission_that_a_person_gives(product: Product, speaker: Program) ->
     """The template asks: the task says what for, waits, and goes on once it is answered over HTTP."""
     work = product.create(speaker, speaker.asking("touch made.txt"), permissions="ask")
     (asked,) = until("a request", lambda: work.permissions() or None)
-    waiting = work.task.waiting_for
+    waiting = until("a task that waits", lambda: work.task.waiting_for or None)
     assert isinstance(waiting, WaitingFor)
     assert (waiting.kind, waiting.id) == ("permission", asked.id)
     assert work.state is TaskState.WORKING
@@ -93,7 +93,7 @@ def test_a_turn_that_is_held(product: Product, program: Program, model: Model) -
     gate = f"{program.name} in the product"
     work = product.create(program, "shell: true", f"gate: {gate}", "say: released")
     model.held(gate)
-    assert work.state is TaskState.WORKING
+    until("a task that works", lambda: work.state is TaskState.WORKING or None)
     model.open(gate)
     work.until(TaskState.IDLE, "released")
     work.delete()
