@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
 from typing import cast
 
+from taskyard_agent.attempts import Attempt, Attempts
 from taskyard_agent.resolver import (
     Code,
     Malformed,
@@ -42,18 +43,17 @@ TCP_S = 5.0
 
 _SIZE = struct.Struct("!H")
 _LOCALHOST = "localhost"
+_NAME, _TCP, _OTHER = "NAME", "TCP", "OTHER"
 
 REMEMBERED = 100
-"""Names that are told of in the log, each once."""
-
-_SIZE = struct.Struct("!H")
+"""Names and places that are told of in the log, each once."""
 
 Carry = Callable[[End, str], Awaitable[None]]
 """Takes a connection to a target, `host:port`, and returns when it is over."""
 Serve = Callable[[Coroutine[None, None, None], End], None]
 """Does work for a connection in a task of its own, and ends the connection after it."""
-Ask = Callable[[str], Awaitable[None]]
-"""Tells the server of a name that is not listed."""
+Ask = Callable[[str, str], Awaitable[None]]
+"""Tells the server of something that is not listed: NAME and a name, TCP and a place, OTHER and a place of other protocols."""
 Log = Callable[[str, str], None]
 """Takes the level and the text of a line."""
 
@@ -62,13 +62,22 @@ class Redirect:
     """Resolver and listeners of one workspace, from start() to close()."""
 
     def __init__(
-        self, rules: Iterable[str], carry: Carry, serve: Serve, *, ask: Ask, log: Log
+        self,
+        rules: Iterable[str],
+        carry: Carry,
+        serve: Serve,
+        *,
+        ask: Ask,
+        log: Log,
+        attempts_fd: int | None = None,
     ) -> None:
-        self._names = Names(rules, self._let_go)
-        self._unlisted = Unlisted(ask)
+        self._rules = frozenset(rules)
+        self._names = Names(self._rules, self._let_go)
+        self._unlisted = {word: Unlisted(partial(ask, word)) for word in (_NAME, _TCP, _OTHER)}
         self._carry = carry
         self._serve = serve
         self._log = log
+        self._attempts_fd = attempts_fd
         self._told: set[str] = set()
         self._listeners: dict[str, list[_Listener]] = {}
         self._closers: list[Callable[[], object]] = []
@@ -87,7 +96,9 @@ class Redirect:
         self._closers.append(transport.close)
         server = await loop.create_server(lambda: End(self._came), LOOPBACK, DNS_PORT)
         self._closers.append(server.close)
-        self._closers.append(tasks.create_task(self._unlisted.run()).cancel)
+        for unlisted in self._unlisted.values():
+            self._closers.append(tasks.create_task(unlisted.run()).cancel)
+        self._watch()
         for host, port in self._names.literals:
             if host == LOOPBACK:
                 continue  # the server's machine, which has a listener of its own
@@ -95,6 +106,35 @@ class Redirect:
                 self._listen(Place(host, host, (port,)))
             except (NoAddress, OSError) as error:
                 self._tell(host, f"Nobody listens for {host}:{port} in here: {_reason(error)}.")
+
+    def _watch(self) -> None:
+        """Nothing; from now on it is seen where else programs try to go, if the driver could arrange for that."""
+        attempts = Attempts(-1 if self._attempts_fd is None else self._attempts_fd, self._tried)
+        try:
+            attempts.start()
+        except OSError:
+            self._log(
+                "info", "Attempts to reach addresses that are not listed leave no trace here."
+            )
+        else:
+            self._closers.append(attempts.close)
+
+    def _tried(self, attempt: Attempt) -> None:
+        """Nothing; the server will be told of an attempt to reach what is not listed. Nobody listens there in here."""
+        place = self._names.place_at(attempt.host)
+        host = attempt.host if place is None else place.name
+        listed = (host, attempt.port) in self._names.literals
+        if attempt.is_tcp and (listed or (place is not None and attempt.port in place.ports)):
+            return
+        target = f"[{host}]" if ":" in host and attempt.port else host
+        target += f":{attempt.port}" if attempt.port else ""
+        if attempt.is_tcp and target in self._rules:
+            self._tell(target, f"{target} is listed, but reached by the proxy only.")  # IPv6
+            return
+        self._unlisted[_TCP if attempt.is_tcp else _OTHER].add(target)
+        why = "the template does not list it in workspace.network.egress"
+        why = why if attempt.is_tcp else "only TCP leaves a workspace, and this was something else"
+        self._tell(target, f"Nothing leads to {target!r}: {why}.")
 
     def close(self) -> None:
         """Takes no more; what was taken goes on."""
@@ -125,7 +165,7 @@ class Redirect:
         except (NoAddress, OSError) as error:
             self._tell(name, f"The listed name {name!r} has no address now: {_reason(error)}.")
             return Code.FAILED, None
-        self._unlisted.add(name)
+        self._unlisted[_NAME].add(name)
         self._tell(
             name,
             f"No address for {name[:256]!r}: the template does not list it in workspace.network.egress.",

@@ -62,7 +62,7 @@ class Relay:
     """The proxy of one workspace. run() until close(); env is good once ready is set.
 
     http_only: those of egress to which only plain HTTP goes, each request judged by the server.
-    way_out: programs are redirected, too.
+    way_out: programs are redirected, too; attempts_fd is then where other attempts of theirs are seen, if they are.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Relay:
         *,
         http_only: Iterable[str] = (),
         way_out: bool = False,
+        attempts_fd: int | None = None,
     ) -> None:
         self.ready = asyncio.Event()
         self._path = path
@@ -82,6 +83,7 @@ class Relay:
         self._egress = egress
         self._http_only = tuple(http_only)
         self._way_out = way_out
+        self._attempts_fd = attempts_fd
         self._log = log
         self._port = 0
         self._places = asyncio.Semaphore(CONNECTIONS)
@@ -151,7 +153,12 @@ class Relay:
         from taskyard_agent.redirect import Redirect
 
         redirect = Redirect(
-            self._egress, self._through, self._serve, ask=self._tell_name, log=self._log
+            self._egress,
+            self._through,
+            self._serve,
+            ask=self._tell_server,
+            log=self._log,
+            attempts_fd=self._attempts_fd,
         )
         try:
             await redirect.start(self._group)
@@ -225,11 +232,11 @@ class Relay:
             return end
         return self._tell(target, await read_answer(end, answer))
 
-    async def _tell_name(self, name: str) -> None:
-        """Nothing; the server knows that a program wants this name, which is not listed, if it could be told."""
+    async def _tell_server(self, word: str, what: str) -> None:
+        """Nothing; the server knows that a program wants this name or place, which is not listed, if it could be told."""
         try:
             async with asyncio.timeout(RETRY_S):
-                end = await self._ask("NAME", name)
+                end = await self._ask(word, what)
                 try:
                     await end.head(ANSWER_BYTES)
                 finally:
@@ -300,6 +307,7 @@ async def start_relay(
         log,
         http_only=manifest.egress_http,
         way_out=settings.way_out,
+        attempts_fd=settings.attempts_fd,
     )
     tasks.create_task(relay.run())
     try:

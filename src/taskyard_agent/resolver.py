@@ -115,6 +115,10 @@ class Names:
         self.places[name] = made
         return made
 
+    def place_at(self, address: str) -> Place | None:
+        """The place for which that address was made up."""
+        return next((place for place in self.places.values() if place.address == address), None)
+
     def forget(self, place: Place) -> None:
         """Nothing; the name has no address any more."""
         del self.places[place.name]

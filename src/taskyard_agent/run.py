@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -48,6 +49,9 @@ class Agent:
 
     def __init__(self, settings: AgentSettings, env: Mapping[str, str]) -> None:
         self.settings = settings
+        if settings.attempts_fd is not None:
+            with suppress(OSError):
+                os.set_inheritable(settings.attempts_fd, False)  # not for what this process starts
         self.reports = Reports(_now)
         self.workspace: Workspace | None = None
         self.pusher: Pusher | None = None

@@ -22,6 +22,9 @@ HANDOVER_FD = "TASKYARD_HANDOVER_FD"
 WAY_OUT = "TASKYARD_WAY_OUT"
 """Set to 1 by a driver in whose workspace every address is the workspace itself, and any port may be listened on."""
 
+ATTEMPTS_FD = "TASKYARD_ATTEMPTS_FD"
+"""Names the descriptor of a socket on which is seen where programs tried to go that is not listed."""
+
 STOP_GRACE_S = 5.0
 """Seconds from SIGTERM until the workspace is killed, unless the environment says otherwise."""
 
@@ -47,6 +50,7 @@ class AgentSettings:
     start_script_s: float = START_SCRIPT_S
     way_out: bool = False
     handover_fd: int | None = None
+    attempts_fd: int | None = None
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> "AgentSettings":
@@ -61,6 +65,7 @@ class AgentSettings:
             start_script_s=_seconds(env, START_SCRIPT, START_SCRIPT_S),
             way_out=env.get(WAY_OUT) == "1",
             handover_fd=_descriptor(env, HANDOVER_FD),
+            attempts_fd=_descriptor(env, ATTEMPTS_FD),
         )
 
 
@@ -71,7 +76,8 @@ def child_env(
 
     Without the agent's token: what a coding agent runs must not speak for the workspace.
     """
-    own = {name: value for name, value in env.items() if name not in {TOKEN, TOKEN_FD, HANDOVER_FD}}
+    kept = {TOKEN, TOKEN_FD, HANDOVER_FD, ATTEMPTS_FD}
+    own = {name: value for name, value in env.items() if name not in kept}
     who = {
         "TASKYARD_WORKSPACE_NAME": manifest.workspace_name,
         "TASKYARD_OWNER_NAME": manifest.owner_name,

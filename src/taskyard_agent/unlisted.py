@@ -1,4 +1,4 @@
-"""Names that programs asked for and that the template does not list: told to the server, a few at a time.
+"""Names and places that programs asked for and that the template does not list: told to the server, a few at a time.
 
 Its owner then reads them among what was refused. A program that asks for endlessly many keeps nobody busy.
 """
@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 PAUSE_S = 1.0
-"""Seconds between two names: sixty a minute cost the server sixty statements."""
+"""Seconds between two of a kind: sixty a minute cost the server sixty statements."""
 
 WAITING = 100
 """Names that wait to be told; more are not, unless they are asked for again later."""

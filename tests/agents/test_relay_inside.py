@@ -14,12 +14,11 @@ from msgspec.structs import replace
 from taskyard_agent.relay import CONNECTIONS, TAKEN, Relay, start_relay
 from taskyard_agent.settings import AgentSettings, child_env
 from tests.agents.fake_server import free_port, manifest, until
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
 TOKEN = "a-token-that-nobody-sees"
-DEADLINE_S = 10.0
-"""Seconds that anything awaited here may take before it counts as a hang."""
 REFUSAL = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 9\r\nConnection: close\r\n\r\nnot here\n"
 
 

@@ -11,16 +11,8 @@ import msgspec
 import pytest
 
 from taskyard_agent.protocol import App, HealthCheck, ItemKind
-from tests.agents.fake_server import (
-    DEADLINE_S,
-    PUPPET,
-    TASK,
-    Kit,
-    free_port,
-    kit,
-    manifest,
-    until,
-)
+from tests.agents.fake_server import PUPPET, TASK, Kit, free_port, kit, manifest, until
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -50,7 +42,7 @@ async def test_start_to_end(tmp_path: Path) -> None:
         server = made.server
         await until(lambda: ("agent", "healthy") in server.health)
         await until(lambda: server.lifecycles == ["starting", "ready"])
-        assert await server.status() == "stable"
+        await server.until_stable()
         assert (await server.say("echo hello", "p1")).status == 200
         await until(lambda: "turn_end" in server.kinds())
         expected = [("user", "echo hello"), ("agent", "[Tool: execute] echo hello\n\nhello\n")]
@@ -121,10 +113,10 @@ async def test_start_script_over_time(tmp_path: Path) -> None:
     """A start script that hangs is killed with what it started, and the coding agent is started all the same."""
     async with kit(tmp_path, manifest(start_script="up.sh")) as made:
         (made.template / "up.sh").write_text("sleep 1000 & echo $!; wait")
-        async with replace(made, start_script_s=0.5).agent():
+        async with replace(made, start_script_s=2.0).agent():
             await healthy(made)
             await until(lambda: made.server.lifecycles == ["starting", "start_timeout"])
-            told = ("start", "The start script up.sh was killed after 0.5 s.")
+            told = ("start", "The start script up.sh was killed after 2 s.")
             await until(lambda: told in made.server.logs)
             left = int(next(text for source, text in made.server.logs if source == "start"))
             await until(lambda: not is_alive(left))
@@ -134,7 +126,7 @@ async def test_stop_script_over_time(tmp_path: Path) -> None:
     """A stop script that hangs is killed, and the end is in time."""
     async with kit(tmp_path, manifest(stop_script="down.sh")) as made:
         (made.template / "down.sh").write_text("sleep 1000")
-        grace_s = 1.0
+        grace_s = 5.0  # a third of it is left for telling
         async with made.with_grace(grace_s).agent() as agent:
             await healthy(made)
             assert await agent.stop() == 0
@@ -182,6 +174,7 @@ async def test_app_that_ends(tmp_path: Path) -> None:
     made_manifest = manifest(apps=[app], bridge_slug=None, task_slug=None, coding_agent=None)
     async with kit(tmp_path, made_manifest) as made, made.agent():
         await until(lambda: ("web", "unhealthy") in made.server.health)
+        await until(lambda: made.server.logs)
         [(source, text)] = made.server.logs
         assert source == "web"
         assert "exit code 3" in text
@@ -222,7 +215,7 @@ async def test_everything_killed_in_a_turn(tmp_path: Path) -> None:
             assert server.data(ItemKind.TURN_END)[1]["reason"] == "interrupted"
             tools = server.data(ItemKind.TOOL_CALL)
             assert tools[-1]["status"] == "failed"
-            assert server.data(ItemKind.SESSION_INFO)[-1]["opened"] == "loaded"
+            await until(lambda: server.data(ItemKind.SESSION_INFO)[-1]["opened"] == "loaded")
             assert server.items[before].seq == before + 1
             assert (await server.say("pwd")).status == 200
             await server.until_stable()
@@ -249,11 +242,11 @@ async def test_coding_agent_killed_in_a_turn(tmp_path: Path) -> None:
         [end] = server.data(ItemKind.TURN_END)
         assert end["reason"] == "agent_exit"
         assert "signal 9" in str(end["error"])
-        assert server.data(ItemKind.SESSION_INFO)[-1]["opened"] == "loaded"
+        await until(lambda: server.data(ItemKind.SESSION_INFO)[-1]["opened"] == "loaded")
         assert (await server.say("echo again")).status == 200
         await server.until_stable()
         assert (await server.messages())[-1][1].endswith("again\n")
-        assert server.health == [("agent", "healthy")] * 2
+        await until(lambda: server.health == [("agent", "healthy")] * 2)
 
 
 async def test_server_restart(tmp_path: Path) -> None:
@@ -296,7 +289,6 @@ async def test_the_run_is_over(tmp_path: Path, cause: str) -> None:
     """A replaced generation, or a lapsed lease, ends the workspace with exit code 3 and no report."""
     async with kit(tmp_path, manifest()) as made:
         server = made.server
-        server.lease_s = 0.5 if cause == "lapse" else 120
         async with made.agent() as agent:
             await healthy(made)
             [child] = agent.children()
@@ -304,6 +296,12 @@ async def test_the_run_is_over(tmp_path: Path, cause: str) -> None:
                 server.stale = True
                 os.kill(child, signal.SIGKILL)  # there is something to report
             else:
+                server.lease_s = (
+                    0.5  # from the next connection on: so short a lease is none for a start
+                )
+                await server.stop()
+                await server.start()
+                await until(lambda: server.welcomes == 2)
                 await server.stop()
             async with asyncio.timeout(DEADLINE_S):
                 assert await agent.process.wait() == 3

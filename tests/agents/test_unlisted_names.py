@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from taskyard_agent.unlisted import KNOWN, PAUSE_S, WAITING, Unlisted
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +23,7 @@ async def test_each_is_told_once_and_none_too_fast() -> None:
         names.add(name)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(names.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             while len(told) < 2:
                 await asyncio.sleep(0.01)
         running.cancel()

@@ -20,11 +20,9 @@ from taskyard.lifecycle.egress import read_rule
 from taskyard.wire.enums import Transition
 from tests.control.agent_kit import Seat, finish, seat
 from tests.control.world_kit import BRIDGED, World, background
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
-
-DEADLINE_S = 10.0
-"""Seconds that anything awaited here may take before it counts as a hang."""
 
 NAMES = {
     "model.example": ["127.0.0.1"],
@@ -115,13 +113,6 @@ async def echoing() -> AsyncIterator[int]:
     server.close()
 
 
-def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
-
-
 async def test_what_is_listed_is_reached(door: Door) -> None:
     """Bytes go both ways, the end of what is said is passed on, and so is the end of the answer."""
     async with echoing() as port:
@@ -160,22 +151,21 @@ async def test_a_name_leads_where_it_may(door: Door) -> None:
         assert await door.status("slow.example:1", closed.token) == 504
 
 
-async def test_what_cannot_be_reached_is_said(door: Door) -> None:
+async def test_what_cannot_be_reached_is_said(door: Door, closed_port: int) -> None:
     """502 for a port that nobody listens on and for a name that nobody knows; 400 for what is no target."""
-    port = free_port()
-    made = await door.seat(f"127.0.0.1:{port}", "nowhere.example:443")
-    assert await door.status(f"127.0.0.1:{port}", made.token) == 502
+    made = await door.seat(f"127.0.0.1:{closed_port}", "nowhere.example:443")
+    assert await door.status(f"127.0.0.1:{closed_port}", made.token) == 502
     assert await door.status("nowhere.example:443", made.token) == 502
     assert await door.status("127.1:80", made.token) == 400
 
 
-async def test_rules_are_those_of_the_token(door: Door) -> None:
+async def test_rules_are_those_of_the_token(door: Door, closed_port: int) -> None:
     """One workspace cannot use what another's template lists, and without rules there is nothing."""
     async with echoing() as port:
         target = f"127.0.0.1:{port}"
         one, other, none = (
             await door.seat(target),
-            await door.seat(f"127.0.0.1:{free_port()}"),
+            await door.seat(f"127.0.0.1:{closed_port}"),
             await door.seat(),
         )
         assert await door.status(target, one.token) == 200

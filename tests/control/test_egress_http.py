@@ -13,8 +13,9 @@ from taskyard.lifecycle.egress import Reason
 from taskyard.lifecycle.template_model import Egress
 from tests.control.agent_kit import Seat
 from tests.control.egress_kit import answered, asked_http, get, opened, origin, reason_of, seated
-from tests.control.test_egress import DEADLINE_S, Door, free_port, resolve
+from tests.control.test_egress import Door, resolve
 from tests.control.world_kit import World, background
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def door(world: World, tmp_path: Path) -> AsyncIterator[Door]:
     path = tmp_path / "relay.sock"
-    relay = Relay(world.services, resolve)
+    relay = Relay(world.services, resolve, head_s=10 * DEADLINE_S)
     async with background(world.services.doorbell.run(), relay.run(listen_unix(path))):
         await world.idle()
         yield Door(world, path)
@@ -140,7 +141,7 @@ async def test_requests_are_judged_one_by_one(door: Door) -> None:
         ]
 
 
-async def test_what_cannot_be_reached_is_said_in_http(door: Door) -> None:
+async def test_what_cannot_be_reached_is_said_in_http(door: Door, closed_port: int) -> None:
     """502 where nobody listens; 502 too where somebody speaks something else."""
 
     async def babble(
@@ -148,7 +149,7 @@ async def test_what_cannot_be_reached_is_said_in_http(door: Door) -> None:
     ) -> None:
         writer.write(b"SSH-2.0-x\r\n\r\n")
 
-    gone = f"127.0.0.1:{free_port()}"
+    gone = f"127.0.0.1:{closed_port}"
     async with origin(babble) as server:
         made = await seated(door, server.target, gone)
         for target, why in ((gone, "unreachable"), (server.target, "answer_invalid")):
@@ -197,7 +198,7 @@ async def test_tls_where_only_http_is_listed(door: Door) -> None:
     """It is ended at once, with the reason and what to do, and is counted; nobody waits for a head that never comes."""
     async with origin() as server:
         made = await seated(door, Egress("127.0.0.1", server.port, ["GET"]))
-        async with asyncio.timeout(DEADLINE_S / 2):  # a head may take as long
+        async with asyncio.timeout(DEADLINE_S):  # a head may take ten times as long
             answer = await asked_http(door, server.target, made.token, b"\x16\x03\x01\x02\x00")
         assert reason_of(answer) == "http_only"
         assert b"list it without methods and paths" in answer
@@ -222,3 +223,32 @@ async def test_names_that_were_asked_for(door: Door, name: str, status: int) -> 
             while not (found := await kinds(made)):
                 await asyncio.sleep(0.02)
         assert found == [("refused", name[:253], 0, "", "", "host_not_listed", 1)]
+
+
+@pytest.mark.parametrize(
+    ("told", "status", "kind"),
+    [
+        ("TCP 192.0.2.7:443", 403, ("192.0.2.7", 443, "host_not_listed")),
+        ("TCP [2001:db8::7]:443", 403, ("2001:db8::7", 443, "host_not_listed")),
+        ("TCP store.example:22", 403, ("store.example", 22, "port_not_listed")),
+        ("TCP 192.0.2.7:0", 400, ("192.0.2.7:0", 0, "target_invalid")),
+        ("OTHER 192.0.2.7:53", 403, ("192.0.2.7", 53, "not_tcp")),
+        ("OTHER 2001:db8::7", 403, ("2001:db8::7", 0, "not_tcp")),
+        ("OTHER store.example:80", 403, ("store.example", 80, "not_tcp")),
+        ("TCP store.example:80", 200, None),
+        ("SCTP 192.0.2.7:443", 400, None),
+    ],
+)
+async def test_attempts_that_ended_in_the_workspace(
+    door: Door, told: str, status: int, kind: tuple[str, int, str] | None
+) -> None:
+    """Each is counted as refused, with the reason; what is listed by now, or no word of ours, is nothing to tell. Nobody connects."""
+    made = await seated(door, Egress("store.example", 80, ["GET"]))
+    sent = f"{told} HTTP/1.1\r\nProxy-Authorization: Bearer {made.token}\r\n\r\n"
+    assert (await door.said(sent.encode())).startswith(f"HTTP/1.1 {status} ".encode())
+    if kind is not None:
+        async with asyncio.timeout(DEADLINE_S):
+            while not (found := await kinds(made)):
+                await asyncio.sleep(0.02)
+        host, port, reason = kind
+        assert found == [("refused", host, port, "", "", reason, 1)]

@@ -8,6 +8,7 @@ import pytest
 
 from taskyard.lifecycle.egress import Reason
 from taskyard.lifecycle.tls_name import NameWatch
+from tests.waiting import DEADLINE_S
 
 pytestmark = [pytest.mark.anyio, pytest.mark.all_tier]
 
@@ -47,7 +48,7 @@ async def test_real_hellos(program: str) -> None:
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         data = await said
         await process.wait()
     server.close()

@@ -15,9 +15,8 @@ from taskyard.drivers.base import Limits, LogSink, WorkspaceSpec
 from taskyard.drivers.sandbox.driver import SandboxDriver
 from taskyard.wire.enums import LogLevel
 from tests.control_groups import drop_groups
+from tests.waiting import DEADLINE_S
 
-DEADLINE_S = 10.0
-"""How long a condition may take before a test fails; all take milliseconds."""
 PYTHON = "/opt/taskyard/bin/python3"
 """The interpreter inside a confined workspace."""
 SLEEPER = ("/bin/sh", "-c", "exec sleep 1000")

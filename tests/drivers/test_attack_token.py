@@ -18,7 +18,7 @@ def tried(name, mode="rb"):
             return "TOKEN" in file.read().decode() if name == "environ" else True
     except OSError as error:
         return type(error).__name__
-until = time.monotonic() + 5
+until = time.monotonic() + 50
 while tried("environ") is not True and time.monotonic() < until:
     time.sleep(0.01)  # not our program yet
 while tried("environ") is True and time.monotonic() < until:

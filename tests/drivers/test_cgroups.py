@@ -16,7 +16,7 @@ from taskyard.drivers.sandbox.cgroups.groups import Cgroups, find_cgroups, writt
 from taskyard.drivers.sandbox.cgroups.model import Base, Can, Usage, Version, groups_below
 from taskyard.drivers.sandbox.memory import in_words, victims
 from taskyard.errors import DriverError
-from tests.waiting import until
+from tests.waiting import DEADLINE_S, until
 
 GIB = 1 << 30
 ALL = Limits(cpu=1.5, memory_bytes=GIB, processes=64)
@@ -67,7 +67,7 @@ def test_what_stands_still_is_killed_before_it_goes_on(tmp_path: Path) -> None:
         group.freeze(name)
         before = [count.read_text() for count in counts]
         assert group.kill(name)
-        assert [process.wait(10) for process in ran] == [-9] * 6
+        assert [process.wait(DEADLINE_S) for process in ran] == [-9] * 6
         assert [count.read_text() for count in counts] == before
     finally:
         for process in ran:
@@ -91,7 +91,7 @@ def test_a_group_freezes_thaws_kills_and_leaves_nothing(groups: Cgroups) -> None
     assert not groups.is_frozen("box")
     groups.freeze("box")
     assert groups.kill("box")
-    assert process.wait(timeout=5) == -9
+    assert process.wait(timeout=DEADLINE_S) == -9
     groups.remove("box")
     assert not any(folder.exists() for folder in folders)
 
@@ -102,7 +102,7 @@ def test_another_server_finds_what_one_made(tmp_path: Path, groups: Cgroups) -> 
     process = join(groups.make("box", Limits()), "exec sleep 100")
     until("the sleep", lambda: ((used := groups.usage("box")) and used.processes == 1) or None)
     written_groups(tmp_path).remove("box")
-    assert process.wait(timeout=5) == -9
+    assert process.wait(timeout=DEADLINE_S) == -9
     assert groups.usage("box") is None
 
 
@@ -124,7 +124,7 @@ def test_what_was_left_is_swept_and_nothing_else(tmp_path: Path, groups: Cgroups
     assert groups.usage("box") is not None
     assert groups.usage("at-work") is not None
     groups.kill("at-work")
-    assert process.wait(timeout=5) == -9
+    assert process.wait(timeout=DEADLINE_S) == -9
     groups.sweep()
     assert groups.usage("at-work") is None
 
@@ -148,7 +148,7 @@ def test_one_process_is_ended_for_memory_and_counted(groups: Cgroups) -> None:
     """The process that takes too much dies, the one that started it goes on, and the count says one."""
     eat = f"{sys.executable} -c 'bytearray(100 << 20)'; exit $?"
     process = join(groups.make("box", Limits(memory_bytes=32 << 20)), eat)
-    assert process.wait(timeout=10) == 128 + 9
+    assert process.wait(timeout=DEADLINE_S) == 128 + 9
     used = groups.usage("box")
     assert used is not None
     assert used.memory_kills == 1

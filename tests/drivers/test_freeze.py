@@ -94,6 +94,10 @@ def tokens(yard: Yard, workspace_id: UUID) -> list[str]:
     return [json.loads(line)["token"] for line in lines]
 
 
+def has_token(yard: Yard, wanted: WorkspaceSpec) -> bool:
+    return tokens(yard, wanted.workspace_id)[-1:] == [wanted.agent_token]
+
+
 def next_of(wanted: WorkspaceSpec, **changes: Any) -> WorkspaceSpec:
     known: dict[str, Any] = {"generation": wanted.generation + 1, "agent_token": str(uuid4())}
     return replace(wanted, **(known | changes))
@@ -116,7 +120,8 @@ async def test_it_stands_still_and_goes_on(yard: Yard) -> None:
         await driver.ensure(wanted, into(lines))
         took.append((time.perf_counter() - began) * 1000)
         assert "goes on" in lines[0][1]
-        assert tokens(yard, wanted.workspace_id)[-1] == wanted.agent_token
+        # It has read the token when this returns, and may not have written it down yet.
+        await until(partial(has_token, yard, wanted))
         seen = await driver.observe(wanted.workspace_id)
         assert (seen.state, seen.generation) == (PlaceState.RUNNING, wanted.generation)
         await until(partial(goes_on, yard, wanted.workspace_id, before))
@@ -159,7 +164,7 @@ async def test_a_frozen_workspace_can_be_stopped_and_destroyed(yard: Yard) -> No
     await driver.freeze(wanted.workspace_id)
     began = time.perf_counter()
     await driver.stop(wanted.workspace_id, grace_s=60)
-    assert time.perf_counter() - began < 10
+    assert time.perf_counter() - began < 50
     assert (await driver.observe(wanted.workspace_id)).state is PlaceState.STOPPED
     assert not processes_of(wanted.workspace_id)
     await driver.ensure(next_of(wanted), quiet)
@@ -295,6 +300,7 @@ async def test_a_worker_that_died_while_it_woke_it(yard: Yard, step: str) -> Non
     seen = await driver.observe(wanted.workspace_id)
     assert (seen.state, seen.generation) == (PlaceState.RUNNING, after.generation)
     if step != "thawed":
-        assert tokens(yard, wanted.workspace_id) == [after.agent_token]
+        await until(partial(has_token, yard, after))
+        assert len(tokens(yard, wanted.workspace_id)) == 1
     await driver.freeze(wanted.workspace_id)
     assert (await driver.observe(wanted.workspace_id)).state is PlaceState.FROZEN

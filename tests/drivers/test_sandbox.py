@@ -17,7 +17,6 @@ from taskyard.errors import DriverError
 from taskyard.wire.enums import LogLevel
 from tests.drivers.runc_kit import BOTH, yard_for
 from tests.drivers.sandbox_kit import (
-    DEADLINE_S,
     PYTHON,
     Yard,
     descendants,
@@ -30,6 +29,7 @@ from tests.drivers.sandbox_kit import (
     spec,
     until,
 )
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -118,7 +118,7 @@ async def test_stop_lets_the_agent_end_by_itself(yard: Yard) -> None:
     driver, made = yard.driver(POLITE), spec()
     await driver.ensure(made, quiet)
     await until((yard.home(made.workspace_id) / "up").exists)
-    await driver.stop(made.workspace_id, grace_s=5)
+    await driver.stop(made.workspace_id, grace_s=DEADLINE_S)
     assert (yard.home(made.workspace_id) / "bye").exists()
     seen = await driver.observe(made.workspace_id)
     assert seen.detail == "stopped; the agent ended with exit code 7"
@@ -202,9 +202,9 @@ async def test_many_verbs_at_once_take_turns(yard: Yard) -> None:
         group.create_task(first.stop(made.workspace_id, grace_s=0))
     await first.ensure(spec(made.workspace_id, 7), quiet)
     assert (await second.observe(made.workspace_id)).generation == 7
-    assert processes_of(made.workspace_id) == descendants(
-        pid_of(yard, made.workspace_id, "monitor")
-    ) - {pid_of(yard, made.workspace_id, "agent")}
+    monitor, agent = (pid_of(yard, made.workspace_id, role) for role in ("monitor", "agent"))
+    # What launched the tree is done, but may not have left yet.
+    await until(lambda: processes_of(made.workspace_id) == descendants(monitor) - {agent})
 
 
 async def test_ten_workspaces_at_once(yard: Yard) -> None:

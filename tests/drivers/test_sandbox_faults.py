@@ -30,6 +30,7 @@ from tests.drivers.sandbox_kit import (
     spec,
     until,
 )
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -51,6 +52,12 @@ def record_of(yard: Yard, workspace_id: UUID) -> dict[str, Any]:
     return record
 
 
+def has_agent(yard: Yard, workspace_id: UUID) -> bool:
+    """Whether a start has come to its end."""
+    path = record_path(yard, workspace_id)
+    return path.exists() and json.loads(path.read_text())["agent"] is not None
+
+
 def change_record(yard: Yard, workspace_id: UUID, **changes: object) -> None:
     record = record_of(yard, workspace_id) | changes
     record_path(yard, workspace_id).write_text(json.dumps(record))
@@ -67,15 +74,23 @@ class Victim:
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
 
-    def kill_during(self, verb: str, made: tuple[UUID, int], after_s: float) -> None:
-        """Begins the verb and kills whoever does it so many seconds later."""
+    def begin(self, verb: str, made: tuple[UUID, int]) -> int:
+        """The pid of whoever does the verb, and stays when it is done."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{verb} {made[0]} {made[1]}\n")
         self._process.stdin.flush()
-        pid = int(self._line())
-        time.sleep(after_s)  # the moment of death is what the test is about
+        return int(self._line())
+
+    def kill(self, pid: int) -> None:
+        """Ends whoever does a verb, wherever it is."""
         os.kill(pid, signal.SIGKILL)
         assert self._line() == "dead"
+
+    def kill_during(self, verb: str, made: tuple[UUID, int], after_s: float) -> None:
+        """Begins the verb and kills whoever does it so many seconds later."""
+        pid = self.begin(verb, made)
+        time.sleep(after_s)  # the moment of death is what the test is about
+        self.kill(pid)
 
 
 @contextmanager
@@ -155,12 +170,14 @@ async def test_workspaces_outlive_a_killed_server(yard: Yard) -> None:
     """kill -9 of the server leaves the workspace running; the next server finds and stops it."""
     workspace_id = uuid4()
     with victim(yard) as server:
-        server.kill_during("ensure", (workspace_id, 1), 0.3)
+        pid = server.begin("ensure", (workspace_id, 1))
+        await until(lambda: has_agent(yard, workspace_id))
+        server.kill(pid)
     driver = yard.driver()
     assert (await driver.observe(workspace_id)).state is PlaceState.RUNNING
     agent = record_of(yard, workspace_id)["agent"]["pid"]
     assert lives(agent)
-    await driver.stop(workspace_id, grace_s=5)
+    await driver.stop(workspace_id, grace_s=DEADLINE_S)
     assert not lives(agent)
     seen = await driver.observe(workspace_id)
     assert seen.detail == "stopped; the agent was ended by signal 15"
@@ -243,7 +260,7 @@ async def test_a_status_that_is_none_hides_nothing(yard: Yard) -> None:
     record = json.loads(record_path(yard, bad.workspace_id).read_text())
     os.kill(record["agent"]["pid"], signal.SIGKILL)
     await until(lambda: not lives(record["agent"]["pid"]))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         seen = {one.workspace_id: one.state for one in await driver.list()}
     assert seen == {
         good.workspace_id: PlaceState.RUNNING,

@@ -14,6 +14,7 @@ import pytest
 
 from taskyard.drivers.base import Limits, PlaceState
 from taskyard.drivers.sandbox.driver import SandboxDriver
+from taskyard.drivers.sandbox.launchers import Launchers
 from taskyard.drivers.sandbox.probe import explain, try_walls
 from taskyard.drivers.sandbox.runtime import Bubblewrap
 from taskyard.errors import DriverError, DriverUnavailable
@@ -124,7 +125,7 @@ async def test_the_cause_is_one_sentence(yard: Yard, tmp_path: Path) -> None:
     )
     yard.root.mkdir()
     with pytest.raises(DriverUnavailable) as caught:
-        try_walls(yard.root, yard.link, Bubblewrap(Path("/bin/false"), None), set())
+        try_walls(yard.root, yard.link, Bubblewrap(Path("/bin/false"), None), Launchers())
     assert "PosixPath" not in str(caught.value)
     assert "ended with 1" in str(caught.value)
 

@@ -17,16 +17,8 @@ import pytest
 
 from taskyard.drivers.sandbox.runtime import PACKAGES
 from tests.drivers.runc_kit import BOTH, yard_for
-from tests.drivers.sandbox_kit import (
-    DEADLINE_S,
-    PYTHON,
-    Yard,
-    descendants,
-    new_yard,
-    quiet,
-    spec,
-    until,
-)
+from tests.drivers.sandbox_kit import PYTHON, Yard, descendants, new_yard, quiet, spec, until
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 

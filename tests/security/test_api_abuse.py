@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import mmap
 import tarfile
 import time
 import zipfile
@@ -14,14 +15,16 @@ import pytest
 from taskyard.control import sign_in
 from taskyard.control.actors import Origin
 from taskyard.control.archives import read_archive, zip_to_tar
+from taskyard.control.passwords import password_matches
 from taskyard.control.services import Services
 from taskyard.control.sign_in import MAX_PER_ACCOUNT
 from taskyard.errors import LoginLimited, LoginRefused
 from taskyard.errors.templates import ArchiveInvalid, ArchiveTooLarge
 from taskyard.wire.identity import LoginRequest
 from tests.api.conftest import serving
-from tests.api.edge_kit import DEADLINE_S, ask, edged
+from tests.api.edge_kit import ask, edged
 from tests.api.seed import Api, connected
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -97,7 +100,9 @@ def test_memory_is_seen() -> None:
     for _ in range(2):
         memory = Memory()
         assert memory.most_kib < 1000
-        assert len(b"x" * 2**25) == 2**25
+        # Bytes of their own: for an object the heap may have as many free, which count as held already.
+        with mmap.mmap(-1, 2**25) as held:
+            held.write(bytes(2**25))
         assert memory.most_kib > 30_000
 
 
@@ -206,8 +211,11 @@ async def api_of_abuse(services: Services) -> AsyncIterator[Api]:
     wall="256 bits compared in constant time; a guess costs one look-up and no hash of a password",
 )
 async def test_guessed_tokens_are_cheap_and_fruitless(api_of_abuse: Api) -> None:
-    """None gets in, and two hundred guesses cost less than two looks at a password would."""
+    """None gets in, and two hundred guesses cost less than sixty looks at a password would."""
     api = api_of_abuse
+    began = time.process_time()
+    assert not await password_matches(None, "a password of nobody")
+    look_s = time.process_time() - began
     key_id, _, secret = api.owner.token.partition("-")
     guesses = [
         f"{key_id}-{secret[:-1]}{'a' if secret[-1] != 'a' else 'b'}",
@@ -226,7 +234,7 @@ async def test_guessed_tokens_are_cheap_and_fruitless(api_of_abuse: Api) -> None
     for token in guesses:
         answer = await api.client.get("/api/v2/users/me", headers={"Coder-Session-Token": token})
         assert answer.status_code == 401, token
-    assert time.process_time() - began < 3, "s of processor time; argon2 alone would take 20"
+    assert time.process_time() - began < 60 * look_s, "s of processor time; of 208 looks"
     mine = await api.client.get(
         "/api/v2/users/me", headers={"Coder-Session-Token": api.owner.token}
     )

@@ -264,7 +264,9 @@ async def test_visitors_do_not_lock_the_owner_out(api: Api) -> None:
     async with yard(api) as place, place.browser() as browser, AsyncExitStack() as stack:
         limits = httpx2.Limits(max_connections=MOST_AT_ONCE + 1)
         url = f"http://127.0.0.1:{place.port}"
-        client = await stack.enter_async_context(httpx2.AsyncClient(base_url=url, limits=limits))
+        client = await stack.enter_async_context(
+            httpx2.AsyncClient(base_url=url, limits=limits, timeout=60)
+        )
         async with AsyncExitStack() as waiting:
             for _ in range(MOST_AT_ONCE):
                 slow = client.stream("GET", "/slow", headers=browser.headers)
@@ -273,7 +275,7 @@ async def test_visitors_do_not_lock_the_owner_out(api: Api) -> None:
             mux = await api.services.links.get(place.seat.agent_id)
             async with await mux.open_stream(INSIDE):  # the owner's way is free
                 pass
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await browser.get()).status_code != 200:
                 await asyncio.sleep(0.02)
 
@@ -294,7 +296,7 @@ def test_a_real_app_is_seen_by_its_owner_only(hostile_world: HostileWorld) -> No
         task.workspace_id, "agent", AppTicketRequest(path="/status")
     )
     parts = urlsplit(ticket.url)
-    with httpx2.Client(base_url=f"http://127.0.0.1:{parts.port}") as client:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{parts.port}", timeout=60) as client:
         host = {"Host": parts.netloc}
         assert client.get("/status", headers=host).status_code == 401
         entered = client.get(f"{parts.path}?{parts.query}", headers=host)

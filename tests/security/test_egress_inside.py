@@ -17,6 +17,7 @@ import pytest
 
 from tests.security.hostile import Camp
 from tests.system.outside import DOOR, Outside, hosts, relayed
+from tests.waiting import until
 
 RULES = [
     "one.example:443",
@@ -32,12 +33,12 @@ ABSTRACT = f"\0taskyard-test-outside-{os.getpid()}"
 BODY = r"""
 import random, select, socket, struct, subprocess, sys, time
 door = subprocess.Popen([sys.executable, "-I", "/opt/template/door.py", json.dumps(PLAN["rules"])],
-                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, pass_fds=[9])
 proxies = json.loads(door.stdout.readline())
 
 def connect(host, port, family=socket.AF_INET):
     with socket.socket(family) as made:
-        made.settimeout(3)
+        made.settimeout(30)
         made.connect((host, port))
         return made.recv(5)
 def send(host, port):
@@ -63,11 +64,11 @@ def ask(data, server=("127.0.0.1", 53)):
                 continue
     return [said[3] & 15, struct.unpack_from("!H", said, 6)[0], socket.inet_ntoa(said[-4:])]
 def ask_tcp(data):
-    with socket.create_connection(("127.0.0.1", 53), 3) as made:
+    with socket.create_connection(("127.0.0.1", 53), 30) as made:
         made.sendall(struct.pack("!H", len(data)) + data)
         return made.recv(600)[5] & 15
 def get(host, port=80):
-    with socket.create_connection((host, port), 3) as made:
+    with socket.create_connection((host, port), 30) as made:
         made.sendall(f"GET /said HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
         said = b""
         while piece := made.recv(600):
@@ -162,7 +163,7 @@ ask(question("one.example"))
 REPORT["sizes"] = [before, size()]
 for made in held:
     made.close()
-deadline = time.monotonic() + 10
+deadline = time.monotonic() + 50
 while (said := tried(lambda: get("one.example"))) != REPORT["able"] and time.monotonic() < deadline:
     time.sleep(0.02)
 REPORT["after flood"] = said
@@ -243,7 +244,7 @@ def seen(camp: Camp) -> Iterator[Seen]:
         with relayed(camp.link / "relay.sock", places) as outside:
             box = camp.start(BODY, plan(own), way_out=True, files={"door.py": DOOR})
             try:
-                yield Seen(box.report(within_s=40), outside, arrived, own)
+                yield Seen(box.report(), outside, arrived, own)
             finally:
                 box.destroy()
 
@@ -285,16 +286,14 @@ def test_the_probes_are_able(seen: Seen) -> None:
     """The same functions reach what is listed, through the relay; from outside they reach the machine's own port."""
     assert seen.report["able"] == "done: 'listed'"
     assert seen.report["able literal"] == "done: 'literal'"
-    with socket.create_connection((own_address(), seen.port), 3):
+    with socket.create_connection((own_address(), seen.port), 30):
         pass
     with socket.socket(socket.AF_UNIX) as abstract:
         abstract.connect(ABSTRACT)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         before = len(seen.arrived)
         udp.sendto(b"able", ("127.0.0.1", seen.port))
-        deadline = threading.Event()
-        while len(seen.arrived) == before and not deadline.wait(0.01):
-            pass
+        until("what was sent", lambda: len(seen.arrived) > before or None)
     assert seen.arrived == [b"able"]
 
 
@@ -318,11 +317,14 @@ def test_no_udp_leaves(seen: Seen) -> None:
     assert b"out" not in seen.arrived
 
 
-@pytest.mark.attack("connects by IPv6, and to IPv4 in its clothes", wall="no route of IPv6 at all")
+@pytest.mark.attack(
+    "connects by IPv6, and to IPv4 in its clothes",
+    wall="every address of IPv6 is the workspace itself, too",
+)
 def test_there_is_no_ipv6(seen: Seen) -> None:
     """No way for real ones; an IPv4 address in brackets is what it is without."""
     assert set(seen.report["ipv6"].values()) <= {"ENETUNREACH", "EADDRNOTAVAIL", "EINVAL", "ECONNREFUSED"}  # fmt: skip
-    assert seen.report["ipv6"]["2606:4700:4700::1111"] == "ENETUNREACH"
+    assert seen.report["ipv6"]["2606:4700:4700::1111"] in {"ECONNREFUSED", "ENETUNREACH"}
 
 
 @pytest.mark.attack(
@@ -439,7 +441,7 @@ def test_without_that_network_the_proxy_is_left(camp: Camp) -> None:
 @pytest.mark.attack("connects to a port that another workspace listens on", wall="a network each")
 def test_neighbours_do_not_meet(camp: Camp) -> None:
     """Both with a way out; the neighbour reaches itself."""
-    tries = "REPORT['own'] = tried(lambda: socket.create_connection(('127.0.0.1', 7777), 3) and 1)"
+    tries = "REPORT['own'] = tried(lambda: socket.create_connection(('127.0.0.1', 7777), 30) and 1)"
     first = camp.start(
         f"import socket\nopened = socket.create_server(('0.0.0.0', 7777))\n{tries}", way_out=True
     )

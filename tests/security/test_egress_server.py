@@ -28,14 +28,15 @@ from tests.control.egress_kit import (
     reason_of,
     seated,
 )
-from tests.control.test_egress import DEADLINE_S, Door
+from tests.control.test_egress import Door
 from tests.control.world_kit import World, background
 from tests.daemon.certificates import ONE, ONE_KEY
 from tests.lifecycle.hello_kit import hello, records
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.anyio
 
-HEAD_S = 0.4
+HEAD_S = 1.0
 """Seconds for a head, in these tests: the product's are ten."""
 
 CCS = records(b"\x01", kind=20)

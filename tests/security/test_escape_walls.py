@@ -339,7 +339,8 @@ def test_links(camp: Camp, attack: dict[str, Any], victim: Box) -> None:
 DAEMON = """
 import time
 def daemon():
-    if os.fork():
+    if child := os.fork():
+        os.waitpid(child, 0)  # gone only when its own child is there
         return
     os.setsid()
     if os.fork():
@@ -361,9 +362,6 @@ for _ in range(3):
     daemon()
 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
     signal.signal(number, signal.SIG_IGN)
-until = time.monotonic() + 5
-while len([n for n in os.listdir("/proc") if n.isdigit()]) < 5 and time.monotonic() < until:
-    time.sleep(0.005)
 """
 
 
@@ -376,7 +374,7 @@ def test_staying(camp: Camp) -> None:
     box = camp.start(DAEMON)
     box.report()
     pids = box.pids()
-    assert len(pids) >= 6
+    assert len(pids) >= 5  # three daemons, who left them, and the first of all
     box.stop(grace_s=0.2)
     assert not [pid for pid in pids if _lives(pid)]
     box.destroy()

@@ -33,7 +33,7 @@ def in_memory(pid):
         return False
     except OSError as error:
         return name(error.errno)
-until = time.monotonic() + 15
+until = time.monotonic() + 50
 while not isinstance(held(f"/proc/{agent.pid}/environ"), str) and time.monotonic() < until:
     time.sleep(0.01)
 def all_of(pid):

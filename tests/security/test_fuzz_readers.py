@@ -252,7 +252,7 @@ def test_frames(figure: Callable[[str], None]) -> None:
         handlers = Handlers()
         for method, kind in METHODS.items():
             handlers.add(method, kind, taken, ordered=True)
-        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
             mux = Mux(nowhere, group, handlers)
             with contextlib.suppress(ProtocolError):
                 for frame in frames:

@@ -1,6 +1,7 @@
 """Values that people entrust to the server: what lies on its disks, and what becomes of them in a shell."""
 
 import stat
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from taskyard.wire.enums import JobStatus
 from taskyard.wire.workspace_requests import CreateWorkspaceRequest
 from taskyard.wire.workspaces import ParameterValue
-from tests.security.hostile import HostileWorld
+from tests.security.hostile import HostileWorld, kept_files
 from tests.system.kit import pushed
 from tests.waiting import until
 
@@ -19,12 +20,9 @@ OWNERS = ("user", "organization", "template")
 def files_of(hostile: HostileWorld) -> dict[Path, bytes]:
     """Every file of the data directory but those of homes, which belong to workspaces."""
     found = {}
-    for path in hostile.world.server.data_dir.rglob("*"):
-        if path.is_file() and not path.is_symlink() and "home" not in path.parts:
-            try:
-                found[path] = path.read_bytes()
-            except FileNotFoundError:
-                continue
+    for path in kept_files(hostile.world.server.data_dir):
+        with suppress(FileNotFoundError):
+            found[path] = path.read_bytes()
     return found
 
 

@@ -33,7 +33,7 @@ start = "start.sh"
 """
 START = "curl -sS {url} > at-start 2>&1 || true\n"
 BODY = b"the model's answer"
-SIZE_BYTES = 100_000_000
+SIZE_BYTES = 30_000_000
 """What one answer to /much holds: enough to measure by."""
 
 
@@ -146,6 +146,18 @@ def test_a_task_reaches_its_model_and_nothing_else(shared: World) -> None:
     assert "\n(ipv6) 1\n" in text
     assert "\n0\n(routes) 0\n" in text
     assert "(confined) 1 1 localhost,127.0.0.1,::1" in text
+    wanted = {
+        ("93.184.216.34", 80, "host_not_listed"),
+        ("2606:4700:4700::1111", 443, "host_not_listed"),
+        ("1.1.1.1", 53, "not_tcp"),
+    }
+    until("a trace of each", lambda: wanted <= refused(shared, task) or None)
+
+
+def refused(world: World, task: Task) -> set[tuple[str, int | None, str]]:
+    """What the task's owner reads of it."""
+    found = world.owner.get_task_network("me", task.id)
+    return {(d.host, d.port, d.reason) for d in found.decisions if d.verdict == "refused"}
 
 
 def test_a_task_whose_programs_know_no_proxy_reaches_what_is_listed(shared: World) -> None:
@@ -177,10 +189,10 @@ def test_connections_end_with_a_pause(shared: World) -> None:
     """What a paused task had open is closed, whoever was still sending; after the resume it is reached again."""
     with served() as (port, model):
         task = task_of(shared, "held", port, f"curl -sSN http://127.0.0.1:{port}/hold")
-        assert model.holding.wait(30)
+        assert model.holding.wait(60)
         shared.owner.pause_task("me", task.id)
         until("a paused task", lambda: shared.status(task.id, TaskStatus.PAUSED))
-        assert model.left.wait(10)
+        assert model.left.wait(60)
         shared.owner.resume_task("me", task.id)
         shared.active(task.id)
         send(shared, task, f"curl -sS http://127.0.0.1:{port}/ && echo '(again)'")
@@ -213,7 +225,7 @@ def test_what_is_listed_is_not_a_member_s_choice(shared: World) -> None:
 
 
 def test_figure_throughput(shared: World) -> None:
-    """100 MB through the relay and directly, and how long others wait meanwhile: printed, not judged."""
+    """30 MB through the relay and directly, and how long others wait meanwhile: printed, not judged."""
     with served() as (port, model):
         url = f"http://127.0.0.1:{port}/much"
         speed = "-o /dev/null -w '(speed) %{speed_download}\\n'"

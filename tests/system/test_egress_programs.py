@@ -18,6 +18,7 @@ import pytest
 from taskyard.drivers.sandbox.driver import SandboxDriver
 from tests.archives import tar_of
 from tests.drivers.sandbox_kit import new_yard, quiet, spec
+from tests.system.kit import steady_port
 from tests.system.outside import (
     DOOR,
     Certificate,
@@ -111,7 +112,7 @@ class Box:
 
 AGENT = """
 import json, os, subprocess, sys, time
-door = subprocess.Popen([sys.executable, "-I", "/opt/template/door.py", sys.argv[1]], stdout=subprocess.PIPE)
+door = subprocess.Popen([sys.executable, "-I", "/opt/template/door.py", sys.argv[1]], stdout=subprocess.PIPE, pass_fds=[9])
 proxies = json.loads(door.stdout.readline())
 python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
 os.chdir(os.environ["HOME"])
@@ -129,14 +130,23 @@ while True:
 @contextmanager
 def git_served(folder: Path) -> Iterator[int]:
     """The port of git's own server for the repositories in a folder."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
+    port = steady_port()
     where = [f"--base-path={folder}", "--export-all", "--listen=127.0.0.1", f"--port={port}"]
     with subprocess.Popen(["git", "daemon", "--reuseaddr", *where, folder]) as daemon:
         try:
+            until("git's server", lambda: listens(port))
             yield port
         finally:
             daemon.terminate()
+
+
+def listens(port: int) -> bool | None:
+    """Whether somebody does."""
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return None
+    return True
 
 
 def folders_of_programs() -> list[str]:

@@ -24,10 +24,11 @@ from taskyard.daemon.guard import is_stranger, max_connections, peer_name
 from taskyard.daemon.relay_http import Outside, Patience, Requests
 from taskyard.daemon.relay_seats import HANDS, Line, Seat
 from taskyard.daemon.relay_tls import Inside
-from taskyard.daemon.relay_wire import OK, STATUS, Asked, read_request, refused
+from taskyard.daemon.relay_wire import OK, STATUS, Asked, Word, read_request, refused
 from taskyard.db.jobs import WORKSPACES
 from taskyard.errors import TaskyardError, Unauthenticated
 from taskyard.lifecycle.egress import (
+    ONLY_TCP,
     Address,
     Reason,
     Refusal,
@@ -37,6 +38,7 @@ from taskyard.lifecycle.egress import (
     judge_target,
     read_target,
 )
+from taskyard.lifecycle.template_model import Egress
 from taskyard_agent.splice import End, HeadTooLong, splice
 
 log = structlog.get_logger()
@@ -151,14 +153,14 @@ class Relay:
         """Refuses with the reason, or carries what is to be carried until either side is done."""
         seat = self._sit(line, asked, grant)
         try:
-            if asked.is_name:
-                self._note_name(line, grant, asked.target)
+            if asked.word not in {Word.CONNECT, Word.HTTP}:
+                self._note_told(line, grant, asked)
                 return
             target = _target(seat, asked)
             refusal = (
                 target
                 if isinstance(target, Refusal)
-                else await self._carry(line, seat, target, is_http=asked.is_http)
+                else await self._carry(line, seat, target, is_http=asked.word is Word.HTTP)
             )
             if refusal is not None:
                 self._note(grant, target, refusal.reason, asked.target)
@@ -219,13 +221,14 @@ class Relay:
             host, port = target.host, target.port
         self._book.note(grant.actor, Attempt(host, port, reason), self._services.now())
 
-    def _note_name(self, line: Line, grant: Grant, name: str) -> None:
-        """Counts a name that a program asked for and that is not listed, and says so; it has no port."""
-        refusal = judge_name(name, grant.rules)
+    def _note_told(self, line: Line, grant: Grant, asked: Asked) -> None:
+        """Counts what ended in the workspace, if it is not listed, and says so. A name has no port."""
+        refusal = _judge_told(asked, grant.rules)
         if refusal is None:
             line.inside.write(OK)
             return
-        self._book.note(grant.actor, Attempt(name, 0, refusal.reason), self._services.now())
+        host, port = (asked.target, 0) if asked.word is Word.NAME else _place(asked.target)
+        self._book.note(grant.actor, Attempt(host, port, refusal.reason), self._services.now())
         line.inside.write(refused(STATUS[refusal.reason], refusal.reason, refusal.sentence))
 
     def _leave(self, seat: Seat) -> None:
@@ -314,6 +317,18 @@ def _place(text: str) -> tuple[str, int]:
     except ValueError:
         return text, 0
     return target.host, target.port
+
+
+def _judge_told(asked: Asked, rules: Sequence[Egress]) -> Refusal | None:
+    """Why what a workspace tells of did not get out; None where it may."""
+    if asked.word is Word.NAME:
+        return judge_name(asked.target, rules)
+    if asked.word is Word.OTHER:
+        return ONLY_TCP
+    try:
+        return judge_target(read_target(asked.target), rules)
+    except ValueError as error:
+        return Refusal(Reason.TARGET_INVALID, f"This is no target: {error}.")
 
 
 def _target(seat: Seat, asked: Asked) -> Target | Refusal:

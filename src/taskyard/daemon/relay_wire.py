@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from http import HTTPStatus
 
 from taskyard.lifecycle.egress import Reason
@@ -17,6 +18,7 @@ STATUS = {
     Reason.UNREACHABLE: HTTPStatus.BAD_GATEWAY,
     Reason.TIMEOUT: HTTPStatus.GATEWAY_TIMEOUT,
     Reason.TOO_MANY: HTTPStatus.SERVICE_UNAVAILABLE,
+    Reason.NOT_TCP: HTTPStatus.FORBIDDEN,
     Reason.HTTP_ONLY: HTTPStatus.FORBIDDEN,
     Reason.METHOD_NOT_LISTED: HTTPStatus.FORBIDDEN,
     Reason.PATH_NOT_LISTED: HTTPStatus.FORBIDDEN,
@@ -30,28 +32,38 @@ STATUS = {
 _FIELD = re.compile(r"[A-Za-z0-9-]+")
 
 
+class Word(StrEnum):
+    """What is wanted. The last three have it known what a program wanted in vain: a name, a connection by TCP, and to send
+    by another protocol.
+    """
+
+    CONNECT = "CONNECT"
+    HTTP = "HTTP"
+    NAME = "NAME"
+    TCP = "TCP"
+    OTHER = "OTHER"
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What is asked for: the text of the target as it came, and the token, null when none was sent.
 
-    is_http: not for a tunnel, but to send requests of plain HTTP, each of which is judged. is_name: for nothing but
-    to have it known that a program wants the address of a name.
+    With HTTP it is not for a tunnel, but to send requests of plain HTTP, each of which is judged.
     """
 
     target: str
     token: str | None
-    is_http: bool = False
-    is_name: bool = False
+    word: Word = Word.CONNECT
 
 
 def read_request(head: bytes) -> Asked:
-    """What a head asks for; raises ValueError for anything but a plain CONNECT, HTTP or NAME."""
+    """What a head asks for; raises ValueError for anything but one of our words, its target and plain headers."""
     first, *lines = head.decode("ascii").removesuffix("\r\n\r\n").split("\r\n")
     if any(char < " " for char in first) or not re.fullmatch(
-        r"(CONNECT|HTTP|NAME) [^ ]+ HTTP/1\.1", first
+        rf"({'|'.join(Word)}) [^ ]+ HTTP/1\.1", first
     ):
         raise ValueError(
-            "it takes CONNECT host:port HTTP/1.1, HTTP host:port HTTP/1.1 or NAME host HTTP/1.1, and nothing else"
+            "it takes CONNECT host:port HTTP/1.1, HTTP host:port HTTP/1.1 and what tells of attempts, and nothing else"
         )
     fields: dict[str, str] = {}
     for line in lines:
@@ -64,7 +76,7 @@ def read_request(head: bytes) -> Asked:
     scheme, _, token = fields.get("proxy-authorization", "").partition(" ")
     word, target, _ = first.split(" ")
     sent = token.strip() if scheme.lower() == "bearer" else None
-    return Asked(target, sent, is_http=word == "HTTP", is_name=word == "NAME")
+    return Asked(target, sent, Word(word))
 
 
 def refused(status: HTTPStatus, reason: str, sentence: str) -> bytes:

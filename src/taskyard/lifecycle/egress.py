@@ -74,6 +74,7 @@ class Reason(StrEnum):
     UNREACHABLE = "unreachable"
     TIMEOUT = "timeout"
     TOO_MANY = "too_many_connections"
+    NOT_TCP = "not_tcp"
     HTTP_ONLY = "http_only"
     METHOD_NOT_LISTED = "method_not_listed"
     PATH_NOT_LISTED = "path_not_listed"
@@ -92,6 +93,13 @@ class Refusal:
 
     reason: Reason
     sentence: str
+
+
+ONLY_TCP = Refusal(
+    Reason.NOT_TCP,
+    "Only TCP leaves a workspace: what is sent by UDP and others ends in its own network.",
+)
+"""For all that is no TCP, wherever it goes."""
 
 
 @dataclass(frozen=True, slots=True)

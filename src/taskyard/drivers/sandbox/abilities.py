@@ -17,6 +17,7 @@ from taskyard.drivers.sandbox import launch_network
 from taskyard.drivers.sandbox.cgroups.groups import Cgroups, find_cgroups
 from taskyard.drivers.sandbox.cgroups.model import Can
 from taskyard.drivers.sandbox.disk import why_no_image
+from taskyard.drivers.sandbox.launchers import Launchers
 from taskyard.drivers.sandbox.orders import Walls
 from taskyard.drivers.sandbox.probe import forbidden_by, last_line, try_once, try_walls, version_of
 from taskyard.drivers.sandbox.runc import NO_RUNC, NOT_ROOT, contained, find_runc
@@ -72,8 +73,8 @@ class Finding:
 class Ground:
     """Where things are tried: the folders of a server, its bubblewrap, its control groups.
 
-    root is the folder of workspaces, link_dir that of the server's sockets. Each thing is tried once. children gets
-    the pids that the caller must reap; walls are there once they stood.
+    root is the folder of workspaces, link_dir that of the server's sockets. Each thing is tried once. walls
+    are there once they stood.
     """
 
     root: Path
@@ -81,7 +82,7 @@ class Ground:
     bubblewrap: Bubblewrap | None
     cgroups: Cgroups
     walls: Walls | None = None
-    children: set[int] = field(default_factory=set)
+    launchers: Launchers = field(default_factory=Launchers)
     found: dict[str, Finding] = field(default_factory=dict)
 
     def ask(self, name: str) -> Finding:
@@ -148,7 +149,7 @@ def _uids(ground: Ground) -> Finding:
 def _confined(ground: Ground) -> Finding:
     if ground.walls is None:
         ground.walls, _ = try_walls(
-            ground.root, ground.link_dir, ground.bubblewrap, ground.children
+            ground.root, ground.link_dir, ground.bubblewrap, ground.launchers
         )
     return Finding(there=True, seen="a program ran behind all walls")
 
@@ -182,7 +183,7 @@ def _disk(ground: Ground) -> Finding:
     if not ground.ask("confined").there or ground.walls is None:
         return Finding(there=False, seen=_NO_WALLS)
     failure = try_once(
-        ground.root, ground.walls, ground.children, Overlay.NONE, disk_bytes=_DISK_BYTES
+        ground.root, ground.walls, ground.launchers, Overlay.NONE, disk_bytes=_DISK_BYTES
     )
     if failure:
         return Finding(
@@ -225,7 +226,7 @@ def _runc(ground: Ground) -> Finding:
         return Finding(there=False, seen=_NO_WALLS)
     walls = replace(ground.walls, runc=program)
     wall_up = partial(contained, detached=False)
-    failure = try_once(ground.root, walls, ground.children, Overlay.NONE, wall_up=wall_up)
+    failure = try_once(ground.root, walls, ground.launchers, Overlay.NONE, wall_up=wall_up)
     if failure:
         return Finding(there=False, seen=f"{program} failed. It said: {last_line(failure)}")
     return Finding(

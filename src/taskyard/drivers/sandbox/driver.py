@@ -21,6 +21,7 @@ from taskyard.drivers.sandbox.abilities import Ground, ground_of, lacks
 from taskyard.drivers.sandbox.cgroups.groups import find_cgroups
 from taskyard.drivers.sandbox.disk import why_counted
 from taskyard.drivers.sandbox.frozen import freeze, is_frozen
+from taskyard.drivers.sandbox.launchers import Launchers
 from taskyard.drivers.sandbox.limits import unheld
 from taskyard.drivers.sandbox.orders import check_spec
 from taskyard.drivers.sandbox.place import Place, Record, load_record, workspaces
@@ -30,7 +31,6 @@ from taskyard.drivers.sandbox.programs import find_programs
 from taskyard.drivers.sandbox.runc import find_runc
 from taskyard.drivers.sandbox.runtime import Bubblewrap, find_bubblewrap
 from taskyard.drivers.sandbox.strays import end_strays
-from taskyard.drivers.sandbox.tree import reap
 from taskyard.drivers.sandbox.trials import sweep_trials
 from taskyard.drivers.sandbox.waiting import WORK_S, Locks, Threads, ended_within
 from taskyard.drivers.sandbox.workspace import (
@@ -97,7 +97,7 @@ class SandboxDriver:
         self._why_unconfined = ""
         self._threads = Threads()
         self._locks = Locks(self._threads)
-        self._children: set[int] = set()
+        self._launchers = Launchers()
         self._ground: Ground | None = None
         (self._root / ".locks").mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -131,7 +131,7 @@ class SandboxDriver:
         cgroups = await self._in_thread("control groups", partial(find_cgroups, self._root))
         await self._in_thread("control groups that were left", cgroups.sweep)
         await self._in_thread("trials that were left", partial(sweep_trials, self._root))
-        tried = partial(try_walls, self._root, self._link_dir, self._bubblewrap, self._children)
+        tried = partial(try_walls, self._root, self._link_dir, self._bubblewrap, self._launchers)
         try:
             walls, version = await self._in_thread("the first workspace, which is a try", tried)
         except DriverUnavailable as error:
@@ -159,7 +159,7 @@ class SandboxDriver:
     def _lacking(self, walls: Collection[Wall]) -> Mapping[Wall, str]:
         if self._ground is None:
             self._ground = ground_of(self._root, self._link_dir, self._bubblewrap)
-            self._ground.children = self._children
+            self._ground.launchers = self._launchers
         return lacks(self._ground, walls)
 
     async def ensure(self, spec: WorkspaceSpec, log: LogSink) -> None:
@@ -174,11 +174,8 @@ class SandboxDriver:
             await self.probe()
         assert self._maker is not None  # probe raised otherwise
         async with self._held(spec.workspace_id) as place:
-            woken = await self._in_thread(place.about, partial(go_on, place, spec))
-            start = partial(self._maker.start, place, spec, self._children)
-            started = await self._in_thread(place.about, start)
-            why = partial(why_counted, place, walls=self._maker.walls is not None)
-            counted = await self._in_thread(place.about, why)
+            work = partial(_started, self._maker, place, spec, self._launchers)
+            woken, started, counted = await self._in_thread(place.about, work)
         if woken is not None:
             log(LogLevel.INFO if woken == GOES_ON else LogLevel.WARN, woken)
         self._tell(spec, log, counted, started=started)
@@ -259,15 +256,8 @@ class SandboxDriver:
 
     async def _in_thread(self, about: str, work: Callable[[], T], *, within_s: float = WORK_S) -> T:
         """What the work returns. Raises DriverError for whatever the file system refuses, or never answers."""
-
-        def reaping() -> T:
-            try:
-                return work()
-            finally:
-                reap(self._children)
-
         try:
-            return await self._threads.to_end(about, reaping, within_s=within_s)
+            return await self._threads.to_end(about, work, within_s=within_s)
         except OSError as error:
             raise DriverError(
                 f"The machine refused something that workspaces in {self._root} need: {error}. "
@@ -304,6 +294,15 @@ class SandboxDriver:
         except TimeoutError:
             detail = f"It could not be seen within {LOOK_S:g} s."
         return Observation(workspace_id, PlaceState.UNKNOWN, 0, detail)
+
+
+def _started(
+    maker: Maker, place: Place, spec: WorkspaceSpec, launchers: Launchers
+) -> tuple[str | None, bool, str]:
+    """What became of a workspace that stood still, whether this one was started, and why its disk is only counted."""
+    woken = go_on(place, spec)
+    started = maker.start(place, spec, launchers)
+    return woken, started, why_counted(place, walls=maker.walls is not None)
 
 
 def _drop_lock_of_nothing(place: Place) -> None:

@@ -10,7 +10,14 @@ from taskyard.drivers.base import WorkspaceSpec
 from taskyard.drivers.sandbox import launch
 from taskyard.drivers.sandbox.overlay import BELOW, overlay_options
 from taskyard.drivers.sandbox.place import Place
-from taskyard.drivers.sandbox.runtime import AGENT_HOME, AGENT_ID, Bind, Bubblewrap, Runtime
+from taskyard.drivers.sandbox.runtime import (
+    AGENT_HOME,
+    AGENT_ID,
+    SKELETON,
+    Bind,
+    Bubblewrap,
+    Runtime,
+)
 from taskyard.errors import DriverError
 from taskyard.lifecycle.walls import Overlay
 
@@ -20,12 +27,16 @@ LINK = "/run/taskyard"
 """Where the folder of the server's socket appears inside."""
 CONFINED = "TASKYARD_CONFINED"
 """The environment name that is 1 behind walls, and absent where there are none."""
-WAY_OUT = "TASKYARD_WAY_OUT"
-"""The environment name that is 1 where every address is the workspace itself, and absent elsewhere."""
+WAY_OUT_ENV = {"TASKYARD_WAY_OUT": "1", "TASKYARD_ATTEMPTS_FD": str(launch.ATTEMPTS_FD)}
+"""What the agent is told where every address is the workspace itself: that, and on which descriptor it sees where programs
+tried to go."""
 HANDOVER = "TASKYARD_HANDOVER_FD"
 """The environment name of the descriptor from which the agent reads another generation's token."""
 MARKER_NAME = "TASKYARD_WORKSPACE_ID"
 """The environment name by which processes of an unconfined workspace are recognised."""
+
+TERMINALS = 256
+"""Terminals a workspace may have: more than people and agents open, and a sixteenth of what the machine has by default."""
 
 MASKED = (
     *("/proc/cmdline", "/proc/interrupts", "/proc/diskstats", "/proc/partitions"),
@@ -76,7 +87,7 @@ class Start:
     token can be read by the program, once, from the descriptor that TASKYARD_AGENT_TOKEN_FD names. handover is the
     pipe that the program gets, empty for none.
     way_out: the launcher makes the network, so that the agent can listen in the name of other hosts.
-    groups are files by which the launcher joins control groups. disk is the image with the home's file system,
+    groups are files by which the launcher has joined control groups. disk is the image with the home's file system,
     empty where the home is a folder. memory_bytes bounds what is kept in file systems in memory.
     """
 
@@ -144,9 +155,18 @@ def agent_env(spec: WorkspaceSpec, inside: Inside) -> dict[str, str]:
     }
 
 
+def settling(uid: int | None, groups: Sequence[str], *, walls: bool) -> bytes:
+    """The launcher's first orders, encoded: the control groups that it joins, and, behind walls, a log that cannot fill the disk.
+
+    uid is who the program will be, None for the server's own user. What the orders name must be there.
+    """
+    log = ["" if uid is None else str(uid)] if walls else []
+    return launch.encode(None, "", {"cgroups": list(groups), "log": log})
+
+
 def confined(walls: Walls, start: Start) -> bytes:
     """Orders to run the program behind all walls, encoded for the launcher."""
-    staging = Staging(active=start.uid is not None)
+    staging = Staging(active=start.uid is not None, gathers=True)
     program = staging.bubblewrap(walls.bubblewrap)
     options = wall_options(walls, start, staging)
     name = marker(start.place.name, start.generation)
@@ -157,6 +177,7 @@ def confined(walls: Walls, start: Start) -> bytes:
         "options": options,
         "argv": [program, *argv],
         "filter": [walls.calls.hex()],
+        "terminals": [str(TERMINALS)],
         **given_to(start),
     }
     return launch.encode(start.uid, "/", lists)
@@ -168,8 +189,6 @@ def given_to(start: Start) -> dict[str, list[str]]:
         "network": ["made"] if start.way_out else [],
         "token": [start.token],
         "handover": [start.handover] if start.handover else [],
-        "cgroups": list(start.groups),
-        "log": ["" if start.uid is None else str(start.uid)],
         "disk": [start.disk, str(start.place.home), str(start.uid)] if start.disk else [],
     }
 
@@ -190,7 +209,7 @@ def unconfined(start: Start) -> bytes:
     """Orders to run the program as a plain process, encoded for the launcher."""
     entries = [f"{name}={value}" for name, value in start.env.items()]
     argv = ["/bin/sh", *shimmed(start.argv)]
-    lists = {"argv": argv, "env": entries, "token": [start.token], "cgroups": list(start.groups)}
+    lists = {"argv": argv, "env": entries, "token": [start.token]}
     return launch.encode(None, str(start.place.home), lists)
 
 
@@ -200,10 +219,15 @@ def shimmed(argv: Sequence[str]) -> list[str]:
 
 
 class Staging:
-    """Where bubblewrap finds a source: its own path, or a place that the workspace's user can reach."""
+    """Where bubblewrap finds a source: its own path, or a place that the workspace's user can reach.
 
-    def __init__(self, *, active: bool) -> None:
+    gathers: whoever binds a folder binds what lies on it as well, with the same bounds, as bubblewrap does.
+    """
+
+    def __init__(self, *, active: bool, gathers: bool = False) -> None:
         self._active = active
+        self._gathers = active and gathers
+        self._gathered: dict[str, str] = {}
         self.sources: list[str] = []
         self.places: list[str] = []
 
@@ -213,6 +237,18 @@ class Staging:
         self.sources.append(str(source))
         self.places.append(f"{launch.STAGING}/{name or len(self.places)}")
         return self.places[-1]
+
+    def shown(self, source: Path, inside: str) -> list[str]:
+        """Options that show it read-only; none where the launcher lays it on a folder of ours that is shown, which costs less."""
+        for folder, place in self._gathered.items():
+            if inside.startswith(f"{folder}/"):
+                self.sources.append(str(source))
+                self.places.append(place + inside.removeprefix(folder))
+                return []
+        place = self(source)
+        if self._gathers and inside in SKELETON:
+            self._gathered[inside] = place
+        return ["--ro-bind", place, inside]
 
     def bubblewrap(self, found: Bubblewrap) -> str:
         """The program's path; the wheel's one finds its libraries two folders up."""
@@ -259,8 +295,8 @@ def _mounts(
         if overlay and bind.source == BELOW:
             options += overlay_options(staging(place.overlay))
         else:
-            options += ["--ro-bind", staging(bind.source), bind.inside]
-    options += ["--ro-bind", staging(place.hosts), "/etc/hosts"]
+            options += staging.shown(bind.source, bind.inside)
+    options += staging.shown(place.hosts, "/etc/hosts")
     options += ["--ro-bind", staging(place.template), TEMPLATE]
     options += ["--proc", "/proc", "--ro-bind", _SETTINGS, _SETTINGS, *_masks(), "--dev", "/dev"]
     options += ["--perms", "1777", *_in_memory(_SHM, memory), "--remount-ro", "/dev"]

@@ -151,14 +151,19 @@ def load_record(place: Place) -> Record | None:
         ) from error
 
 
-def save_record(place: Place, record: Record) -> None:
-    """Nothing; afterwards the record is on disk whole, whatever happens to the machine."""
+def save_record(place: Place, record: Record, *, lasting: bool = True) -> None:
+    """Nothing; afterwards the record is on disk whole, whatever happens to the machine.
+
+    lasting: it is this one, not the one before; what only names processes need not outlive the machine's own end.
+    """
     fresh = place.record.with_name("record.new")
     with fresh.open("wb") as file:
         file.write(msgspec.json.encode(record))
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(place.record)
+    if not lasting:
+        return
     folder = os.open(place.folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

@@ -5,12 +5,14 @@ import stat
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 from taskyard.drivers.sandbox.disk import prepare_disk
 from taskyard.drivers.sandbox.files import lay_out
-from taskyard.drivers.sandbox.orders import Start, Walls, confined
+from taskyard.drivers.sandbox.launchers import Launchers
+from taskyard.drivers.sandbox.orders import Start, Walls, confined, settling
 from taskyard.drivers.sandbox.overlay import (
     TOP,
     prepare_overlay,
@@ -19,7 +21,7 @@ from taskyard.drivers.sandbox.overlay import (
 from taskyard.drivers.sandbox.place import log_tail
 from taskyard.drivers.sandbox.runtime import Bubblewrap, build_runtime
 from taskyard.drivers.sandbox.seccomp import build_filter
-from taskyard.drivers.sandbox.tree import run_once
+from taskyard.drivers.sandbox.tree import Told, run_once
 from taskyard.drivers.sandbox.trials import trial
 from taskyard.drivers.sandbox.uids import claim_uid, release_uid, uid_is_mapped
 from taskyard.errors import DriverError, DriverUnavailable
@@ -68,7 +70,7 @@ _SETTINGS: Sequence[Setting] = (
 
 
 def try_walls(
-    root: Path, link_dir: Path, bubblewrap: Bubblewrap | None, children: set[int]
+    root: Path, link_dir: Path, bubblewrap: Bubblewrap | None, launchers: Launchers
 ) -> tuple[Walls, str]:
     """The walls, after a program ran behind them once, and bubblewrap's version.
 
@@ -85,10 +87,10 @@ def try_walls(
         version = version_of(bubblewrap.program)
         walls = Walls(bubblewrap, build_runtime(root), link_dir, calls=calls)
         # Once for both, as a try takes as long as a workspace's start.
-        failure = try_once(root, walls, children, Overlay.SCRATCH)
+        failure = try_once(root, walls, launchers, Overlay.SCRATCH)
         if failure is not None:
             walls = replace(walls, no_overlay=why_no_overlay(failure))
-            failure = try_once(root, walls, children, Overlay.NONE)
+            failure = try_once(root, walls, launchers, Overlay.NONE)
     except subprocess.CalledProcessError as error:
         failure = last_line(error.stderr) or f"nothing, and ended with {error.returncode}"
     except subprocess.TimeoutExpired:
@@ -159,7 +161,7 @@ def version_of(program: Path) -> str:
 def try_once(
     root: Path,
     walls: Walls,
-    children: set[int],
+    launchers: Launchers,
     overlay: Overlay,
     *,
     wall_up: Callable[[Walls, Start], bytes] = confined,
@@ -179,7 +181,8 @@ def try_once(
             argv = [walls.runtime.python, "-I", "-c", program]
             disk = prepare_disk(place, uid, disk_bytes)
             start = Start(place, uid, 0, "probe", {}, argv, overlay=overlay, disk=disk)
-            code = run_once(place, wall_up(walls, start), children)
+            told = Told(settling(uid, (), walls=True), partial(wall_up, walls, start))
+            code = run_once(place, told, launchers)
         finally:
             release_uid(root, workspace_id)
         return None if code == 0 else log_tail(place, 0, _TAIL_BYTES) or f"exit code {code}"

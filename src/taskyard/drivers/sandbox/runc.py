@@ -18,6 +18,7 @@ import msgspec
 
 from taskyard.drivers.sandbox import launch, launch_bundle
 from taskyard.drivers.sandbox.orders import (
+    TERMINALS,
     Staging,
     Start,
     Walls,
@@ -42,7 +43,7 @@ _INIT = (
     "libc.prctl(4, 0, 0, 0, 0) and sys.exit('not hidden'); "
     "[libc.signal(number, 0) for number in (2, 13, 25)]; "
     "agent = os.fork(); agent or os.execv(sys.argv[2], sys.argv[2:]); "
-    "os.closerange(3, 4); os.closerange(5, 9)\n"
+    "os.closerange(3, 4); os.closerange(5, 10)\n"
     "while (ended := os.wait())[0] != agent: pass\n"
     "code = os.waitstatus_to_exitcode(ended[1]); code = code if code >= 0 else 128 - code; "
     "os.write(4, b'{ \"exit-code\": %d }\\n' % code); os._exit(code)"
@@ -53,8 +54,6 @@ holds what it reports to. Then it starts the agent, reaps what is left to it, an
 22 and 2 are PR_SET_SECCOMP and its filter mode, 4 is PR_SET_DUMPABLE; Python minds the three signals, which would be inherited."""
 _FIRST_FD = 3
 """runc hands on as many descriptors as it is told from here."""
-_TERMINALS = 256
-"""Terminals a workspace may have: more than people and agents open, and a sixteenth of what the machine has by default."""
 _READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sysrq-trigger")
 _NAMESPACES = {
     **{name: name for name in ("user", "pid", "ipc", "uts")},
@@ -116,7 +115,7 @@ class Bundle:
     def devices(self, target: str) -> None:
         """Notes what bubblewrap puts into /dev; runc makes the harmless devices by itself, then seals it."""
         self.mount("tmpfs", "tmpfs", target, (*_SAFE, "mode=755", "ro"))
-        pts = ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", f"max={_TERMINALS}")
+        pts = ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", f"max={TERMINALS}")
         self.mount("devpts", "devpts", f"{target}/pts", pts)
 
     def show(self, source: str, target: str) -> None:
@@ -182,6 +181,7 @@ def contained(walls: Walls, start: Start, *, detached: bool = True) -> bytes:
     argv = [marker(start.place.name, start.generation), "--root", state, "run"]
     argv += ["-d"] if detached else []
     last = launch.HANDOVER_FD if start.handover else launch.TOKEN_FD
+    last = launch.ATTEMPTS_FD if start.way_out else last
     argv += ["--preserve-fds", str(last + 1 - _FIRST_FD), "-b", launch_bundle.BUNDLE]
     lists = {
         "sources": staging.sources,

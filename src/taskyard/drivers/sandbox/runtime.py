@@ -14,6 +14,8 @@ from pathlib import Path
 
 RUNTIME = "/opt/taskyard"
 """Where interpreter and packages appear inside."""
+SKELETON = ("/etc", RUNTIME)
+"""What appears inside of a skeleton: folders of ours in which everything that is bound on them has its place."""
 AGENT_HOME = "/home/agent"
 """The home directory inside, the same path in every workspace."""
 AGENT_ID = 1000

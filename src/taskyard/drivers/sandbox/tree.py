@@ -3,18 +3,18 @@
 import os
 import select
 import signal
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
-from taskyard.drivers.sandbox import launch
 from taskyard.drivers.sandbox.cgroups.groups import written_groups
 from taskyard.drivers.sandbox.frozen import let_die
+from taskyard.drivers.sandbox.launchers import Launchers
 from taskyard.drivers.sandbox.orders import MARKER_NAME, marker
 from taskyard.drivers.sandbox.place import (
     Place,
@@ -52,28 +52,34 @@ _KILL_POLL_S = 0.002
 """Between two looks for marked processes; a look costs some milliseconds itself."""
 _TAIL_BYTES = 2048
 """How much of the log an error quotes: a screenful."""
-_DEFAULT_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
-"""The server may ignore these, and what is ignored is inherited; the workspace starts afresh."""
 
 
-def start_tree(place: Place, record: Record, orders: bytes, children: set[int]) -> None:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a launcher is told: its first orders, and how the others are made while it carries those out."""
+
+    first: bytes
+    rest: Callable[[], bytes]
+
+
+def start_tree(place: Place, record: Record, told: Told, launchers: Launchers) -> None:
     """Nothing; the workspace runs, and its record says so. Raises DriverError, then nothing of it runs.
 
-    The launcher is in the record before it gets its orders, and bubblewrap reports process 1 before
+    The launcher is in the record before it gets its last orders, and bubblewrap reports process 1 before
     that runs anything, so whoever dies at whatever line, the next one finds all that was started.
-    children gets the pid that the caller must reap.
     """
     logged = place.log.stat().st_size if place.log.exists() else 0
-    with _launcher(place, record.generation) as (pid, pipe, ready):
-        children.add(pid)
-        record = msgspec.structs.replace(record, monitor=identify(pid))
+    with _launcher(place, launchers) as (process, pipe, ready):
+        record = msgspec.structs.replace(record, monitor=process)
+        begun = _give(pipe, told.first)
+        orders = told.rest()
         save_record(place, record)
         points.passed("start.spawned", place.name)
-        started = _give(pipe, orders) and _says_ready(ready)
+        started = begun and _give(pipe, orders) and _says_ready(ready)
     points.passed("start.ordered", place.name)
     record = _with_processes(place, record)
     if started and is_alive(record.agent):
-        save_record(place, record)
+        save_record(place, record, lasting=False)
         return
     end_tree(place, record)
     save_record(place, record.without_processes("its agent could not be started"))
@@ -81,15 +87,15 @@ def start_tree(place: Place, record: Record, orders: bytes, children: set[int]) 
     raise DriverError(f"The workspace's agent did not start; it left in {place.log}: {tail}")
 
 
-def run_once(place: Place, orders: bytes, children: set[int]) -> int | None:
+def run_once(place: Place, told: Told, launchers: Launchers) -> int | None:
     """The exit code of a confined program that ends by itself, None when it did not come so far."""
-    with _launcher(place, 0) as (pid, pipe, _):
-        children.add(pid)
-        process = identify(pid)
-        _give(pipe, orders)
+    with _launcher(place, launchers) as (process, pipe, _):
+        if _give(pipe, told.first):
+            _give(pipe, told.rest())
+        pipe.close()
         if process is not None and not wait_gone(process, _START_TIMEOUT_S):
             freeze(process)
-            if (child := first_child(pid)) is not None:
+            if (child := first_child(process.pid)) is not None:
                 send(child, signal.SIGKILL)
             send(process, signal.SIGKILL)
     wait_for_log(place)
@@ -111,17 +117,6 @@ def end_tree(place: Place, record: Record) -> None:
     written_groups(place.root).remove(place.name)
 
 
-def reap(children: set[int]) -> None:
-    """Nothing; those of our children that have ended no longer show in the process table."""
-    for pid in tuple(children):
-        try:
-            done, _ = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:
-            done = pid
-        if done:
-            children.discard(pid)
-
-
 @contextmanager
 def _pipe() -> Iterator[tuple[BinaryIO, BinaryIO]]:
     read, write = os.pipe()
@@ -133,35 +128,28 @@ def _pipe() -> Iterator[tuple[BinaryIO, BinaryIO]]:
 
 
 @contextmanager
-def _launcher(place: Place, generation: int) -> Iterator[tuple[int, BinaryIO, BinaryIO]]:
-    """The pid of a launcher in a session of its own, where it takes orders, what says when it is done.
+def _launcher(
+    place: Place, launchers: Launchers
+) -> Iterator[tuple[Process | None, BinaryIO, BinaryIO]]:
+    """A launcher in a session of its own, where it takes orders, what says when it is done.
 
     It ends by itself when it gets no orders.
     """
-    with _pipe() as (orders_read, orders), _pipe() as (ready, ready_write):
-        append = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        report = append | os.O_TRUNC
-        files = [
-            (os.POSIX_SPAWN_DUP2, orders_read.fileno(), 0),
-            (os.POSIX_SPAWN_OPEN, 1, str(place.log), append, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-            (os.POSIX_SPAWN_DUP2, ready_write.fileno(), launch.READY_FD),
-            (os.POSIX_SPAWN_OPEN, launch.STATUS_FD, str(place.status), report, 0o600),
-        ]
-        script = str(Path(launch.__file__))
-        argv = [sys.executable, "-I", "-S", script, marker(place.name, generation)]
-        pid = os.posix_spawn(
-            argv[0],
-            argv,
-            {},
-            file_actions=files,
-            setsid=True,
-            setsigmask=(),
-            setsigdef=_DEFAULT_SIGNALS,
-        )
+    with _pipe() as (orders_read, orders), _pipe() as (ready, ready_write), ExitStack() as files:
+        log = _appended(files, place.log)
+        status = _appended(files, place.status, os.O_TRUNC)
+        pid = launchers.fork([orders_read.fileno(), log, ready_write.fileno(), status])
+        files.close()
         orders_read.close()
         ready_write.close()
-        yield pid, orders, ready
+        # It cannot end before the pipe does, so its number is nobody else's yet.
+        yield identify(pid), orders, ready
+
+
+def _appended(files: ExitStack, path: Path, flags: int = 0) -> int:
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | flags, 0o600)
+    files.callback(os.close, handle)
+    return handle
 
 
 def _give(pipe: BinaryIO, orders: bytes) -> bool:
@@ -172,7 +160,6 @@ def _give(pipe: BinaryIO, orders: bytes) -> bool:
             rest = rest[pipe.write(rest) :]
     except BrokenPipeError:
         return False
-    pipe.close()
     return True
 
 

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -20,18 +21,20 @@ from taskyard.drivers.sandbox.disk import (
 )
 from taskyard.drivers.sandbox.files import empty_folder, lay_out
 from taskyard.drivers.sandbox.frozen import is_frozen, make_channel, shape_of, wake
+from taskyard.drivers.sandbox.launchers import Launchers
 from taskyard.drivers.sandbox.memory import memory_kills, why_killed, why_no_forks
 from taskyard.drivers.sandbox.orders import (
     CONFINED,
     LINK,
     MARKER_NAME,
     TEMPLATE,
-    WAY_OUT,
+    WAY_OUT_ENV,
     Inside,
     Start,
     Walls,
     agent_env,
     confined,
+    settling,
     unconfined,
 )
 from taskyard.drivers.sandbox.overlay import NO_WALLS_NO_OVERLAY, prepare_overlay
@@ -48,7 +51,7 @@ from taskyard.drivers.sandbox.programs import search_path
 from taskyard.drivers.sandbox.runc import contained
 from taskyard.drivers.sandbox.runc_state import forget
 from taskyard.drivers.sandbox.runtime import AGENT_HOME, Bind
-from taskyard.drivers.sandbox.tree import end_tree, start_tree
+from taskyard.drivers.sandbox.tree import Told, end_tree, start_tree
 from taskyard.drivers.sandbox.uids import claim_uid, release_uid
 from taskyard.errors import DriverError
 from taskyard.lifecycle.walls import Backend, Overlay
@@ -73,7 +76,7 @@ class Maker:
     programs: tuple[Bind, ...] = ()
     cgroups: Cgroups | None = None
 
-    def start(self, place: Place, spec: WorkspaceSpec, children: set[int]) -> bool:
+    def start(self, place: Place, spec: WorkspaceSpec, launchers: Launchers) -> bool:
         """True after the workspace was started, False when it ran already.
 
         A lower generation is killed first: its token is dead, so it could hand nothing over.
@@ -98,8 +101,9 @@ class Maker:
         counted = measured_limit(limit, image, overlay=overlay)
         record = msgspec.structs.replace(record, disk_bytes=counted)
         groups = [] if self.cgroups is None else self.cgroups.make(place.name, spec.limits)
-        orders = self._orders(place, record, spec, groups=groups, disk=image)
-        start_tree(place, record, orders, children)
+        first = settling(record.uid, groups, walls=self.walls is not None)
+        rest = partial(self._orders, place, record, spec, groups=groups, disk=image)
+        start_tree(place, record, Told(first, rest), launchers)
         return True
 
     def _fresh_record(self, place: Place, spec: WorkspaceSpec, old: Record | None) -> Record:
@@ -132,7 +136,7 @@ class Maker:
         if self.walls is not None:
             path = search_path(self.programs, inside=True)
             env = agent_env(spec, Inside(LINK, TEMPLATE, AGENT_HOME, path)) | {CONFINED: "1"}
-            env |= {WAY_OUT: "1"} if spec.way_out else {}
+            env |= WAY_OUT_ENV if spec.way_out else {}
             argv = self.agent_argv or (self.walls.runtime.python, *agent)
             start = Start(
                 *(place, uid, spec.generation, spec.hostname, env, argv),
@@ -151,7 +155,7 @@ class Maker:
         env[MARKER_NAME] = place.name
         argv = self.agent_argv or (sys.executable, *agent)
         start = Start(place, uid, spec.generation, spec.hostname, env, argv)
-        return unconfined(replace(start, token=spec.agent_token, groups=groups))
+        return unconfined(replace(start, token=spec.agent_token))
 
     def _check_overlay(self, spec: WorkspaceSpec) -> None:
         """Nothing; raises DriverError where the workspace is to change /usr and cannot."""
