@@ -208,7 +208,9 @@ async def test_the_bridge(tmp_path: Path, figure: Callable[[str], None]) -> None
                 finally:
                     writer.close()
             assert answer == b"" or answer.startswith(b"HTTP/1.1 "), answer
-            assert not answer.startswith(b"HTTP/1.1 500"), answer
+            # What it refuses for a while is a 500 with a word for it. Source: N37.
+            refused = b"\r\nx-agentapi-code: " in answer
+            assert refused or not answer.startswith(b"HTTP/1.1 500"), answer
 
         requests = st.builds(edited, st.sampled_from(REQUESTS), EDITS)
         figure(f"fuzz of the bridge: {await fuzz_served(requests, check, examples=150)}")

@@ -45,6 +45,9 @@ LAST_POLL_S = 1.0
 BUSY_CODES = frozenset({"busy", "not_ready", "dialog_open"})
 """Refusals of the bridge that pass, by themselves or by a person's answer; nothing was taken. Source: N37."""
 
+OVERTAKING_S = 2.0
+"""Seconds that a message waits for the input before it; a coding agent that is up takes that within milliseconds."""
+
 LOST = "lost"
 """Refusal of the bridge: it cannot tell any more whether it has taken the prompt."""
 
@@ -101,8 +104,18 @@ async def deliver_input(services: Services, agent: AgentActor) -> None:
         return
 
 
-async def is_input_on_its_way(services: Services, agent_id: UUID) -> bool:
-    """Whether the input of the start that runs was sent off and has not arrived yet: nothing may overtake it."""
+async def input_arrived(services: Services, agent_id: UUID) -> bool:
+    """Whether nothing would overtake the input of the start that runs; waits a little while it is on its way."""
+    clock, pauses = asyncio.get_running_loop().time, Pauses()
+    until = clock() + OVERTAKING_S
+    while await _is_on_its_way(services, agent_id):
+        if clock() >= until:
+            return False
+        await pauses.wait()
+    return True
+
+
+async def _is_on_its_way(services: Services, agent_id: UUID) -> bool:
     async with services.db.connection() as conn:
         row = await db.get_delivery_as_system(conn, agent_id)
     return row is not None and row.prompt_of_this_start is True and row.prompt_state == "sending"

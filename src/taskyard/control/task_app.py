@@ -7,7 +7,7 @@ import msgspec
 from taskyard.control.actors import Actor
 from taskyard.control.appclient import AppAddress, AppResponse, app_request
 from taskyard.control.audit import deed_of, record
-from taskyard.control.prompts import is_input_on_its_way
+from taskyard.control.prompts import input_arrived
 from taskyard.control.services import Services
 from taskyard.control.tasks import input_missing, refuse, refused
 from taskyard.db import tasks as db
@@ -175,6 +175,12 @@ def app_address(task: db.TaskRow) -> AppAddress:
 
 async def _require_stable(services: Services, address: AppAddress, task: db.TaskRow) -> None:
     """Nothing when the app takes messages now; raises RefusedNow when it is busy, AppRefused."""
+    if not await input_arrived(services, address.agent_id):
+        raise RefusedNow(
+            "app_busy",
+            "The task's app takes no message now.",
+            f"The task's input has not reached it yet. {_way_out(task)}",
+        )
     answer = await _ask(services, address, "GET", "status")
     message = "The task's app did not tell its status."
     _require_json(answer, "app_status_failed", message)
@@ -189,12 +195,6 @@ async def _require_stable(services: Services, address: AppAddress, task: db.Task
             "app_busy",
             "The task's app takes no message now.",
             f'The app\'s status is "{status}". {_way_out(task)}',
-        )
-    if await is_input_on_its_way(services, address.agent_id):
-        raise RefusedNow(
-            "app_busy",
-            "The task's app takes no message now.",
-            f"The task's input is on its way to it. {_way_out(task)}",
         )
 
 
