@@ -66,3 +66,5 @@ def test_stopping(yard: Yard, number: int) -> None:
         assert yard.server.wait() == 0
         if number == signal.SIGINT:
             assert processes_of(yard.data_dir) == {}
+    # A workspace that goes on without a server ends with its lease.
+    until("all to end", lambda: None if processes_of(yard.data_dir) else True)

@@ -89,6 +89,12 @@ class Herd:
         elif status is not None:
             self.ready[status].append(made)
 
+    def trim(self) -> None:
+        """Deletes what no wave will take: workspaces that wait cost processor time, too."""
+        for pool in (*self.ready.values(), self.freezing):
+            surplus, pool[:] = pool[AT_ONCE:], pool[:AT_ONCE]
+            each(surplus, lambda made: self._yard.again(made, "delete", None))
+
 
 def each(tasks: Sequence[Made], work: Callable[[Made], object]) -> None:
     """Does the work for all of them at once; raises what went wrong first."""
@@ -103,6 +109,7 @@ def run_cells(yard: Yard, herd: Herd, cells: Sequence[Cell]) -> list[Outcome]:
     for wave in waves(cells):
         began = time.monotonic()
         outcomes = run_wave(yard, herd, wave)
+        herd.trim()
         for outcome in outcomes:
             outcome.seconds = (time.monotonic() - began) / len(outcomes)
         found += outcomes

@@ -17,7 +17,7 @@ QUICK = {
 }
 """Settings of all servers here."""
 
-SHORT_LEASE = {"TASKYARD_AGENT_LEASE_S": "6"}
+SHORT_LEASE = {"TASKYARD_AGENT_LEASE_S": "15"}
 """Seconds after which agents of a host that is gone end by themselves, and their tasks say so."""
 
 
