@@ -155,6 +155,7 @@ def save_record(place: Place, record: Record, *, lasting: bool = True) -> None:
     """Nothing; afterwards the record is on disk whole, whatever happens to the machine.
 
     lasting: it is this one, not the one before; what only names processes need not outlive the machine's own end.
+    Otherwise make_record_last() may come later.
     """
     fresh = place.record.with_name("record.new")
     with fresh.open("wb") as file:
@@ -162,8 +163,12 @@ def save_record(place: Place, record: Record, *, lasting: bool = True) -> None:
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(place.record)
-    if not lasting:
-        return
+    if lasting:
+        make_record_last(place)
+
+
+def make_record_last(place: Place) -> None:
+    """Nothing; afterwards the record that was saved last is the one on disk, whatever happens to the machine."""
     folder = os.open(place.folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

@@ -20,6 +20,7 @@ from taskyard.drivers.sandbox.place import (
     Place,
     Record,
     log_tail,
+    make_record_last,
     reported_exit_code,
     reported_pid,
     save_record,
@@ -73,9 +74,13 @@ def start_tree(place: Place, record: Record, told: Told, launchers: Launchers) -
         record = msgspec.structs.replace(record, monitor=process)
         begun = _give(pipe, told.first)
         orders = told.rest()
-        save_record(place, record)
+        save_record(place, record, lasting=False)
         points.passed("start.spawned", place.name)
-        started = begun and _give(pipe, orders) and _says_ready(ready)
+        given = begun and _give(pipe, orders)
+        make_record_last(
+            place
+        )  # while those are carried out: it may be the first with the workspace's user
+        started = given and _says_ready(ready)
     points.passed("start.ordered", place.name)
     record = _with_processes(place, record)
     if started and is_alive(record.agent):
