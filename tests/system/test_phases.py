@@ -122,7 +122,9 @@ def test_a_bad_start_says_where_why_and_what_next(
     def told() -> TaskPhasesResponse | None:
         found = phases_of(lasting, task_id)
         assert found.failure is not None
-        return found if any(case.line in line for line in found.failure.lines) else None
+        is_whole = any(case.line in line for line in found.failure.lines)
+        # The cause is told by the coding agent's last words, which may come after its end.
+        return found if is_whole and found.failure.cause == case.cause else None
 
     found = until(f"{case.line!r} among the lines", told)
     failure = found.failure

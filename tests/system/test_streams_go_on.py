@@ -1,6 +1,7 @@
 """A server, or its Postgres, ends in the middle of streams: by our clients each follower has everything once, in order."""
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -133,11 +134,14 @@ def go_on_through(world: World, trouble: Callable[[Heard], None]) -> Heard:
     rows = asyncio.run(world.query(ITEMS, task.id))
     stored = [(row["number"], row["kind"], row["data"]) for row in rows]
     assert [number for number, _, _ in stored] == list(range(1, len(stored) + 1))
-    said = "".join(data for _, kind, data in stored if kind == ItemKind.AGENT_TEXT)
+    # Pieces may end in the midst of a line.
+    said = "".join(
+        json.loads(data)["text"] for _, kind, data in stored if kind == ItemKind.AGENT_TEXT
+    )
     lines = re.search(r"lines: (\d+)", said)
     assert lines is not None
     assert [
-        n for n in range(1, int(lines[1]) + 1) if said.count(f"line {n} of the turn\\n") != 1
+        n for n in range(1, int(lines[1]) + 1) if said.count(f"line {n} of the turn\n") != 1
     ] == []
     for items, told in zip(heard.items(), heard.by_client, strict=True):
         # What was said after the deletion is in the transcript alone.
