@@ -176,3 +176,8 @@ async def terminal(
                 await bridge.stop(0.5)
                 await bridge.end_agent(0.5)
                 await bridge.close()
+
+
+def written(path: Path) -> str:
+    """What is in a file that a program makes; empty before it has."""
+    return path.read_text() if path.exists() else ""

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from tests.agents.terminal_kit import (
     script,
     step,
     terminal,
+    written,
 )
 
 pytestmark = pytest.mark.anyio
@@ -115,8 +117,8 @@ async def test_A18_the_animation_of_amp_is_ended(tmp_path: Path) -> None:
         async with terminal(tmp_path, played, kind=kind) as made:
             await until(lambda: made.session.screen_text().strip() != "")
             if typed:
-                await until(lambda log=log: log.exists() and log.read_text())  # type: ignore[misc]  # bound now
-        assert (bytes.fromhex(log.read_text()) if log.exists() else b"") == typed
+                await until(partial(written, log))
+        assert bytes.fromhex(written(log)) == typed
 
 
 async def test_A40_A41_the_first_prompt(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from tests.agents.terminal_kit import (
     script,
     step,
     terminal,
+    written,
 )
 
 pytestmark = pytest.mark.anyio
@@ -32,11 +33,6 @@ pytestmark = pytest.mark.anyio
 def anyio_backend() -> str:
     """The agent runs on the standard loop."""
     return "asyncio"
-
-
-def written(path: Path) -> str:
-    """What is in a file that a program makes; empty before it has."""
-    return path.read_text() if path.exists() else ""
 
 
 def typed(log: Path) -> str:

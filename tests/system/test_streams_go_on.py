@@ -202,13 +202,16 @@ def test_a_restart_in_the_middle_of_streams(world: World, how: str) -> None:
 def test_postgres_is_killed_in_the_middle_of_streams(world: World) -> None:
     """Twice, and the server starts it again: whether a stream broke or not, each item and event comes once."""
 
+    def kill_once(heard: Heard) -> None:
+        known, killed = heard.counts(), postmaster(world)
+        assert killed is not None
+        os.kill(killed, signal.SIGKILL)
+        until("another Postgres", lambda: postmaster(world) not in (None, killed) or None)
+        until("more items", lambda: heard.have_grown(known))
+
     def kill_twice(heard: Heard) -> None:
         for _ in range(2):
-            known, killed = heard.counts(), postmaster(world)
-            assert killed is not None
-            os.kill(killed, signal.SIGKILL)
-            until("another Postgres", lambda: postmaster(world) not in (None, killed) or None)  # noqa: B023 called at once
-            until("more items", lambda: heard.have_grown(known))  # noqa: B023 called at once
+            kill_once(heard)
 
     go_on_through(world, kill_twice)
 

@@ -175,12 +175,7 @@ def app_address(task: db.TaskRow) -> AppAddress:
 
 async def _require_stable(services: Services, address: AppAddress, task: db.TaskRow) -> None:
     """Nothing when the app takes messages now; raises RefusedNow when it is busy, AppRefused."""
-    if not await input_arrived(services, address.agent_id):
-        raise RefusedNow(
-            "app_busy",
-            "The task's app takes no message now.",
-            f"The task's input has not reached it yet. {_way_out(task)}",
-        )
+    has_input = await input_arrived(services, address.agent_id)
     answer = await _ask(services, address, "GET", "status")
     message = "The task's app did not tell its status."
     _require_json(answer, "app_status_failed", message)
@@ -195,6 +190,12 @@ async def _require_stable(services: Services, address: AppAddress, task: db.Task
             "app_busy",
             "The task's app takes no message now.",
             f'The app\'s status is "{status}". {_way_out(task)}',
+        )
+    if not has_input:
+        raise RefusedNow(
+            "app_busy",
+            "The task's app takes no message now.",
+            f"The task's input has not reached it yet. {_way_out(task)}",
         )
 
 

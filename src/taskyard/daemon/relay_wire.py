@@ -63,7 +63,7 @@ def read_request(head: bytes) -> Asked:
         rf"({'|'.join(Word)}) [^ ]+ HTTP/1\.1", first
     ):
         raise ValueError(
-            "it takes CONNECT host:port HTTP/1.1, HTTP host:port HTTP/1.1 and what tells of attempts, and nothing else"
+            "it takes CONNECT, HTTP or TCP host:port, NAME host or OTHER host[:port], each with HTTP/1.1, and nothing else"
         )
     fields: dict[str, str] = {}
     for line in lines:

@@ -77,9 +77,8 @@ def start_tree(place: Place, record: Record, told: Told, launchers: Launchers) -
         save_record(place, record, lasting=False)
         points.passed("start.spawned", place.name)
         given = begun and _give(pipe, orders)
-        make_record_last(
-            place
-        )  # while those are carried out: it may be the first with the workspace's user
+        # While those are carried out: it may be the first that names the workspace's user.
+        make_record_last(place)
         started = given and _says_ready(ready)
     points.passed("start.ordered", place.name)
     record = _with_processes(place, record)
