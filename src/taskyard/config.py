@@ -84,6 +84,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     peer_url: str | None = None
     roles: frozenset[Role] = frozenset({Role.API, Role.WORKER})
     starter_templates: bool = True
+    page: bool = True
     allow_unconfined: bool = False
     programs: tuple[str, ...] = ()
     max_running: int | None = None

@@ -118,6 +118,11 @@ def _split_roles(
     "--no-starter-templates", is_flag=True, help="Leave out the templates that come along."
 )
 @click.option(
+    "--no-page",
+    is_flag=True,
+    help="Serve the API only, without the page for people; ./yard server does not build it then.",
+)
+@click.option(
     "--allow-unconfined",
     is_flag=True,
     help="Run workspaces without walls where this machine cannot have them.",
@@ -144,6 +149,7 @@ def server(
     /,
     *,
     no_starter_templates: bool,
+    no_page: bool,
     allow_unconfined: bool,
     join: bool,
     config_file: Path | None,
@@ -159,6 +165,7 @@ def server(
     from taskyard.daemon.main import run_server
 
     flags["starter_templates"] = False if no_starter_templates else None
+    flags["page"] = False if no_page else None
     flags["allow_unconfined"] = True if allow_unconfined else None
     flags["join"] = True if join else None
     ctx.exit(run_server(flags, config_file))

@@ -20,6 +20,7 @@ from taskyard.server.apps import AppsDoor
 from taskyard.server.draining import Drain
 from taskyard.server.forwarding import Forwarder
 from taskyard.server.handlers import HANDLERS, SOCKETS
+from taskyard.server.page import Site, load_files
 from taskyard.server.peer_mark import PeerDoor, PeerKey
 from taskyard.wire.routes import ROUTES, Auth
 from taskyard_agent import __version__
@@ -91,6 +92,7 @@ class Answering:
             reach=reach,
             forwarder=self._forwarder,
             drain=self._drain,
+            site=Site(services, load_files()) if services.settings.page else None,
         )
         context = tls.context if tls is not None else None
         await self._listen(self._people, Listener(public, tls=context, public=True), sockets.tcp)

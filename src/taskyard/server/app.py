@@ -24,6 +24,7 @@ from taskyard.server.event_stream import Events, EventStream
 from taskyard.server.forwarding import Forwarder
 from taskyard.server.idempotency import once
 from taskyard.server.meta import front_page
+from taskyard.server.page import Site
 from taskyard.server.places import place_for
 from taskyard.server.reach import Reach
 from taskyard.server.streamed import Parts, Streamed
@@ -44,11 +45,13 @@ def build_app(
     reach: Reach | None = None,
     forwarder: Forwarder | None = None,
     drain: Drain | None = None,
+    site: Site | None = None,
 ) -> ASGIApp:
     """An application that serves these routes; raises LookupError when one has no handler.
 
-    reach says who may come in, and that people may, who find a page at `/`; without it whoever gets here may.
+    reach says who may come in, and that people may, who find some words at `/`; without it whoever gets here may.
     forwarder is the way to other servers; without it this one alone can be asked. drain ends what is under way.
+    site is what people find instead, and at all addresses that are no route's.
     """
     by_path: dict[str, dict[str, Callable[[Request], Awaitable[Response]]]] = {}
     mounted: list[BaseRoute] = []
@@ -68,10 +71,10 @@ def build_app(
             raise LookupError(f"no handler for {route.operation}")
     mounted.extend(_http_route(path, methods) for path, methods in by_path.items())
     if reach is not None:
-        mounted.append(HttpRoute("/", front_page(services)))
+        mounted.append(HttpRoute("/", front_page(services) if site is None else site.front))
     app = Starlette(routes=mounted, exception_handlers={HTTPException: _http_error, 500: _crashed})
     app.router.redirect_slashes = False
-    app.router.default = _no_route
+    app.router.default = _no_route(site)
     return Edge(app, reach, services.meters, drain)
 
 
@@ -165,11 +168,17 @@ def _rendered(error: TaskyardError) -> Response:
     return response
 
 
-async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
-    response = problem(
-        404, "no_route", "There is no such route.", "Check the path and the version of the API."
-    )
-    await respond(response, scope, receive, send)
+def _no_route(site: Site | None) -> ASGIApp:
+    """What answers where no route does: the page for people at its addresses, else 404."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        found = None if site is None else await site.find(scope)
+        response = found or problem(
+            404, "no_route", "There is no such route.", "Check the path and the version of the API."
+        )
+        await respond(response, scope, receive, send)
+
+    return answer
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -40,8 +40,8 @@ TAKEN: Final = (
 PREFLIGHT_S: Final = "600"
 """Seconds for which a browser remembers what such a page may do: long enough that it rarely asks, short for a mistake."""
 
-QUIET: Final = frozenset({"/healthz", "/metrics"})
-"""Routes that are asked every few seconds, and logged for debugging only."""
+QUIET: Final = frozenset({"/healthz", "/metrics", "/assets/{file}"})
+"""Routes that are asked every few seconds, or twenty times a visit, and logged for debugging only."""
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:+/=-]{1,128}")
 _TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")

@@ -24,7 +24,7 @@ _FRONT = """\
 <title>Taskyard</title>
 <h1>Taskyard</h1>
 <p>This is a Taskyard server, release {release}. It runs coding agents as background tasks.
-{warning}<p>Programs call its API below <code>{url}/api/v2</code>; <a href="/api/docs">this page</a> describes it.
+{warning}{note}<p>Programs call its API below <code>{url}/api/v2</code>; <a href="/api/docs">this page</a> describes it.
 <p>People use the command line:
 <pre>taskyard login {url}</pre>
 </html>
@@ -37,13 +37,17 @@ runs has all rights of the server, its files and the network.
 """
 
 
-def front_page(services: Services) -> Callable[[Request], Awaitable[HTMLResponse]]:
-    """What answers whoever opens the address of the server in a browser: a page, which says it where there are no walls."""
+def front_page(services: Services, note: str = "") -> Callable[[Request], Awaitable[HTMLResponse]]:
+    """What answers whoever opens the address of a server without a page: some words, also where there are no walls.
+
+    note is HTML that stands among them.
+    """
     warning = _OPEN if services.unconfined else ""
 
     async def page(request: Request) -> HTMLResponse:
         url = escape(str(request.base_url).rstrip("/"))
-        return HTMLResponse(_FRONT.format(release=escape(__version__), url=url, warning=warning))
+        told = _FRONT.format(release=escape(__version__), url=url, warning=warning, note=note)
+        return HTMLResponse(told)
 
     return page
 
