@@ -36,6 +36,7 @@ fmt:
 # Builds the wheel and the source archive into dist/ and checks what is in them.
 build:
     @rm -rf dist
+    @{{ justfile_directory() }}/yard page
     @"{{ python }}" -m hatchling build
     @"{{ python }}" scripts/check_dist.py dist
 
@@ -63,7 +64,7 @@ docs:
 # Compiles requirements/*.txt from *.in; --upgrade takes newer releases, at least 7 days old.
 lock *args:
     @PATH="$PATH:{{ justfile_directory() }}/.venv-tools/bin"; cd requirements; \
-    for name in runtime dev uv clients/coder-api clients/setup-fleet-mcp; do \
+    for name in runtime dev uv node clients/coder-api clients/setup-fleet-mcp; do \
       uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-annotate --python-version 3.11 \
         --exclude-newer '7 days' --custom-compile-command './yard lock' "$@" "$name.in" -o "$name.txt"; \
     done

@@ -12,7 +12,18 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("taskyard", "taskyard_agent")
 BESIDE = ("LICENSE", "NOTICE", "entry_points.txt")
 """Files that the wheel has about itself."""
-SOURCES = ("yard", "justfile", "LICENSE", "pyproject.toml", "requirements/dev.txt")
+PAGE = ("taskyard/static/index.html", "taskyard/static/built-from")
+"""Two files without which there is no page, or nobody knows of what."""
+SOURCES = (
+    "yard",
+    "justfile",
+    "LICENSE",
+    "pyproject.toml",
+    "hatch_build.py",
+    "requirements/dev.txt",
+    "scripts/build_page.py",
+    "ui/package-lock.json",
+)
 """Some files without which the source archive could not be built from or worked on."""
 
 
@@ -33,13 +44,14 @@ def one(folder: Path, pattern: str) -> Path:
 
 
 def package_files() -> set[str]:
-    """Every file of the two packages, by its path in a wheel; SQL, templates and py.typed with them."""
-    return {
+    """Every file of the two packages, by its path in a wheel; SQL, templates, py.typed and the page with them."""
+    found = {
         path.relative_to(ROOT / "src").as_posix()
         for package in PACKAGES
         for path in (ROOT / "src" / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
+    return found | set(PAGE)
 
 
 def wheel_faults(wheel: Path) -> list[str]:

@@ -14,6 +14,7 @@ from tests.house.tree import ROOT
 VERBS = (
     "demo",
     "server",
+    "page",
     "setup",
     "test",
     "check",
@@ -196,6 +197,69 @@ def test_a_moved_checkout_keeps_working(checkout: Path, with_uv: dict[str, str])
     moved = checkout.rename(checkout.with_name("moved"))
     assert yard(moved, "setup", env=with_uv).returncode == 0
     assert len(calls(with_uv)) == 2
+
+
+BUILDER = """\
+import os, pathlib, sys
+with open(os.environ["BUILDS"], "a") as notes:
+    notes.write(f"{sys.argv[1:]}\\n")
+node = pathlib.Path(__file__).parents[1] / ".venv-node"
+sys.exit(0 if node.exists() else int(os.environ.get("BUILD_STATUS", 0)))
+"""
+
+
+@pytest.fixture
+def builder(checkout: Path, with_uv: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The machine, with something in the place of the page's build that notes when it is called."""
+    (checkout / "scripts" / "build_page.py").write_text(BUILDER)
+    main = checkout / "src" / "taskyard" / "cli" / "main.py"
+    main.parent.mkdir(parents=True)
+    main.write_text("import sys; print(sys.argv[1:])\n")
+    return with_uv | {
+        "PYTHONPATH": str(checkout / "src"),  # the fake .venv reads no .pth
+        "BUILDS": str(tmp_path / "builds"),
+    }
+
+
+def builds(env: dict[str, str]) -> list[str]:
+    """How the build was called so far."""
+    path = Path(env["BUILDS"])
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def test_a_server_has_its_page_built(checkout: Path, builder: dict[str, str]) -> None:
+    """`server` asks for the page first and starts whatever comes of it; demo and `--no-page` do not ask."""
+    for words, env in (
+        (("server", "--no-page"), {}),
+        (("server", "create-admin"), {}),
+        (("server",), {"TASKYARD_PAGE": "false"}),
+        (("demo",), {}),
+    ):
+        assert yard(checkout, *words, env=builder | env).returncode == 0
+    assert builds(builder) == []
+    done = yard(checkout, "server", "--port", "0", env=builder)
+    assert (done.stdout, done.stderr.count("page")) == ("['server', '--port', '0']\n", 0)
+    for status in ("1", "3"):
+        done = yard(checkout, "server", env=builder | {"BUILD_STATUS": status})
+        assert (done.returncode, done.stdout) == (0, "['server']\n")
+        assert "without" in done.stderr
+    assert builds(builder) == ["[]"] * 3
+    assert calls(builder) == ["venv", "requirements/runtime.txt"]
+
+
+def test_the_page_is_built_with_a_node_of_our_own(
+    checkout: Path, builder: dict[str, str], tmp_path: Path
+) -> None:
+    """`page` gets Node from its lock where there is none, and only then; a build that fails is its status."""
+    assert yard(checkout, "page", "--again", env=builder).returncode == 0
+    assert yard(checkout, "page", env=builder | {"BUILD_STATUS": "1"}).returncode == 1
+    assert builds(builder) == ["['--again']", "[]"]
+    uv = tmp_path / "bin" / "uv"
+    uv.write_text(FAKE_UV + 'case $* in *--target*) mkdir "$NODE" ;; esac\n')
+    env = builder | {"BUILD_STATUS": "3", "NODE": str(checkout / ".venv-node")}
+    assert yard(checkout, "page", env=env).returncode == 0
+    assert builds(builder)[2:] == ["[]", "[]"]
+    assert [Path(name).name for name in calls(builder)] == ["venv", "runtime.txt", "node.txt"]
 
 
 def test_two_at_once_install_once(checkout: Path, with_uv: dict[str, str]) -> None:
