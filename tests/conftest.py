@@ -30,7 +30,7 @@ from tests.system.kit import LOGS
 ZONE = "Asia/Kolkata"
 """A zone with a half-hour offset: code that forgets UTC is off by what no test overlooks."""
 
-DEAR = {"yard", "idle_yard", "lasting", "made", "open_yard", "hostile_world"}
+DEAR = {"yard", "browser", "idle_yard", "lasting", "made", "open_yard", "hostile_world"}
 """Fixtures that take seconds and serve a folder: servers, and a Postgres to break. House tests read every file."""
 
 FIGURE = "figure"

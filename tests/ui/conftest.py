@@ -1,0 +1,47 @@
+"""One browser program, and one server for all scenarios that do not need one of their own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from taskyard.sdk.local import LocalServer
+from tests.system.kit import LASTING, LOGS, World, open_folder, serving
+from tests.ui.page_kit import Browser, build_page, open_browser
+
+
+@pytest.fixture(scope="session")
+def browser() -> Browser:
+    """The browser of this machine, with the page built that it will be shown."""
+    build_page()  # first: in CI it may bring the node that the browser is driven by
+    return open_browser()
+
+
+@pytest.fixture
+def unused_server(browser: Browser, tmp_path: Path) -> Iterator[LocalServer]:
+    """A server that nobody has used yet, of this test's own."""
+    log = tmp_path / "server.log"
+    with open_folder() as home:
+        server = LocalServer(home / "data", log=log, environment=LASTING)
+        LOGS.add(log)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+            LOGS.discard(log)
+
+
+@pytest.fixture(scope="session")
+def lasting(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One server for all scenarios that leave it running."""
+    log = tmp_path_factory.mktemp("page") / "server.log"
+    with open_folder() as home, serving(home / "data", log, LASTING) as world:
+        yield world
+
+
+@pytest.fixture
+def world(lasting: World) -> Iterator[World]:
+    """The lasting server, without tasks before and after."""
+    yield lasting
+    lasting.tidy()
