@@ -1,5 +1,6 @@
 """What is installed: locks of hashes, that say the same as what asks for them."""
 
+import json
 import re
 import tomllib
 
@@ -76,6 +77,35 @@ def test_every_dependency_is_argued_for() -> None:
         if f"| `{wanted.name}` |" not in page
     ]
     assert not silent, silent
+
+
+NPM = ("ui", "tests/ui", "tests/agents/programs")
+"""Folders with packages of npm."""
+
+
+@pytest.mark.parametrize("folder", NPM)
+def test_npm_locks_hold_hashes_and_no_addresses(folder: str) -> None:
+    """Each asks for one version exactly, and its lock has that, with hashes and nothing that points somewhere."""
+    lock = json.loads((ROOT / folder / "package-lock.json").read_text(encoding="utf-8"))
+    [asks, *found] = lock["packages"].values()
+    wanted = npm_packages(folder)
+    assert wanted == asks.get("dependencies", {}) | asks.get("devDependencies", {})
+    assert wanted == {name: lock["packages"][f"node_modules/{name}"]["version"] for name in wanted}
+    assert [entry for entry in found if "integrity" not in entry or "resolved" in entry] == []
+
+
+def test_every_package_of_the_page_is_argued_for() -> None:
+    """Each package that the page or its tests ask for has its line in the decision about the page."""
+    page = (ROOT / "docs/decisions/0038-page.md").read_text(encoding="utf-8")
+    lines = re.findall(r"(?m)^\| (`[^|]+`) \|", page)
+    listed = {name for line in lines for name in re.findall(r"`([^`]+)`", line)}
+    assert listed == npm_packages("ui").keys() | npm_packages("tests/ui").keys()
+
+
+def npm_packages(folder: str) -> dict[str, str]:
+    """What a folder asks for, to run and to be built."""
+    asks = json.loads((ROOT / folder / "package.json").read_text(encoding="utf-8"))
+    return {**asks.get("dependencies", {}), **asks.get("devDependencies", {})}
 
 
 def asked(name: str) -> list[Requirement]:
