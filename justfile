@@ -50,6 +50,11 @@ bench *args:
 soak *args:
     @exec "{{ python }}" -m scripts.soak "$@"
 
+# Takes pictures of the page into docs/images; NAME... takes some.
+[no-exit-message]
+screenshots *args:
+    @exec "{{ python }}" -m scripts.screenshots "$@"
+
 # Writes the reference pages that are made from code, and checks the links of all pages.
 [no-exit-message]
 docs:

@@ -109,13 +109,11 @@ def sources() -> str:
 
 
 def source_files() -> list[Path]:
-    """Files of ui/ that are written by hand."""
+    """Files of ui/ that the page is made of: neither what is made, nor tests, nor what says how to edit them."""
     found = []
     for folder, below, names in os.walk(UI):
-        below[:] = [
-            name for name in below if name not in ("node_modules", "dist") and name[0] != "."
-        ]
-        found += [Path(folder, name) for name in names]
+        below[:] = [n for n in below if n not in ("node_modules", "dist") and n[0] != "."]
+        found += [Path(folder, n) for n in names if n[0] != "." and ".test." not in n]
     return sorted(found)
 
 
@@ -197,6 +195,7 @@ def install(node: Node) -> None:
         node,
         "npm could not install the packages of ui/package-lock.json, which needs a package registry once",
     )
+    stamp.parent.mkdir(exist_ok=True)  # npm makes none for no packages
     stamp.write_text(wanted)
 
 

@@ -22,6 +22,7 @@ VERBS = (
     "build",
     "bench",
     "soak",
+    "screenshots",
     "docs",
     "lock",
 )

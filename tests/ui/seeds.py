@@ -1,0 +1,60 @@
+"""Tasks in the states in which people find them, for scenarios and pictures that need a server in use."""
+
+from taskyard.sdk import ApiError
+from taskyard.wire.enums import JobStatus, TaskStatus
+from taskyard.wire.tasks import CreateTaskRequest, Task, TaskSendRequest
+from tests.system.kit import World, pushed
+from tests.waiting import until
+
+RANKING = """\
+cd "$TASKYARD_TEMPLATE_DIR/words"
+echo "The ten most frequent words of $(find . -name '*.txt' | wc -l) files:"
+find . -name '*.txt' -exec cat {} + | tr 'A-Z' 'a-z' | tr -cs 'a-z' '\\n' | grep -E '.{5,}' | sort | uniq -c | sort -rn | head -10
+"""
+LONG = 'for step in $(seq 1 600); do echo "step $step of 600"; sleep 1; done'
+NOTES = "printf 'first line\\nsecond line\\n' > notes.txt; git -c init.defaultBranch=main init -q .; ls -la"
+
+BROKEN = {
+    "taskyard.toml": "[template]\ndisplay_name = 'With a missing program'\n[task]\napp = 'agent'\n[agent]\n"
+    "type = 'custom'\ntransport = 'acp'\ncommand = ['no-such-program']\n"
+}
+"""A template whose tasks fail, with a cause and a way out."""
+
+
+def seed(world: World) -> dict[str, Task]:
+    """Tasks by the name of their state: idle, working, paused, failed; each is in it."""
+    version = pushed(world, "broken", BROKEN)
+    assert version.job.status is JobStatus.SUCCEEDED, version.job.error
+    request = CreateTaskRequest(template_version_id=version.id, input="begin", name="no-program")
+    failed = world.owner.create_task("me", request)
+    idle = world.create(RANKING, name="word-count")
+    paused = world.create(NOTES, name="take-notes")
+    working = world.create("echo ready", name="long-build")
+    world.says(idle.id, "most frequent")
+    _say(world, idle, "echo The second message is answered as well.")
+    world.says(paused.id, "notes.txt")
+    world.owner.pause_task("me", paused.id)
+    world.says(working.id, "ready")
+    _say(world, working, LONG)
+    found = {
+        "idle": (idle, TaskStatus.ACTIVE),
+        "working": (working, TaskStatus.ACTIVE),
+        "paused": (paused, TaskStatus.PAUSED),
+        "failed": (failed, TaskStatus.ERROR),
+    }
+    return {name: _reached(world, task, status) for name, (task, status) in found.items()}
+
+
+def _say(world: World, task: Task, words: str) -> None:
+    def sent() -> bool | None:
+        try:
+            world.owner.send_task_input("me", task.id, TaskSendRequest(input=words))
+        except ApiError:  # it is not yet ready for more
+            return None
+        return True
+
+    until(f"{task.name} to take a message", sent)
+
+
+def _reached(world: World, task: Task, status: TaskStatus) -> Task:
+    return until(f"{task.name} to be {status}", lambda: world.status(task.id, status))
