@@ -1,0 +1,30 @@
+// Short names for what the server sends.
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+
+export type Task = Schemas["Task"];
+export type TaskStatus = Schemas["TaskStatus"];
+export type WorkspaceStatus = Schemas["WorkspaceStatus"];
+export type TaskItem = Schemas["TaskItem"];
+export type TaskPhases = Schemas["TaskPhasesResponse"];
+export type TaskPhase = Schemas["TaskPhase"];
+export type TaskPrompt = Schemas["TaskPrompt"];
+export type TaskPrompts = Schemas["TaskPromptsResponse"];
+export type PermissionOption = Schemas["PermissionOption"];
+export type Template = Schemas["Template"];
+export type User = Schemas["User"];
+
+/** Event `status` of a task's stream; the document of the API has no schemas for events. */
+export interface TaskStanding {
+  status: TaskStatus;
+  current_state: Task["current_state"];
+  waiting_for?: NonNullable<Task["waiting_for"]>;
+  at: string;
+}
+
+/** Event `task` of the stream of all tasks. */
+export interface TaskNews extends TaskStanding {
+  task: { id: string; name: string; owner_name: string; organization_id: string };
+  deleted: boolean;
+}

@@ -1,0 +1,150 @@
+// Every address of the page. Each page is a chunk of its own.
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+  type ErrorComponentProps,
+} from "@tanstack/react-router";
+
+import { ApiError } from "./api/client";
+import { buildInfoQuery, firstUserQuery, meQuery, queryClient } from "./api/queries";
+import { Button, Empty, ErrorBox } from "./design";
+import css from "./router.module.css";
+import { safeNext } from "./session/next";
+import { readSearch } from "./tasks/filter";
+
+const root = createRootRoute({
+  component: Outlet,
+  notFoundComponent: NotFound,
+  errorComponent: Broken,
+});
+
+const setup = createRoute({
+  getParentRoute: () => root,
+  path: "/setup",
+  beforeLoad: async () => {
+    if (await queryClient.ensureQueryData(firstUserQuery)) throw redirect({ to: "/login" });
+  },
+  component: lazyRouteComponent(() => import("./session/SetupPage")),
+});
+
+const login = createRoute({
+  getParentRoute: () => root,
+  path: "/login",
+  validateSearch: (given: Record<string, unknown>): { next?: string } =>
+    typeof given["next"] === "string" ? { next: safeNext(given["next"]) } : {},
+  beforeLoad: async () => {
+    if (!(await queryClient.ensureQueryData(firstUserQuery))) throw redirect({ to: "/setup" });
+  },
+  component: lazyRouteComponent(() => import("./session/LoginPage")),
+});
+
+/** Everything that needs an account. */
+const inside = createRoute({
+  getParentRoute: () => root,
+  id: "inside",
+  beforeLoad: async ({ location }) => {
+    try {
+      await Promise.all([
+        queryClient.ensureQueryData(meQuery),
+        queryClient.ensureQueryData(buildInfoQuery),
+      ]);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 401) throw error;
+      const next = location.href === "/" ? {} : { next: location.href };
+      throw redirect({ to: "/login", search: next });
+    }
+  },
+  component: lazyRouteComponent(() => import("./session/Shell")),
+});
+
+const home = createRoute({
+  getParentRoute: () => inside,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/tasks" });
+  },
+});
+
+export const tasksRoute = createRoute({
+  getParentRoute: () => inside,
+  path: "/tasks",
+  validateSearch: readSearch,
+  component: lazyRouteComponent(() => import("./tasks/TasksPage")),
+});
+
+const newTask = createRoute({
+  getParentRoute: () => inside,
+  path: "/tasks/new",
+  validateSearch: (given: Record<string, unknown>): { template?: string } =>
+    typeof given["template"] === "string" ? { template: given["template"] } : {},
+  component: lazyRouteComponent(() => import("./new-task/NewTaskPage")),
+});
+
+export const taskRoute = createRoute({
+  getParentRoute: () => inside,
+  path: "/tasks/$user/$task",
+  component: lazyRouteComponent(() => import("./task/TaskPage")),
+});
+
+const templates = createRoute({
+  getParentRoute: () => inside,
+  path: "/templates",
+  component: lazyRouteComponent(() => import("./templates/TemplatesPage")),
+});
+
+const admin = createRoute({
+  getParentRoute: () => inside,
+  path: "/admin",
+  component: lazyRouteComponent(() => import("./admin/AdminPage")),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([
+    setup,
+    login,
+    inside.addChildren([home, tasksRoute, newTask, taskRoute, templates, admin]),
+  ]),
+  defaultPreload: "intent",
+  defaultErrorComponent: Broken,
+  // Quick answers are shown without anything in between.
+  defaultPendingMs: 400,
+  defaultPendingComponent: () => <div aria-busy="true" />,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
+
+function NotFound() {
+  return (
+    <main className={css.alone}>
+      <Empty title="There is no such page">
+        <p>The address may be mistyped, or from another release.</p>
+        <a href="/tasks">All tasks</a>
+      </Empty>
+    </main>
+  );
+}
+
+function Broken({ error, reset }: ErrorComponentProps) {
+  return (
+    <div className={css.broken}>
+      <ErrorBox error={error}>
+        <Button
+          onClick={() => {
+            reset();
+            void router.invalidate();
+          }}
+        >
+          Try again
+        </Button>
+      </ErrorBox>
+    </div>
+  );
+}

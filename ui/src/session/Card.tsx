@@ -1,0 +1,33 @@
+import { useEffect, type ReactNode } from "react";
+
+import css from "./session.module.css";
+
+/** The page around a form before anybody is signed in. */
+export function Card({
+  title,
+  lead,
+  children,
+}: {
+  title: string;
+  lead: string;
+  children: ReactNode;
+}) {
+  useEffect(() => {
+    document.title = `${title} · Taskyard`;
+  }, [title]);
+  return (
+    <main className={css.page}>
+      <div className={css.card}>
+        <div className={css.brand}>
+          <img src="/icon.svg" width="24" height="24" alt="" />
+          Taskyard
+        </div>
+        <div className={css.head}>
+          <h1>{title}</h1>
+          <p>{lead}</p>
+        </div>
+        {children}
+      </div>
+    </main>
+  );
+}
