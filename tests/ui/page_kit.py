@@ -53,6 +53,7 @@ class Browser:
         told = {**given, "chromium": self.program, "modules": self.modules, "folder": folder}
         environment = {
             **self.node.environment,
+            "NO_COLOR": "1",
             "TMPDIR": str(home),
             "HOME": str(home),
             "TASKYARD_SCENARIO": msgspec.json.encode(told, enc_hook=str).decode(),
