@@ -43,11 +43,11 @@ EMPTY = (Picture("start", "/", "shell"),)
 """Pages of somebody without tasks."""
 
 USED = (
-    Picture("tasks", "/tasks", "word-count"),
-    Picture("task", "/tasks/ada/word-count", "second message is answered"),
-    Picture("task-working", "/tasks/ada/long-build", "step 1 of 600"),
+    Picture("tasks", "/tasks", "Count the words"),
+    Picture("task", "/tasks/ada/count-the-words", "second message is answered"),
+    Picture("task-working", "/tasks/ada/build-for-ten-minutes", "step 1 of 600"),
     Picture("task-paused", "/tasks/ada/take-notes", "notes.txt"),
-    Picture("task-failed", "/tasks/ada/no-program", "no-such-program"),
+    Picture("task-failed", "/tasks/ada/use-a-program-that-is-missing", "no-such-program"),
 )
 """Pages of somebody with the tasks of tests/ui/seeds.py."""
 

@@ -10,21 +10,25 @@ const WINDOWS = {
 const given = JSON.parse(process.env.TASKYARD_SCENARIO);
 const browser = await open(given);
 try {
-    for (const colorScheme of ["light", "dark"]) {
-        for (const [name, window] of Object.entries(WINDOWS)) {
-            const page = await browser.visitor({ ...window, colorScheme });
-            if (given.email) await signIn(page, given);
-            for (const picture of given.pictures)
-                await take(page, picture, `${colorScheme}-${name}`);
-            await page.context().close();
-        }
+  for (const colorScheme of ["light", "dark"]) {
+    for (const [name, window] of Object.entries(WINDOWS)) {
+      const page = await browser.visitor({ ...window, colorScheme });
+      if (given.email) await signIn(page, given);
+      for (const picture of given.pictures) await take(page, picture, `${colorScheme}-${name}`);
+      await page.context().close();
     }
+  }
+} catch (error) {
+  console.log(`${error}\n${browser.watch.lines.join("\n")}`);
+  const text = browser.pages.at(-1)?.locator("body").innerText({ timeout: 5000 });
+  console.log(await text?.catch(() => "the page has no text"));
+  process.exitCode = 1;
 } finally {
-    await browser.close();
+  await browser.close();
 }
 if (browser.watch.faults.length) {
-    console.log(browser.watch.faults.join("\n"));
-    process.exitCode = 1;
+  console.log(browser.watch.faults.join("\n"));
+  process.exitCode = 1;
 }
 
 // Waits for words of the page, and until nothing of it says that it is still coming.

@@ -1,5 +1,7 @@
 """Tasks in the states in which people find them, for scenarios and pictures that need a server in use."""
 
+from uuid import UUID
+
 from taskyard.sdk import ApiError
 from taskyard.wire.enums import JobStatus, TaskStatus
 from taskyard.wire.tasks import CreateTaskRequest, Task, TaskSendRequest
@@ -25,11 +27,10 @@ def seed(world: World) -> dict[str, Task]:
     """Tasks by the name of their state: idle, working, paused, failed; each is in it."""
     version = pushed(world, "broken", BROKEN)
     assert version.job.status is JobStatus.SUCCEEDED, version.job.error
-    request = CreateTaskRequest(template_version_id=version.id, input="begin", name="no-program")
-    failed = world.owner.create_task("me", request)
-    idle = world.create(RANKING, name="word-count")
-    paused = world.create(NOTES, name="take-notes")
-    working = world.create("echo ready", name="long-build")
+    failed = _created(world, version.id, "begin", "Use a program that is missing")
+    idle = _created(world, world.version_id, RANKING, "Count the words")
+    paused = _created(world, world.version_id, NOTES, "Take notes")
+    working = _created(world, world.version_id, "echo ready", "Build for ten minutes")
     world.says(idle.id, "most frequent")
     _say(world, idle, "echo The second message is answered as well.")
     world.says(paused.id, "notes.txt")
@@ -43,6 +44,17 @@ def seed(world: World) -> dict[str, Task]:
         "failed": (failed, TaskStatus.ERROR),
     }
     return {name: _reached(world, task, status) for name, (task, status) in found.items()}
+
+
+def _created(world: World, version_id: UUID, text: str, title: str) -> Task:
+    """A task that is shown by this title, and found by it with hyphens for blanks."""
+    request = CreateTaskRequest(
+        template_version_id=version_id,
+        input=text,
+        name=title.lower().replace(" ", "-"),
+        display_name=title,
+    )
+    return world.owner.create_task("me", request)
 
 
 def _say(world: World, task: Task, words: str) -> None:
