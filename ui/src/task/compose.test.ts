@@ -1,0 +1,25 @@
+import { expect, it } from "vitest";
+
+import { testTask } from "../tasks/testTask";
+import { waysOf } from "./compose";
+
+const working = {
+  timestamp: "2026-03-01T09:00:00Z",
+  state: "working" as const,
+  message: "",
+  uri: "",
+};
+
+it("sends to a coding agent that rests, and queues behind a turn", () => {
+  expect(waysOf(testTask())).toMatchObject({ first: "send", other: "queue", refusal: "" });
+  expect(waysOf(testTask({ current_state: working }))).toMatchObject({
+    first: "queue",
+    other: "send",
+  });
+});
+
+it("only queues while the task is paused, and nothing once its workspace is gone", () => {
+  const paused = testTask({ status: "paused", workspace_status: "stopped" });
+  expect(waysOf(paused)).toMatchObject({ first: "queue", other: null, refusal: "" });
+  expect(waysOf(testTask({ status: "paused", workspace_status: "deleted" })).refusal).not.toBe("");
+});
