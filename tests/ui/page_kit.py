@@ -1,6 +1,7 @@
 """Scenarios in a real browser: a file of steps, played by node against a server."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -32,6 +33,10 @@ LEAVE_S = 5
 """Seconds that a scenario that took too long gets to end its browser."""
 
 
+_COLOURS = re.compile("\x1b\\[[0-9;]*m")
+"""How what drives the browser colours its words, wherever they go."""
+
+
 @dataclass(frozen=True, slots=True)
 class Browser:
     """What plays scenarios: the browser's program, and node with the packages that drive it."""
@@ -53,7 +58,6 @@ class Browser:
         told = {**given, "chromium": self.program, "modules": self.modules, "folder": folder}
         environment = {
             **self.node.environment,
-            "NO_COLOR": "1",
             "TMPDIR": str(home),
             "HOME": str(home),
             "TASKYARD_SCENARIO": msgspec.json.encode(told, enc_hook=str).decode(),
@@ -106,7 +110,7 @@ def _ran(command: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
                 process.kill()
                 said, _ = process.communicate()
             said += f"\nit was still at it after {SCENARIO_S} s"
-        return process.returncode or 0, said
+        return process.returncode or 0, _COLOURS.sub("", said)
 
 
 def _end_what_is_left(home: Path) -> None:

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { open, signIn } from "./browser.mjs";
 
 const WINDOWS = {
-    desktop: { viewport: { width: 1280, height: 800 } },
-    phone: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true },
+  desktop: { viewport: { width: 1280, height: 800 } },
+  phone: { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true },
 };
 
 const given = JSON.parse(process.env.TASKYARD_SCENARIO);
@@ -33,11 +33,11 @@ if (browser.watch.faults.length) {
 
 // Waits for words of the page, and until nothing of it says that it is still coming.
 async function take(page, { name, path, words }, kind) {
-    await page.goto(path);
-    await page.getByText(new RegExp(words, "i")).filter({ visible: true }).first().waitFor();
-    await page.locator('[aria-busy="true"]').first().waitFor({ state: "detached" });
-    await page.screenshot({
-        path: join(given.folder, `${name}-${kind}.png`),
-        animations: "disabled",
-    });
+  await page.goto(path);
+  await page.getByText(new RegExp(words, "i")).filter({ visible: true }).first().waitFor();
+  await page.locator('[aria-busy="true"]').first().waitFor({ state: "detached" });
+  await page.screenshot({
+    path: join(given.folder, `${name}-${kind}.png`),
+    animations: "disabled",
+  });
 }

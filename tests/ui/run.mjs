@@ -16,38 +16,38 @@ await browser.close();
 process.exitCode = failure || faults.length ? 1 : 0;
 
 async function play() {
-    try {
-        const { default: scenario } = await import(pathToFileURL(resolve(process.argv[2])).href);
-        const page = await browser.visitor(given.options);
-        await scenario({
-            ...given,
-            page,
-            visitor: browser.visitor,
-            axe: browser.axe,
-            fits,
-            signIn: (other = page) => signIn(other, given),
-            allow: (pattern) => browser.watch.allow(pattern),
-        });
-        return undefined;
-    } catch (error) {
-        return error;
-    }
+  try {
+    const { default: scenario } = await import(pathToFileURL(resolve(process.argv[2])).href);
+    const page = await browser.visitor(given.options);
+    await scenario({
+      ...given,
+      page,
+      visitor: browser.visitor,
+      axe: browser.axe,
+      fits,
+      signIn: (other = page) => signIn(other, given),
+      allow: (pattern) => browser.watch.allow(pattern),
+    });
+    return undefined;
+  } catch (error) {
+    return error;
+  }
 }
 
 async function tell() {
-    if (failure) console.log(failure.stack ?? String(failure));
-    if (faults.length) console.log(`\nwhat no page may do:\n${faults.join("\n")}`);
-    if (browser.watch.lines.length) console.log(`\nconsole:\n${browser.watch.lines.join("\n")}`);
-    for (const [index, page] of browser.pages.entries()) await tellPage(index, page);
+  if (failure) console.log(failure.stack ?? String(failure));
+  if (faults.length) console.log(`\nwhat no page may do:\n${faults.join("\n")}`);
+  if (browser.watch.lines.length) console.log(`\nconsole:\n${browser.watch.lines.join("\n")}`);
+  for (const [index, page] of browser.pages.entries()) await tellPage(index, page);
 }
 
 async function tellPage(index, page) {
-    try {
-        const file = join(given.folder, `page-${index}.png`);
-        console.log(`\n${page.url()}, ${file}`);
-        await page.screenshot({ path: file, timeout: 5000 });
-        console.log((await page.locator("body").innerText({ timeout: 5000 })).slice(0, MOST_CHARS));
-    } catch (error) {
-        console.log(`cannot be shown: ${error.message}`);
-    }
+  try {
+    const file = join(given.folder, `page-${index}.png`);
+    console.log(`\n${page.url()}, ${file}`);
+    await page.screenshot({ path: file, timeout: 5000 });
+    console.log((await page.locator("body").innerText({ timeout: 5000 })).slice(0, MOST_CHARS));
+  } catch (error) {
+    console.log(`cannot be shown: ${error.message}`);
+  }
 }
