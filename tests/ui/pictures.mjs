@@ -31,11 +31,11 @@ if (browser.watch.faults.length) {
   process.exitCode = 1;
 }
 
-// Waits for words of the page, and until nothing of it says that it is still coming.
+// Waits for words of the page, and until nothing of it says that it is still coming; answers that grow are whole so far.
 async function take(page, { name, path, words }, kind) {
   await page.goto(path);
   await page.getByText(new RegExp(words, "i")).filter({ visible: true }).first().waitFor();
-  await page.locator('[aria-busy="true"]').first().waitFor({ state: "detached" });
+  await page.locator('[aria-busy="true"]:not(article)').first().waitFor({ state: "detached" });
   await page.screenshot({
     path: join(given.folder, `${name}-${kind}.png`),
     animations: "disabled",
