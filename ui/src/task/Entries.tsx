@@ -12,7 +12,7 @@ import { span } from "../design/time";
 import { toolParts, type Entry, type ToolCall } from "./conversation";
 import { diffLines } from "./diff";
 import css from "./entries.module.css";
-import { bootMs, bootOf, timeline } from "./phases";
+import { bootMs, bootOf, timeline, type Step } from "./phases";
 
 const Markdown = lazy(() => import("./markdown"));
 
@@ -26,6 +26,8 @@ export interface Place {
   address: readonly [user: string, task: string];
   isShell: boolean;
   newestBuild: number;
+  /** Why the task is in error, as the page says it above the conversation; empty when it does not. */
+  failure: string;
 }
 
 type Of<K extends Entry["kind"]> = Extract<Entry, { kind: K }>;
@@ -39,6 +41,8 @@ export const EntryView = memo(function EntryView({ entry, place }: { entry: Entr
     case "thought":
       return <Thought entry={entry} />;
     case "tool":
+      // A shell's one tool is the prompt itself, and its output is the answer.
+      if (place.isShell && entry.call.status !== "failed") return null;
       return <Tool call={entry.call} />;
     case "plan":
       return <Plan entry={entry} />;
@@ -342,13 +346,14 @@ function Boot({ entry, place }: { entry: Of<"boot">; place: Place }) {
   return (
     <section className={css.boot} aria-label="Start" data-state={state}>
       <h3>{state === "failed" ? "The start failed" : "Starting"}</h3>
-      <Steps steps={steps} />
+      <Steps steps={steps} told={isNewest ? place.failure : ""} />
       {state === "failed" && isNewest && <BootFailure place={place} />}
     </section>
   );
 }
 
-function Steps({ steps }: { steps: ReturnType<typeof timeline> }) {
+/** told: a reason that is said already. */
+function Steps({ steps, told = "" }: { steps: readonly Step[]; told?: string }) {
   return (
     <ol className={css.steps}>
       {steps.map((step) => (
@@ -357,7 +362,7 @@ function Steps({ steps }: { steps: ReturnType<typeof timeline> }) {
           <span>{step.label}</span>
           <span className="sr-only">{step.state}</span>
           <span className={css.stepMs}>{step.ms === null ? "" : span(step.ms)}</span>
-          {step.reason && step.state === "failed" && (
+          {step.reason && step.reason !== told && step.state === "failed" && (
             <span className={css.stepReason}>
               <Plain text={stripAnsi(step.reason)} />
             </span>
@@ -372,16 +377,19 @@ function BootFailure({ place }: { place: Place }) {
   const { data } = useQuery(phasesQuery(...place.address));
   const failure = data?.failure;
   if (!failure) return null;
+  const lines = failure.lines.join("\n");
   return (
     <>
-      {failure.lines.length > 0 && (
+      {lines.trim() !== "" && lines.trim() !== failure.reason && (
         <pre className={css.pre} tabIndex={0}>
-          <Plain text={failure.lines.join("\n")} isOutput />
+          <Plain text={lines} isOutput />
         </pre>
       )}
-      <p>
-        <strong>What to do:</strong> {visible(failure.advice)}
-      </p>
+      {!place.failure && (
+        <p>
+          <strong>What to do:</strong> {visible(failure.advice)}
+        </p>
+      )}
     </>
   );
 }

@@ -7,6 +7,7 @@ import { tellError } from "../design/toast";
 import { pauseTask, resumeTask, retryTask } from "../tasks/actions";
 import { refusal } from "../tasks/verbs";
 import { show } from "./Header";
+import { labelOf } from "./phases";
 import css from "./task.module.css";
 
 /** Why a task is in error, and the ways out that are open now. */
@@ -22,10 +23,11 @@ export function Failure({ task }: { task: Task }) {
     ["Resume", "resume", resumeTask],
     ["Pause", "pause", pauseTask],
   ] as const;
-  const open = ways.filter(([, verb]) => !refusal(verb, task)).slice(0, 2);
+  const open = ways.filter(([, verb]) => !refusal(verb, task)).slice(0, 1);
   return (
     <div className={css.failure}>
-      <Notice title={visible(task.failure.reason)}>
+      <Notice title={task.failure.phase ? `Failed at: ${labelOf(task.failure.phase)}` : "Failed"}>
+        <p className={css.reason}>{visible(task.failure.reason)}</p>
         <p>{visible(task.failure.advice)}</p>
         <div className={css.ways}>
           {open.map(([label, verb, run]) => (

@@ -83,12 +83,14 @@ function Live({
   useEffect(() => {
     document.title = `${look.group === "waiting" ? "● " : ""}${name} · Taskyard`;
   }, [name, look.group]);
+  const failure = task.status === "error" ? (task.failure?.reason ?? "") : "";
   const place: Place = useMemo(
     () => ({
       path: { user: task.owner_name, task: task.id },
       address: [user, word],
       isShell: task.template_name === "shell" || view.conversation.agent === "shell",
       newestBuild: task.workspace_build_number ?? 1,
+      failure,
     }),
     [
       task.owner_name,
@@ -98,6 +100,7 @@ function Live({
       task.template_name,
       view.conversation.agent,
       task.workspace_build_number,
+      failure,
     ],
   );
   return (
@@ -126,6 +129,7 @@ function Leftover({ user, id }: { user: string; id: string }) {
       address: [user, id],
       isShell: view.conversation.agent === "shell",
       newestBuild: Infinity,
+      failure: "",
     }),
     [user, id, view.conversation.agent],
   );

@@ -23,13 +23,13 @@ export function waysOf(task: Task): Ways {
   if (refusal("send", task)) {
     const placeholder =
       task.status === "paused"
-        ? "Write what comes next. It is sent once the task is resumed."
-        : "Write what comes next. It is sent once the task can take it.";
+        ? "Waits until the task is resumed"
+        : "Waits until the task can take it";
     return { ...closed, placeholder };
   }
   const word = wordOf(task);
   if (word === "working" || word === "waiting") {
-    const placeholder = "Write what comes next. It is sent when this turn ends.";
+    const placeholder = "Waits until this turn ends";
     return { first: "queue", other: "send", refusal: "", placeholder };
   }
   return { first: "send", other: "queue", refusal: "", placeholder: "Write to the coding agent" };

@@ -12,6 +12,11 @@ const ORDER: readonly (readonly [phase: string, label: string])[] = [
   ["first_answer", "First answer"],
 ];
 
+/** What people call a phase. */
+export function labelOf(phase: string): string {
+  return ORDER.find(([name]) => name === phase)?.[1] ?? phase;
+}
+
 export interface Step {
   phase: string;
   label: string;
