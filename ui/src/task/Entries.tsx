@@ -285,8 +285,8 @@ function Permission({ entry, place }: { entry: Of<"permission">; place: Place })
 }
 
 function answeredBy(by: string, name: string | null): string {
-  if (by === "person") return name ? ` by ${visible(name)}` : "";
-  if (by === "policy") return " by the template's rule";
+  if (by === "person") return name ? `, by ${visible(name)}` : "";
+  if (by === "policy") return ", by the template's rule";
   if (by === "timeout") return ", as nobody answered in time";
   return "";
 }

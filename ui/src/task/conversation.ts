@@ -296,21 +296,16 @@ function turnEnd(reason: string, error: string): Told | null {
   }
 }
 
-function agentExit(data: Bag): Told {
-  const code = data["exit_code"];
-  const signal = data["signal"];
-  const how =
-    typeof signal === "number"
-      ? ` by signal ${signal}`
-      : typeof code === "number"
-        ? ` with code ${code}`
-        : "";
-  const isClean = code === 0;
-  return {
-    level: isClean ? "info" : "error",
-    text: `The coding agent ended${how}.`,
-    more: text(data["screen"]),
-  };
+/** How the coding agent ended; nothing where it was asked to, as by a pause. */
+function agentExit(data: Bag): Told | null {
+  const { exit_code: code, signal, screen } = data;
+  if (code === 0) return null;
+  let how = "";
+  if (typeof signal === "number") how = ` by signal ${signal}`;
+  else if (typeof code === "number") how = ` with code ${code}`;
+  // 15 is how a pause ends what does not end by itself.
+  const level = signal === 15 ? "info" : "error";
+  return { level, text: `The coding agent ended${how}.`, more: text(screen) };
 }
 
 /** Text of a tool call's content and output, and the differences it made. */
