@@ -137,9 +137,11 @@ function UserMenu({ name, email }: { name: string; email: string }) {
     <Menu
       trigger={
         <Button kind="quiet" className={css.user} aria-label={`Account of ${name}`}>
-          <span className={css.avatar} aria-hidden="true">
-            {name.slice(0, 1).toUpperCase()}
-          </span>
+          <span
+            className={css.avatar}
+            data-letter={name.slice(0, 1).toUpperCase()}
+            aria-hidden="true"
+          />
           <span className={css.userName}>{name}</span>
         </Button>
       }
