@@ -57,7 +57,10 @@ def test_the_name_in_question_is_said(
 
 
 def test_the_default_preset_is_taken(owner: Program) -> None:
-    """A task of a template whose parameters ask takes the default preset; `none` takes none, and is told of presets."""
+    """A task of a template whose parameters ask takes the default preset; `none` takes none, and is told of presets.
+
+    A value given for a parameter goes before the preset's.
+    """
     owner.good("templates", "init", "asking")
     manifest = owner.home / "asking" / "taskyard.toml"
     manifest.write_text(manifest.read_text().partition("[[preset]]")[0] + ASKING)
@@ -66,6 +69,11 @@ def test_the_default_preset_is_taken(owner: Program) -> None:
     refused = owner(*create, "--preset", "none")
     assert refused.status == 1
     assert "taskyard templates presets asking" in refused.err
+    assert owner(*create, "--parameter", "region").status == 2
+    unknown = owner(*create, "--parameter", "district=here")
+    assert (unknown.status, "district" in unknown.err) == (1, True)
+    there = owner.good(*create, "--parameter", "region=there", "--name", "there", "-q")
+    owner.good("task", "delete", there.strip(), "--yes")
     made = owner.good(*create, "--name", "asked", "-q")
     owner.good("task", "status", made.strip(), "--watch")
     assert owner("users", "delete", OWNER, "--yes").status == 1

@@ -11,6 +11,7 @@ from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure, as_failure
 from taskyard.cli.find import find_organization, finding, full_name, input_of
 from taskyard.cli.output import at, note, plain
+from taskyard.cli.parameters import parameter_option, parameter_values
 from taskyard.cli.task_phases import follow_start
 from taskyard.cli.unconfined import warn_if_unconfined
 from taskyard.sdk import ApiError, Client
@@ -61,6 +62,7 @@ class Chosen:
     envvar=["TASKYARD_TASK_PRESET_NAME", "CODER_TASK_PRESET_NAME"],
     help="Named parameter values of the template; `none` for none. Default: its default one.",
 )
+@parameter_option
 @click.option(
     "-O",
     "--org",
@@ -78,6 +80,7 @@ def create(
     stdin: bool,
     name: str,
     owner: str,
+    parameters: tuple[str, ...],
     quiet: bool,
     no_wait: bool,
     **rest: str | None,
@@ -88,12 +91,14 @@ def create(
     is not waited for.
     """
     given = input_of(text, stdin=stdin)
+    values = parameter_values(parameters)
     chosen = choose(client, Wanted(**rest))
     request = CreateTaskRequest(
         template_version_id=chosen.version_id,
         template_version_preset_id=chosen.preset_id,
         input=given,
         name=name,
+        rich_parameter_values=values,
     )
     with _refused(chosen), finding("user", owner, "To see whom there is: taskyard users list"):
         task = client.create_task(owner, request)
@@ -118,7 +123,10 @@ def _refused(chosen: Chosen) -> Iterator[None]:
     except ApiError as error:
         if error.reason != "invalid_parameters":
             raise
-        hint = f"A task takes them from a --preset: taskyard templates presets {plain(chosen.template)}"
+        hint = (
+            "A task takes them from --parameter NAME=VALUE, else from a --preset:"
+            f" taskyard templates presets {plain(chosen.template)}"
+        )
         refusal = as_failure(error)
         raise Failure(refusal.message, hint=hint, lines=refusal.lines) from error
 

@@ -8,11 +8,12 @@ from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure
 from taskyard.cli.find import find_workspace, full_name
 from taskyard.cli.output import at, confirm, yes_option
+from taskyard.cli.parameters import parameter_option, parameter_values
 from taskyard.cli.unconfined import warn_if_unconfined
 from taskyard.cli.watch import watch_build
 from taskyard.sdk import Client
 from taskyard.wire.enums import BuildReason, Transition, WorkspaceStatus
-from taskyard.wire.workspaces import CreateWorkspaceBuildRequest, ParameterValue, Workspace
+from taskyard.wire.workspaces import CreateWorkspaceBuildRequest, Workspace
 
 DOING = {
     Transition.START: ("starting", "started"),
@@ -20,14 +21,6 @@ DOING = {
     Transition.DELETE: ("deleting", "deleted"),
 }
 """What goes on, and what then was done."""
-
-parameter_option = click.option(
-    "--parameter",
-    "parameters",
-    metavar="NAME=VALUE",
-    multiple=True,
-    help="Another value for a parameter of the template; may be given several times.",
-)
 
 
 @click.command()
@@ -103,17 +96,10 @@ def _build(
     request = CreateWorkspaceBuildRequest(
         transition=transition,
         reason=BuildReason.CLI,
-        rich_parameter_values=[_value(text) for text in parameters],
+        rich_parameter_values=parameter_values(parameters),
         orphan=orphan,
     )
     doing, done = DOING[transition]
     build = client.create_workspace_build(workspace.id, request)
     watch_build(client, build, f"{doing} {full_name(workspace)}")
     print(f"Workspace {full_name(workspace)} was {done} at {at(datetime.now(UTC))}.")
-
-
-def _value(text: str) -> ParameterValue:
-    name, separator, value = text.partition("=")
-    if not (name and separator):
-        raise click.UsageError(f"{text!r} is no parameter; write it like NAME=VALUE.")
-    return ParameterValue(name=name, value=value)

@@ -71,7 +71,8 @@ async def create_task(
             new = await _checked(conn, actor, owner, request)
             preset_id = request.template_version_preset_id
             preset = await preset_parameters(conn, new.version.id, preset_id)
-            values = parameter_values(new.template, preset)
+            given = {entry.name: entry.value for entry in request.rich_parameter_values}
+            values = parameter_values(new.template, preset | given)
             await _insert(conn, request, owner.id, new, now=now)
             await insert_build(
                 conn,

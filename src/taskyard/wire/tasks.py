@@ -22,7 +22,7 @@ from taskyard.wire.enums import (
     WorkspaceStatus,
 )
 from taskyard.wire.phases import TaskFailure
-from taskyard.wire.workspaces import WorkspaceAgentHealth, WorkspaceBuild
+from taskyard.wire.workspaces import ParameterValue, WorkspaceAgentHealth, WorkspaceBuild
 
 
 class SendWhen(StrEnum):
@@ -118,13 +118,17 @@ class ListTasksQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CreateTaskRequest(Request, frozen=True, kw_only=True):
-    """A new task; an empty name or display name is made from the input. Source: T20-T37."""
+    """A new task; an empty name or display name is made from the input. Source: T20-T37.
+
+    rich_parameter_values is ours, as for a workspace: what is given goes before what the preset says.
+    """
 
     template_version_id: UUID | None = None
     template_version_preset_id: UUID | None = None
     input: str = ""
     name: str = ""
     display_name: str = ""
+    rich_parameter_values: list[ParameterValue] = msgspec.field(default_factory=list)
 
 
 class UpdateTaskInputRequest(Request, frozen=True, kw_only=True):

@@ -2702,6 +2702,8 @@ export interface components {
     /**
      * CreateTaskRequest
      * @description A new task; an empty name or display name is made from the input.
+     *
+     *     rich_parameter_values is ours, as for a workspace: what is given goes before what the preset says.
      */
     CreateTaskRequest: {
       /** @default null */
@@ -2714,6 +2716,8 @@ export interface components {
       name?: string;
       /** @default  */
       display_name?: string;
+      /** @default [] */
+      rich_parameter_values?: components["schemas"]["ParameterValue"][];
     };
     /**
      * CreateTemplateRequest
