@@ -9,6 +9,8 @@ import {
   type ErrorComponentProps,
 } from "@tanstack/react-router";
 
+import { readAuditSearch } from "./admin/audit";
+import { readUsersSearch } from "./admin/users";
 import { ApiError } from "./api/client";
 import { buildInfoQuery, firstUserQuery, meQuery, queryClient } from "./api/queries";
 import { Button, Empty, ErrorBox } from "./design";
@@ -96,17 +98,84 @@ const templates = createRoute({
   component: lazyRouteComponent(() => import("./templates/TemplatesPage")),
 });
 
+const account = createRoute({
+  getParentRoute: () => inside,
+  path: "/account",
+  component: lazyRouteComponent(() => import("./account/AccountPage")),
+});
+
+const accountPages = [
+  createRoute({
+    getParentRoute: () => account,
+    path: "/",
+    component: lazyRouteComponent(() => import("./account/ProfilePage")),
+  }),
+  createRoute({
+    getParentRoute: () => account,
+    path: "/tokens",
+    component: lazyRouteComponent(() => import("./account/TokensPage")),
+  }),
+  createRoute({
+    getParentRoute: () => account,
+    path: "/secrets",
+    component: lazyRouteComponent(() => import("./account/SecretsPage")),
+  }),
+  createRoute({
+    getParentRoute: () => account,
+    path: "/ssh-key",
+    component: lazyRouteComponent(() => import("./account/SshKeyPage")),
+  }),
+] as const;
+
 const admin = createRoute({
   getParentRoute: () => inside,
   path: "/admin",
   component: lazyRouteComponent(() => import("./admin/AdminPage")),
 });
 
+const adminPages = [
+  createRoute({
+    getParentRoute: () => admin,
+    path: "/users",
+    validateSearch: readUsersSearch,
+    component: lazyRouteComponent(() => import("./admin/UsersPage")),
+  }),
+  createRoute({
+    getParentRoute: () => admin,
+    path: "/users/$user",
+    component: lazyRouteComponent(() => import("./admin/UserPage")),
+  }),
+  createRoute({
+    getParentRoute: () => admin,
+    path: "/tokens",
+    component: lazyRouteComponent(() => import("./admin/TokensOfAllPage")),
+  }),
+  createRoute({
+    getParentRoute: () => admin,
+    path: "/audit",
+    validateSearch: readAuditSearch,
+    component: lazyRouteComponent(() => import("./admin/AuditPage")),
+  }),
+  createRoute({
+    getParentRoute: () => admin,
+    path: "/health",
+    component: lazyRouteComponent(() => import("./admin/HealthPage")),
+  }),
+] as const;
+
 export const router = createRouter({
   routeTree: root.addChildren([
     setup,
     login,
-    inside.addChildren([home, tasksRoute, newTask, taskRoute, templates, admin]),
+    inside.addChildren([
+      home,
+      tasksRoute,
+      newTask,
+      taskRoute,
+      templates,
+      account.addChildren(accountPages),
+      admin.addChildren(adminPages),
+    ]),
   ]),
   defaultPreload: "intent",
   defaultErrorComponent: Broken,

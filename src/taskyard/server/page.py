@@ -51,7 +51,7 @@ LASTING: Final = "public, max-age=31536000, immutable"
 ASKED_AGAIN: Final = "no-cache"
 """May be kept, but is asked for each time: so an upgrade is seen at the next visit."""
 
-PAGES: Final = frozenset({"admin", "login", "setup", "start", "tasks", "templates"})
+PAGES: Final = frozenset({"account", "admin", "login", "setup", "start", "tasks", "templates"})
 """First parts of addresses that are the page's, whoever asks. Clients put /tasks/{user}/{task} into issues."""
 
 OTHERS: Final = frozenset({"api", "assets", "healthz", "metrics"})

@@ -29,6 +29,13 @@ export const meQuery = queryOptions({
   staleTime: 5 * 60_000,
 });
 
+/** The roles of whoever is signed in, those in organizations too, which the user itself does not tell. */
+export const myRolesQuery = queryOptions({
+  queryKey: ["my-roles"],
+  queryFn: ({ signal }) => api.get("/api/v2/users/{user}/roles", { path: { user: "me" }, signal }),
+  staleTime: 5 * 60_000,
+});
+
 /** Whether the server has a first user. */
 export const firstUserQuery = queryOptions({
   queryKey: ["first-user"],

@@ -14,6 +14,11 @@ export type TaskPrompts = Schemas["TaskPromptsResponse"];
 export type PermissionOption = Schemas["PermissionOption"];
 export type Template = Schemas["Template"];
 export type User = Schemas["User"];
+export type ApiKey = Schemas["APIKey"];
+export type Secret = Schemas["Secret"];
+export type AuditLog = Schemas["AuditLog"];
+export type AuditAction = Schemas["AuditAction"];
+export type AuditResource = Schemas["AuditResource"];
 
 /** Event `status` of a task's stream; the document of the API has no schemas for events. */
 export interface TaskStanding {

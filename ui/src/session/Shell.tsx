@@ -12,11 +12,12 @@ import { tellError } from "../design/toast";
 import { endLive } from "../live/browser";
 import { useIsOffline } from "../live/useConnection";
 import { forgetTasks } from "../tasks/live";
-import { mayAdmin } from "./may";
+import { mayAdmin, useMyRoles } from "./may";
 import css from "./shell.module.css";
 
 export default function Shell() {
   const { data: me } = useSuspenseQuery(meQuery);
+  const { roles } = useMyRoles();
   return (
     <div className={css.shell}>
       <a className={css.skip} href="#main">
@@ -34,7 +35,7 @@ export default function Shell() {
           <Link to="/templates" className={css.link} activeProps={{ "data-active": true }}>
             Templates
           </Link>
-          {mayAdmin(me) && (
+          {mayAdmin(roles) && (
             <Link to="/admin" className={css.link} activeProps={{ "data-active": true }}>
               Admin
             </Link>
@@ -118,6 +119,12 @@ const THEMES = [
   ["dark", "Dark"],
 ] as const;
 
+const ACCOUNT = [
+  ["/account", "Profile"],
+  ["/account/tokens", "Tokens"],
+  ["/account/secrets", "Secrets"],
+] as const;
+
 function UserMenu({ name, email }: { name: string; email: string }) {
   const navigate = useNavigate();
   const [chosen, setChosen] = useState<Theme>(theme);
@@ -147,6 +154,12 @@ function UserMenu({ name, email }: { name: string; email: string }) {
       }
     >
       <MenuLabel>{email || name}</MenuLabel>
+      <MenuLine />
+      {ACCOUNT.map(([to, title]) => (
+        <MenuItem key={to} onSelect={() => void navigate({ to })}>
+          {title}
+        </MenuItem>
+      ))}
       <MenuLine />
       <MenuLabel>Theme</MenuLabel>
       <MenuChoice

@@ -1,18 +1,8 @@
 import { useEffect, useState } from "react";
 
+import { copy } from "../design/copy";
 import { Plain } from "../design/Plain";
 import css from "./markdown.module.css";
-
-/** Puts a text on the clipboard; where plain http forbids that, the old way. */
-async function copy(text: string): Promise<void> {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  const area = document.createElement("textarea");
-  area.value = text;
-  document.body.append(area);
-  area.select();
-  document.execCommand("copy");
-  area.remove();
-}
 
 export function CopyButton({ text }: { text: string }) {
   const [isDone, setDone] = useState(false);

@@ -1,0 +1,55 @@
+// Times and lengths of time as the settings pages say them.
+import { age } from "../design/time";
+
+/** The server's word for a time that has not come yet. */
+export function isNever(at: string): boolean {
+  return at.startsWith("0001-01-01");
+}
+
+/** "just now", "3h ago", "in 29d", or never. */
+export function when(at: string, now: number, never = "never"): string {
+  if (isNever(at)) return never;
+  const then = Date.parse(at);
+  if (then > now + 5000) return `in ${age(now, then)}`;
+  const word = age(then, now);
+  return word === "now" ? "just now" : `${word} ago`;
+}
+
+/** Lifetimes that are offered for a token, in days. */
+const OFFERED = [1, 7, 30, 90, 365] as const;
+
+const NS_PER_DAY = 86_400 * 1e9;
+
+export function daysOf(nanoseconds: number): number {
+  return Math.floor(nanoseconds / NS_PER_DAY);
+}
+
+/** Whole days as the nanoseconds of the wire. A day is a multiple of 2^13 ns, so the number stays exact to 100 years. */
+export function lifetimeOf(days: number): number {
+  return days * NS_PER_DAY;
+}
+
+/** What to choose from where tokens may live for so many days at most. */
+export function offeredDays(most: number): number[] {
+  return OFFERED.filter((days) => days <= most);
+}
+
+export function daysWord(days: number): string {
+  return days === 1 ? "1 day" : days === 365 ? "1 year" : `${days} days`;
+}
+
+/** What is wrong with a number of days that somebody typed; empty for nothing. */
+export function daysProblem(text: string, most: number): string {
+  const days = Number(text);
+  if (!/^\d+$/.test(text.trim()) || days < 1) return "Give a whole number of days.";
+  return days > most ? `${most.toLocaleString()} days are the most.` : "";
+}
+
+/** What is wrong with the name of a secret, before the server is asked; empty for nothing. */
+export function secretNameProblem(name: string): string {
+  if (!name) return "";
+  if (/^\d/.test(name)) return "No digit first.";
+  return /^\w*$/.test(name) && /^[\x20-\x7e]*$/.test(name)
+    ? ""
+    : "Only letters, digits and _, as for a variable of the environment.";
+}

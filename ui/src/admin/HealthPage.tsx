@@ -1,0 +1,5 @@
+import { SettingsPage } from "../account/parts";
+
+export default function HealthPage() {
+  return <SettingsPage title="Health">{null}</SettingsPage>;
+}

@@ -1,0 +1,52 @@
+// Which pages of the administration somebody may see; docs/reference/roles.md is where it comes from.
+import type { User } from "../api/types";
+
+export type Area = "users" | "tokens" | "audit" | "health";
+
+interface AreaFacts {
+  area: Area;
+  title: string;
+  /** Roles that may read it; organization-admin sees what is in their organizations. */
+  readers: readonly string[];
+}
+
+export const AREAS: readonly AreaFacts[] = [
+  {
+    area: "users",
+    title: "Users",
+    readers: ["owner", "user-admin", "auditor", "organization-admin"],
+  },
+  { area: "tokens", title: "Tokens", readers: ["owner"] },
+  { area: "audit", title: "Audit", readers: ["owner", "auditor", "organization-admin"] },
+  { area: "health", title: "Health", readers: ["owner", "auditor"] },
+];
+
+export interface Grants {
+  roles: readonly string[];
+  organization_roles: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Every role that somebody has, on the site or in any organization. */
+export function rolesOf(user: User, grants?: Grants): ReadonlySet<string> {
+  const roles = new Set(user.roles.map((role) => role.name));
+  for (const words of Object.values(grants?.organization_roles ?? {}))
+    for (const word of words) roles.add(word);
+  return roles;
+}
+
+/** The pages that these roles may see, in their order. */
+export function areasOf(roles: ReadonlySet<string>): Area[] {
+  return AREAS.filter(({ readers }) => readers.some((role) => roles.has(role))).map(
+    ({ area }) => area,
+  );
+}
+
+/** Whether somebody may change a user: owners all, user admins those without a role. */
+export function mayChangeUser(roles: ReadonlySet<string>, user: User): boolean {
+  return roles.has("owner") || (roles.has("user-admin") && user.roles.length === 0);
+}
+
+/** Whether somebody may make users. */
+export function mayMakeUsers(roles: ReadonlySet<string>): boolean {
+  return roles.has("owner") || roles.has("user-admin");
+}

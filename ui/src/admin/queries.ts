@@ -1,0 +1,46 @@
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
+
+import { api } from "../api/client";
+import { auditQ, type AuditSearch } from "./audit";
+import { PAGE_SIZE, usersQ, type UsersSearch } from "./users";
+
+export const usersKey = ["users"] as const;
+
+export const usersQuery = (search: UsersSearch) =>
+  queryOptions({
+    queryKey: [...usersKey, "list", search],
+    queryFn: ({ signal }) =>
+      api.get("/api/v2/users", {
+        query: {
+          q: usersQ(search),
+          limit: PAGE_SIZE,
+          offset: ((search.page ?? 1) - 1) * PAGE_SIZE,
+        },
+        signal,
+      }),
+    // The old rows stay while the next are on their way.
+    placeholderData: keepPreviousData,
+  });
+
+export const userQuery = (user: string) =>
+  queryOptions({
+    queryKey: [...usersKey, "one", user],
+    queryFn: ({ signal }) => api.get("/api/v2/users/{user}", { path: { user }, signal }),
+  });
+
+/** Deeds of one page of the audit. */
+const AUDIT_PAGE = 100;
+
+export const auditQuery = (search: AuditSearch) =>
+  infiniteQueryOptions({
+    queryKey: ["audit", search],
+    queryFn: ({ signal, pageParam }) =>
+      api.get("/api/v2/audit", {
+        query: { q: auditQ(search), limit: AUDIT_PAGE, ...(pageParam && { after: pageParam }) },
+        signal,
+      }),
+    initialPageParam: "",
+    getNextPageParam: ({ audit_logs }) =>
+      audit_logs.length < AUDIT_PAGE ? undefined : audit_logs.at(-1)?.id,
+    placeholderData: keepPreviousData,
+  });
