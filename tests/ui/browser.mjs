@@ -2,9 +2,6 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 
-// Milliseconds within which a busy machine shows what a scenario waits for.
-export const PATIENCE_MS = 30_000;
-
 const FLAGS = [
   "--disable-background-networking",
   "--disable-component-update",
@@ -13,12 +10,18 @@ const FLAGS = [
   "--disable-sync",
   "--no-first-run",
   "--no-proxy-server",
+  // Whatever the page or the browser itself wants to reach: no name leads out of this machine.
+  "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE *.localhost, EXCLUDE 127.0.0.1",
 ];
+
+// What a browser says of requests while a server is away, or has just gone.
+export const AWAY = /net::ERR_|status of 50[234]/;
 
 // What axe calls findings that shut people out.
 const BAD = ["serious", "critical"];
 
-export async function open({ address, chromium, modules }) {
+// patienceMs: within it a busy machine shows what a scenario waits for.
+export async function open({ address, chromium, modules, patienceMs }) {
   const require = createRequire(`${modules}/node_modules/`);
   const playwright = require("playwright-core");
   const axeSource = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
@@ -34,7 +37,7 @@ export async function open({ address, chromium, modules }) {
       reducedMotion: "reduce",
       ...options,
     });
-    context.setDefaultTimeout(PATIENCE_MS);
+    context.setDefaultTimeout(patienceMs);
     await context.addInitScript(tellViolations);
     context.on("request", (request) => watch.asked(request.url()));
     context.on("page", (page) => {
@@ -144,6 +147,19 @@ export async function fits(page) {
     window: document.documentElement.clientWidth,
   }));
   if (wide > width) throw new Error(`${page.url()} is ${wide} px wide in a window of ${width}`);
+}
+
+// What a page offers to be kept as a file, once something was done that makes it do so: its name and its text.
+export async function downloaded(page, act) {
+  const [file] = await Promise.all([page.waitForEvent("download"), act()]);
+  return { name: file.suggestedFilename(), text: readFileSync(await file.path(), "utf8") };
+}
+
+// What the page has copied, once there is something. Ask for it before: visitor({ permissions: CLIPBOARD }).
+export const CLIPBOARD = ["clipboard-read", "clipboard-write"];
+export async function copied(page) {
+  await page.waitForFunction(() => navigator.clipboard.readText());
+  return await page.evaluate(() => navigator.clipboard.readText());
 }
 
 // Signs in without the page, as a scenario does that is about something else.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from taskyard.sdk.local import LocalServer
-from tests.system.kit import LASTING, LOGS, World, open_folder, serving
+from tests.system.kit import LASTING, LOGS, World, open_folder, serving, steady_port
 from tests.ui.page_kit import Browser, build_page, open_browser
 
 
@@ -45,3 +45,14 @@ def world(lasting: World) -> Iterator[World]:
     """The lasting server, without tasks before and after."""
     yield lasting
     lasting.tidy()
+
+
+@pytest.fixture
+def steady_world(browser: Browser, tmp_path: Path) -> Iterator[World]:
+    """A server of this test's own, which is found at the same address when it was stopped and is started again."""
+    options = ("--port", str(steady_port()))
+    with (
+        open_folder() as home,
+        serving(home / "data", tmp_path / "server.log", LASTING, options) as world,
+    ):
+        yield world

@@ -9,8 +9,9 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
@@ -18,7 +19,8 @@ from scripts.build_page import Node, Wrong, find_node
 from tests.house.tree import ROOT
 from tests.npm import missing, packages
 from tests.system.kit import processes_of
-from tests.waiting import until
+from tests.ui.backstage import Backstage, Deed
+from tests.waiting import DEADLINE_S, until
 
 HERE = Path(__file__).parent
 SCENARIOS = HERE / "scenarios"
@@ -26,12 +28,11 @@ SCENARIOS = HERE / "scenarios"
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 """What browsers of the kind that is driven are called."""
 
-SCENARIO_S = 100
-"""Seconds for a scenario; pytest ends a process whose test takes 120."""
+SCENARIO_S = 4 * DEADLINE_S
+"""Seconds for a scenario, which takes 20 on a quiet machine; pytest ends a process whose test takes 600."""
 
 LEAVE_S = 5
 """Seconds that a scenario that took too long gets to end its browser."""
-
 
 _COLOURS = re.compile("\x1b\\[[0-9;]*m")
 """How what drives the browser colours its words, wherever they go."""
@@ -44,18 +45,30 @@ class Browser:
     program: str
     node: Node
     modules: Path
+    deeds: Mapping[str, Deed] = field(default_factory=dict)
+
+    def having(self, **deeds: Deed) -> Self:
+        """The same, but its scenarios may have these things done here: `await backstage("stop")`; see backstage.py."""
+        return replace(self, deeds=deeds)
 
     def plays(self, scenario: str | Path, folder: Path, **given: object) -> None:
         """Returns once a scenario went well; fails with what it said. folder gets pictures of the pages then."""
         file = SCENARIOS / f"{scenario}.mjs" if isinstance(scenario, str) else scenario
-        status, said = self.run(HERE / "run.mjs", file, folder=folder, **given)
+        with Backstage(self.deeds) as stage:
+            told = {**given, "folder": folder, "backstage": stage.address}
+            status, said = self.run(HERE / "run.mjs", file, **told)
         assert status == 0, f"{file.name} failed:\n{said}"
 
-    def run(self, *words: str | Path, folder: Path, **given: object) -> tuple[int, str]:
+    def run(self, *words: str | Path, **given: object) -> tuple[int, str]:
         """The status of a program for node that uses the browser, and all that it said."""
         # Short, for browsers make sockets in it, and theirs alone, so that what is left of them is found.
         home = Path(tempfile.mkdtemp(prefix="taskyard-ui-"))
-        told = {**given, "chromium": self.program, "modules": self.modules, "folder": folder}
+        told = {
+            "patienceMs": int(DEADLINE_S * 1000),
+            **given,
+            "chromium": self.program,
+            "modules": self.modules,
+        }
         environment = {
             **self.node.environment,
             "TMPDIR": str(home),
@@ -109,7 +122,7 @@ def _ran(command: list[str], environment: Mapping[str, str]) -> tuple[int, str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 said, _ = process.communicate()
-            said += f"\nit was still at it after {SCENARIO_S} s"
+            said += f"\nit was still at it after {SCENARIO_S:g} s"
         return process.returncode or 0, _COLOURS.sub("", said)
 
 

@@ -2,7 +2,7 @@
 // What it is given stands as JSON in TASKYARD_SCENARIO; on failure it prints what there is to know.
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { fits, open, signIn } from "./browser.mjs";
+import { AWAY, CLIPBOARD, copied, downloaded, fits, open, signIn } from "./browser.mjs";
 
 // More text of a page than that tells nothing new.
 const MOST_CHARS = 6000;
@@ -25,13 +25,30 @@ async function play() {
       visitor: browser.visitor,
       axe: browser.axe,
       fits,
-      signIn: (other = page) => signIn(other, given),
+      downloaded,
+      copied,
+      CLIPBOARD,
+      // Somebody else signs in with an email and a password of their own.
+      signIn: (other = page, who = given) => signIn(other, who),
       allow: (pattern) => browser.watch.allow(pattern),
+      // For scenarios in which the server goes away.
+      allowAway: () => browser.watch.allow(AWAY),
+      backstage,
     });
     return undefined;
   } catch (error) {
     return error;
   }
+}
+
+// Has something done by the test itself, by its name there, and gives back what that came to.
+async function backstage(name, words = {}) {
+  const answer = await fetch(`${given.backstage}/${name}`, {
+    method: "POST",
+    body: JSON.stringify(words),
+  });
+  if (!answer.ok) throw new Error(`backstage, ${name}: ${await answer.text()}`);
+  return await answer.json();
 }
 
 async function tell() {

@@ -1,6 +1,10 @@
 """Tasks in the states in which people find them, for scenarios and pictures that need a server in use."""
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from uuid import UUID
+
+import msgspec
 
 from taskyard.sdk import ApiError
 from taskyard.wire.enums import JobStatus, TaskStatus
@@ -21,6 +25,36 @@ BROKEN = {
     "type = 'custom'\ntransport = 'acp'\ncommand = ['no-such-program']\n"
 }
 """A template whose tasks fail, with a cause and a way out."""
+
+
+PEER = """\
+[template]
+display_name = "{name}"
+description = "{description}"
+[task]
+app = "agent"
+[agent]
+type = "custom"
+transport = "acp"
+permissions = "ask"
+command = ["bash", "-c", 'exec python3 -S "$TASKYARD_TEMPLATE_DIR/peer.py"']
+"""
+
+
+def peer_version(
+    world: World, parts: Mapping[str, Sequence[Mapping[str, object]]], name: str = "peer"
+) -> UUID:
+    """A version of a new template whose coding agent plays these parts, by a word of the prompt: see peer.py."""
+    toml = PEER.format(name=name.capitalize(), description="Plays the parts that it was given.")
+    peer = Path(__file__).with_name("peer.py").read_text(encoding="utf-8")
+    files = {
+        "taskyard.toml": toml,
+        "peer.py": peer,
+        "parts.json": msgspec.json.encode(parts).decode(),
+    }
+    version = pushed(world, name, files)
+    assert version.job.status is JobStatus.SUCCEEDED, version.job.error
+    return version.id
 
 
 def seed(world: World) -> dict[str, Task]:

@@ -22,6 +22,17 @@ ALLOWED = LOOK.replace("{ page }", "{ page, allow }").replace(
     "{ await", "{ allow(/seven/); await", 1
 )
 
+KEEPS = """\
+export default async ({ address, visitor, downloaded, copied, CLIPBOARD }) => {
+  const page = await visitor({ permissions: CLIPBOARD })
+  await page.goto('/')
+  const { name, text } = await downloaded(page, () => page.getByText('Keep').click())
+  if (name !== 'a.txt' || text !== 'words') throw new Error(`${name}: ${text}`)
+  await page.evaluate(() => navigator.clipboard.writeText('seven'))
+  if (await copied(page) !== 'seven') throw new Error('not copied')
+}
+"""
+
 
 @pytest.fixture(scope="session")
 def browser() -> Browser:
@@ -115,3 +126,22 @@ def test_what_fails(
     assert why in str(failed.value)
     assert "A page" in str(failed.value)
     assert (tmp_path / "page-0.png").stat().st_size > 0
+
+
+def test_backstage(browser: Browser, tmp_path: Path) -> None:
+    """A scenario has something done by its test and is told what that came to; what goes wrong there fails it."""
+    file = tmp_path / "scenario.mjs"
+    double = "if (await backstage('double', { number: 4 }) !== 8) throw new Error('not doubled')"
+    file.write_text(f"export default async ({{ backstage }}) => {{ {double} }}")
+    with served("", "") as address:
+        browser.having(double=lambda number: number * 2).plays(file, tmp_path, address=address)
+        with pytest.raises(AssertionError, match="KeyError: 'double'"):
+            browser.plays(file, tmp_path, address=address)
+
+
+def test_what_is_kept_and_copied(browser: Browser, tmp_path: Path) -> None:
+    """Scenarios see what a page gives as a file, and what it puts on the clipboard."""
+    file = tmp_path / "scenario.mjs"
+    file.write_text(KEEPS)
+    with served("<a download=a.txt href=data:text/plain,words>Keep</a>", "") as address:
+        browser.plays(file, tmp_path, address=address)
