@@ -1,7 +1,6 @@
 """A server under test and what tests put into it: people, templates, and builds in any state."""
 
 import json
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -35,8 +34,14 @@ UNKNOWN = "11111111-2222-4333-8444-555555555555"
 
 NIL = "00000000-0000-0000-0000-000000000000"
 
-OWN_WORDS = frozenset(route.path.split("/")[6] for route in ROUTES if route.own)
-"""What stands behind a task in the paths that only our servers have."""
+
+def behind_task(path: str) -> str:
+    """What stands behind a task in a path, empty for nothing."""
+    return "".join(path.partition("?")[0].split("/")[6:7])
+
+
+OWN = frozenset((route.method, behind_task(route.path)) for route in ROUTES if route.own)
+"""What only our servers do with a task."""
 
 TOML = """
 [template]
@@ -104,7 +109,7 @@ class Api:
         Task routes are asked below either prefix in turn, so that all that is known of one holds of both, but for
         those of ours, which have one. Source: T1.
         """
-        if path.startswith(TASKS_PREFIX) and OWN_WORDS.isdisjoint(re.split(r"[/?]", path)[6:7]):
+        if path.startswith(TASKS_PREFIX) and (method, behind_task(path)) not in OWN:
             path = next(self._prefixes) + path.removeprefix(TASKS_PREFIX)
         sent = {"Coder-Session-Token": (by or self.owner).token, **(headers or {})}
         raw = content if body is None else json.dumps(body).encode()

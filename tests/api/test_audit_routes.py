@@ -160,6 +160,7 @@ async def _tasks(api: Api, send: Send) -> None:
     body = {"template_version_id": str(template.version_id), "input": "do it"}
     made = await send("POST", "/tasks/{user}", body, user="me")
     me = {"user": "me", "task": made["id"]}
+    await send("PATCH", "/tasks/{user}/{task}", {"display_name": "Other"}, **me)
     held = await api.claim(made["workspace_id"])
     await api.finish(held, error="it broke")
     await send("POST", "/tasks/{user}/{task}/retry", **me)

@@ -29,6 +29,7 @@ MADE_BY_NAME = frozenset({"get_token", "set_user_secret"})
 
 BODIES: Mapping[str, Json] = {
     "create_task": {"template_version_id": "VERSION", "input": "x"},
+    "update_task": {"display_name": "stolen"},
     "update_task_input": {"input": "x"},
     "set_user_secret": {"value": "stolen"},
     "set_organization_secret": {"value": "stolen"},

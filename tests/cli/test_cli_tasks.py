@@ -59,8 +59,10 @@ def test_a_whole_life(owner: Program, client: Client) -> None:
 
 
 def test_pause_and_resume(owner: Program, client: Client) -> None:
-    """Verbs that make no sense now are refused before anything is asked; --no-wait does not wait."""
+    """Verbs that make no sense now are refused before anything is asked; --no-wait does not wait; a name always can change."""
     task = new_task(owner, client, "true")
+    assert "'Other words'" in owner.good("task", "rename", task.name, "Other words")
+    assert client.get_task("me", task.id).display_name == "Other words"
     assert owner("task", "resume", "-y", task.name).status == 1
     unasked = owner("task", "pause", task.name)
     assert (unasked.status, unasked.out) == (2, "")

@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "pause": ("taskyard.cli.task_life:pause", "Stop a task's workspace and keep its files."),
     "resume": ("taskyard.cli.task_life:resume", "Start a paused task again."),
     "retry": ("taskyard.cli.task_life:retry", "Do again what failed last."),
+    "rename": ("taskyard.cli.task_life:rename", "Give a task another display name."),
     "delete": ("taskyard.cli.task_life:delete", "Delete tasks with their workspaces."),
 }
 """Every command of the group: where it is, and its line in the help."""

@@ -1,4 +1,4 @@
-"""`taskyard task pause`, `resume`, `retry` and `delete`."""
+"""`taskyard task pause`, `resume`, `retry`, `rename` and `delete`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,14 +10,14 @@ import click
 from taskyard.cli.connection import Status, signed_in
 from taskyard.cli.failures import Failure
 from taskyard.cli.find import find_task, full_name
-from taskyard.cli.output import at, confirm, yes_option
+from taskyard.cli.output import at, confirm, plain, yes_option
 from taskyard.cli.task_phases import follow_start
 from taskyard.cli.unconfined import warn_if_unconfined
 from taskyard.cli.watch import watch_build
 from taskyard.cli.why import AGAIN, TRY_AGAIN, state_of
 from taskyard.sdk import Client
 from taskyard.wire.enums import TaskStatus, Transition
-from taskyard.wire.tasks import Task
+from taskyard.wire.tasks import Task, UpdateTaskRequest
 
 
 @click.command()
@@ -109,6 +109,18 @@ def not_paused(task: Task) -> Failure:
     name = full_name(task)
     hint = AGAIN.format(name=name) if task.status is TaskStatus.ERROR else ""
     return Failure(f"the task {name} is {state_of(task)}; only a paused one is resumed.", hint=hint)
+
+
+@click.command()
+@click.argument("name", metavar="TASK")
+@click.argument("title", metavar="TITLE")
+@signed_in
+def rename(client: Client, *, name: str, title: str) -> Status:
+    """Give TASK another display name; an empty TITLE makes one from its input again. Its name stays."""
+    task = find_task(client, name)
+    renamed = client.update_task(task.owner_name, task.id, UpdateTaskRequest(display_name=title))
+    print(f"Task {full_name(task)} is now called {plain(renamed.display_name)!r}.")
+    return None
 
 
 @click.command()

@@ -80,6 +80,7 @@ def _standing(
             task=TaskName(
                 id=task.id,
                 name=task.name,
+                display_name=task.display_name,
                 owner_name=task.owner_name,
                 organization_id=task.organization_id,
             ),
@@ -103,10 +104,11 @@ def _each(client: Client, wanted: set[UUID]) -> Iterator[Task]:
 
 
 def _what_counts(news: TaskNews) -> TaskNews:
-    """The news without when it was told."""
+    """The news without when it was told, and without what people call the task."""
     state = news.current_state
     plain = state and msgspec.structs.replace(state, timestamp=ZERO_TIME)
-    return msgspec.structs.replace(news, at=ZERO_TIME, current_state=plain)
+    task = msgspec.structs.replace(news.task, display_name=UNSET)
+    return msgspec.structs.replace(news, task=task, at=ZERO_TIME, current_state=plain)
 
 
 def _line(news: TaskNews) -> str:

@@ -134,11 +134,14 @@ def _check_names(request: CreateTaskRequest) -> None:
     rule = name_violation(request.name) if request.name else None
     if rule is not None:
         raise RequestRefused(rule, "The task cannot have this name.", explain(rule, request.name))
-    rule = display_name_violation(request.display_name)
+    check_display_name(request.display_name)
+
+
+def check_display_name(display_name: str) -> None:
+    """Nothing for a display name that a task can have; else raises RequestRefused. Source: T30."""
+    rule = display_name_violation(display_name)
     if rule is not None:
-        raise RequestRefused(
-            rule, "The display name is too long.", explain(rule, request.display_name)
-        )
+        raise RequestRefused(rule, "The display name is too long.", explain(rule, display_name))
 
 
 async def _free_name(conn: "Connection", owner_id: UUID, request: CreateTaskRequest) -> str:

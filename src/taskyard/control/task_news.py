@@ -50,7 +50,11 @@ def _whole(escape: re.Match[bytes]) -> bytes:
 def standing_view(row: EventRow) -> wire.TaskStanding:
     """What a task had become, as the wire shows it."""
     return wire.TaskStanding(
-        status=row.status, current_state=_state(row), waiting_for=_waiting(row), at=row.at
+        display_name=_title(row),
+        status=row.status,
+        current_state=_state(row),
+        waiting_for=_waiting(row),
+        at=row.at,
     )
 
 
@@ -60,6 +64,7 @@ def news_view(row: EventRow) -> wire.TaskNews:
         task=wire.TaskName(
             id=row.task_id,
             name=row.name,
+            display_name=_title(row),
             owner_name=row.owner_name,
             organization_id=row.organization_id,
         ),
@@ -106,6 +111,10 @@ def _state(row: EventRow) -> TaskStateEntry | None:
     return TaskStateEntry(
         timestamp=state.timestamp, state=state.state, message=state.message, uri=state.uri
     )
+
+
+def _title(row: EventRow) -> str | UnsetType:
+    return UNSET if row.display_name is None else row.display_name
 
 
 def _waiting(row: EventRow) -> WaitingFor | UnsetType:

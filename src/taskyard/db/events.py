@@ -41,7 +41,8 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     """What a task had become at some moment.
 
     report_* are null together unless there is a report that counts; job_status, agent_lifecycle, app_health and
-    build_created_at are there while the status is initializing, waiting_* while an active task waits for somebody.
+    build_created_at are there while the status is initializing, waiting_* while an active task waits for somebody. display_name is null where
+    an older server stored the event.
     """
 
     id: int
@@ -64,6 +65,7 @@ class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     waiting_kind: str | None
     waiting_id: str | None
     waiting_title: str | None
+    display_name: str | None
 
 
 class TranscriptRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -217,11 +217,11 @@ begin
     elsif found_one and (
         seen.name, seen.status, seen.report_state, seen.report_message, seen.report_uri, seen.job_status,
         seen.agent_lifecycle, seen.app_health, seen.build_created_at, seen.waiting_kind, seen.waiting_id,
-        seen.waiting_title
+        seen.waiting_title, seen.display_name
     ) is not distinct from (
         now_is.name, now_is.status, now_is.report_state, now_is.report_message, now_is.report_uri, now_is.job_status,
         now_is.agent_lifecycle, now_is.app_health, now_is.build_created_at, now_is.waiting_kind, now_is.waiting_id,
-        now_is.waiting_title
+        now_is.waiting_title, now_is.display_name
     ) then
         return;
     else
@@ -242,16 +242,17 @@ begin
         seen.waiting_kind := now_is.waiting_kind;
         seen.waiting_id := now_is.waiting_id;
         seen.waiting_title := now_is.waiting_title;
+        seen.display_name := now_is.display_name;
     end if;
     insert into task_events (
         task_id, owner_id, organization_id, name, at, deleted, status, report_state, report_message, report_uri,
         report_created_at, job_status, agent_lifecycle, app_health, build_created_at, waiting_kind, waiting_id,
-        waiting_title
+        waiting_title, display_name
     ) values (
         seen.task_id, seen.owner_id, seen.organization_id, seen.name, clock_timestamp(), seen.deleted, seen.status,
         seen.report_state, seen.report_message, seen.report_uri, seen.report_created_at, seen.job_status,
         seen.agent_lifecycle, seen.app_health, seen.build_created_at, seen.waiting_kind, seen.waiting_id,
-        seen.waiting_title
+        seen.waiting_title, seen.display_name
     );
     -- A workspace may report without end. Each event holds all that a client sees, so an old one is a loss to nobody
     -- who wants to know what is; the reaper takes the rest by their age.
@@ -1005,7 +1006,8 @@ CREATE TABLE public.task_events (
     build_created_at timestamp with time zone,
     waiting_kind text,
     waiting_id text,
-    waiting_title text
+    waiting_title text,
+    display_name text
 );
 
 ALTER TABLE public.task_events ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -1380,7 +1382,8 @@ CREATE VIEW public.task_standing AS
         CASE
             WHEN (f.status = 'active'::text) THEN f.waiting_title
             ELSE NULL::text
-        END AS waiting_title
+        END AS waiting_title,
+    f.display_name
    FROM (public.task_facts f
      CROSS JOIN LATERAL ( SELECT ((f.transition IS DISTINCT FROM 'start'::text) OR (f.report_created_at > f.build_created_at)) AS counts) s);
 
@@ -1986,6 +1989,8 @@ CREATE CONSTRAINT TRIGGER task_made AFTER INSERT ON public.tasks DEFERRABLE INIT
 CREATE CONSTRAINT TRIGGER task_observed_changed AFTER UPDATE ON public.task_observed DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((((((old.generation IS DISTINCT FROM new.generation) OR (old.waiting_kind IS DISTINCT FROM new.waiting_kind)) OR (old.waiting_id IS DISTINCT FROM new.waiting_id)) OR (old.waiting_title IS DISTINCT FROM new.waiting_title)) AND ((old.waiting_kind IS NOT NULL) OR (new.waiting_kind IS NOT NULL)))) EXECUTE FUNCTION public.note_task_observed();
 
 CREATE CONSTRAINT TRIGGER task_observed_first AFTER INSERT ON public.task_observed DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((new.waiting_kind IS NOT NULL)) EXECUTE FUNCTION public.note_task_observed();
+
+CREATE CONSTRAINT TRIGGER task_renamed AFTER UPDATE OF display_name ON public.tasks DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((old.display_name <> new.display_name)) EXECUTE FUNCTION public.note_task_of_task();
 
 CREATE CONSTRAINT TRIGGER task_reported AFTER INSERT ON public.workspace_app_statuses DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.note_task_of_workspace();
 

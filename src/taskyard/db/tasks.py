@@ -148,6 +148,7 @@ _GET_ASKER_WITH_TASK = statement("tasks", "get_asker_with_task", AskerWithTaskRo
 _LIST = statement("tasks", "list_tasks", TaskRow)
 _INSERT = statement("tasks", "insert_task", NoRow)
 _UPDATE_INPUT = statement("tasks", "update_task_input", NoRow)
+_UPDATE_DISPLAY_NAME = statement("tasks", "update_display_name", NoRow)
 _DELETE = statement("tasks", "delete_task", NoRow)
 _DELETE_SNAPSHOT = statement("tasks", "delete_snapshot", NoRow)
 
@@ -187,6 +188,11 @@ async def insert_task(conn: "Connection", **values: object) -> None:
 async def update_task_input(conn: "Connection", task_id: UUID, text: str) -> None:
     """Replaces the text that the next start delivers."""
     await _UPDATE_INPUT.execute(conn, task_id=task_id, input=text)
+
+
+async def update_display_name(conn: "Connection", task_id: UUID, display_name: str) -> None:
+    """Replaces what people call the task."""
+    await _UPDATE_DISPLAY_NAME.execute(conn, task_id=task_id, display_name=display_name)
 
 
 async def delete_task(conn: "Connection", task_id: UUID, now: datetime) -> bool:

@@ -49,6 +49,12 @@ class TaskCalls(Caller):
         """Delete a task and its workspace; by force whatever is in the way, and whatever its driver says."""
         self.exchange("delete_task", user, task, query={"force": force or None})
 
+    def update_task(
+        self, user: PathPart, task: PathPart, request: tasks.UpdateTaskRequest
+    ) -> tasks.Task:
+        """Give a task another display name."""
+        return self.request(tasks.Task, "update_task", user, task, body=request)
+
     def update_task_input(
         self, user: PathPart, task: PathPart, request: tasks.UpdateTaskInputRequest
     ) -> None:

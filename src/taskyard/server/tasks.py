@@ -6,9 +6,10 @@ from contextlib import aclosing
 from taskyard.control import inbox, phases_view, task_app, task_permissions, tasks
 from taskyard.control.interrupt import interrupt_task as interrupt
 from taskyard.control.task_create import create_task as create
-from taskyard.control.task_failures import task_failures
 from taskyard.control.task_list import list_tasks as list_page
 from taskyard.control.task_queue import queue_places
+from taskyard.control.task_rename import rename_task
+from taskyard.control.task_show import show_task
 from taskyard.control.tasks_view import task_view
 from taskyard.server.call import Answer, Call, Handler
 from taskyard.server.deps import task_param, user_param
@@ -54,11 +55,7 @@ async def create_task(call: Call) -> object:
 
 async def get_task(call: Call) -> object:
     """One task. Source: T40-T43."""
-    task = task_param(call)
-    places = await queue_places(call.services, [task])
-    failures = await task_failures(call.services, [task])
-    workspace = task.workspace_id
-    return task_view(task, call.now, queue=places.get(workspace), failure=failures.get(workspace))
+    return await show_task(call.services, task_param(call), call.now)
 
 
 async def delete_task(call: Call) -> object:
@@ -66,6 +63,14 @@ async def delete_task(call: Call) -> object:
     task, query = task_param(call), call.query(wire.ForceQuery)
     await tasks.delete_task(call.services, call.actor, task, call.now, force=query.force)
     return None
+
+
+async def update_task(call: Call) -> object:
+    """Another display name."""
+    task = task_param(call)
+    body = await call.body(wire.UpdateTaskRequest)
+    renamed = await rename_task(call.services, call.actor, task, body.display_name, now=call.now)
+    return await show_task(call.services, renamed, call.now)
 
 
 async def update_task_input(call: Call) -> object:
@@ -171,6 +176,7 @@ HANDLERS: dict[str, Handler] = {
         create_task,
         get_task,
         delete_task,
+        update_task,
         update_task_input,
         send_task_input,
         get_task_logs,

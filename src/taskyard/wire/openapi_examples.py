@@ -11,6 +11,7 @@ _FILE: Final = "b1d5c7a0-9a4e-4f38-8d6a-5e0c2f7a1b93"
 REQUESTS: Final[Mapping[str, object]] = MappingProxyType(
     {
         "create_task": {"template_version_id": _VERSION, "input": "Rank the words of this tree."},
+        "update_task": {"display_name": "Rank all words"},
         "update_task_input": {"input": "Rank the words of this tree, longest first."},
         "send_task_input": {"input": "Now do it for the other folder."},
         "answer_task_permission": {"option_id": "allow_once"},

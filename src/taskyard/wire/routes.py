@@ -112,6 +112,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("create_task", "POST", "/api/v2/tasks/{user}", tasks.Task, "Create a task and the workspace it runs in.", _TASK, request=tasks.CreateTaskRequest, status=201),
     Route("get_task", "GET", "/api/v2/tasks/{user}/{task}", tasks.Task, "Get one task by id or name.", _TASK),
     Route("delete_task", "DELETE", "/api/v2/tasks/{user}/{task}", None, "Delete a task and its workspace.", _TASK, status=202, query=tasks.ForceQuery),
+    Route("update_task", "PATCH", "/api/v2/tasks/{user}/{task}", tasks.Task, "Give a task another display name.", _TASK, request=tasks.UpdateTaskRequest, own=True),
     Route("update_task_input", "PATCH", "/api/v2/tasks/{user}/{task}/input", None, "Change the prompt of a paused task.", _TASK, request=tasks.UpdateTaskInputRequest, status=204),
     Route("send_task_input", "POST", "/api/v2/tasks/{user}/{task}/send", None, "Send a message to the coding agent of a task.", _TASK, request=tasks.TaskSendRequest, status=204),
     Route("get_task_logs", "GET", "/api/v2/tasks/{user}/{task}/logs", tasks.TaskLogsResponse, "Get the conversation of a task.", _TASK),

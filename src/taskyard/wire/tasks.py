@@ -131,6 +131,15 @@ class CreateTaskRequest(Request, frozen=True, kw_only=True):
     rich_parameter_values: list[ParameterValue] = msgspec.field(default_factory=list)
 
 
+class UpdateTaskRequest(Request, frozen=True, kw_only=True):
+    """Another display name for a task, empty for one made from the input as at first; null leaves it.
+
+    The name stays: it stands in addresses that people gave to others.
+    """
+
+    display_name: str | None = None
+
+
 class UpdateTaskInputRequest(Request, frozen=True, kw_only=True):
     """The new prompt of a paused task. Source: T90-T92."""
 

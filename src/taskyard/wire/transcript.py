@@ -98,8 +98,12 @@ class NewsKind(StrEnum):
 
 
 class TaskStanding(msgspec.Struct, frozen=True, kw_only=True):
-    """What a task had become at a moment, in the words of the task itself. Event `status`."""
+    """What a task had become at a moment, in the words of the task itself. Event `status`.
 
+    display_name is left out where an older server kept the event.
+    """
+
+    display_name: str | UnsetType = UNSET
     status: TaskStatus
     current_state: TaskStateEntry | None
     waiting_for: WaitingFor | UnsetType = UNSET
@@ -107,10 +111,11 @@ class TaskStanding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaskName(msgspec.Struct, frozen=True, kw_only=True):
-    """Which task something is about."""
+    """Which task something is about. display_name is left out where an older server kept the event."""
 
     id: UUID
     name: str
+    display_name: str | UnsetType = UNSET
     owner_name: str
     organization_id: UUID
 

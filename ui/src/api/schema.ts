@@ -213,7 +213,8 @@ export interface paths {
     delete: operations["delete_task"];
     options?: never;
     head?: never;
-    patch?: never;
+    /** Give a task another display name. */
+    patch: operations["update_task"];
     trace?: never;
   };
   "/api/experimental/tasks/{user}/{task}": {
@@ -4091,6 +4092,16 @@ export interface components {
       input?: string | null;
     };
     /**
+     * UpdateTaskRequest
+     * @description Another display name for a task, empty for one made from the input as at first; null leaves it.
+     *
+     *     The name stays: it stands in addresses that people gave to others.
+     */
+    UpdateTaskRequest: {
+      /** @default null */
+      display_name?: string | null;
+    };
+    /**
      * UpdateTemplateRequest
      * @description What to change of a template; what is absent stays as it is. Times to live are in milliseconds.
      *
@@ -5343,6 +5354,86 @@ export interface operations {
       404: components["responses"]["Failed404"];
       409: components["responses"]["Failed409"];
       500: components["responses"]["Failed500"];
+      "5XX": components["responses"]["Failed5XX"];
+    };
+  };
+  update_task: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path: {
+        /** @description The id or the name of a user, or `me`. */
+        user: string;
+        /** @description The id or the name of a task. */
+        task: string;
+      };
+      cookie?: never;
+    };
+    requestBody: {
+      content: {
+        /**
+         * @example {
+         *       "display_name": "Rank all words"
+         *     }
+         */
+        "application/json": components["schemas"]["UpdateTaskRequest"];
+      };
+    };
+    responses: {
+      /** @description OK. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          /**
+           * @example {
+           *       "id": "0000000a-1111-4222-8333-444455556666",
+           *       "organization_id": "00000001-1111-4222-8333-444455556666",
+           *       "owner_id": "00000002-1111-4222-8333-444455556666",
+           *       "owner_name": "ada",
+           *       "owner_avatar_url": "/a.png",
+           *       "name": "fix-bug",
+           *       "display_name": "Fix the bug",
+           *       "template_id": "00000003-1111-4222-8333-444455556666",
+           *       "template_version_id": "00000004-1111-4222-8333-444455556666",
+           *       "template_name": "shell",
+           *       "template_display_name": "Shell",
+           *       "template_icon": "/icon/sh.svg",
+           *       "workspace_id": "00000005-1111-4222-8333-444455556666",
+           *       "workspace_name": "fix-bug",
+           *       "workspace_status": "running",
+           *       "workspace_build_number": 1,
+           *       "workspace_agent_id": "00000008-1111-4222-8333-444455556666",
+           *       "workspace_agent_lifecycle": "ready",
+           *       "workspace_agent_health": {
+           *         "healthy": true
+           *       },
+           *       "workspace_app_id": "00000009-1111-4222-8333-444455556666",
+           *       "initial_prompt": " Fix the bug\n",
+           *       "status": "active",
+           *       "current_state": {
+           *         "timestamp": "2026-03-01T09:00:05.123456Z",
+           *         "state": "working",
+           *         "message": "Reading the tests",
+           *         "uri": ""
+           *       },
+           *       "waiting_for": {
+           *         "kind": "permission",
+           *         "id": "p-1",
+           *         "title": "Run make"
+           *       },
+           *       "created_at": "2026-03-01T09:00:00Z",
+           *       "updated_at": "2026-03-01T09:00:02Z"
+           *     }
+           */
+          "application/json": components["schemas"]["Task"];
+        };
+      };
+      400: components["responses"]["Failed400"];
+      401: components["responses"]["Failed401"];
+      403: components["responses"]["Failed403"];
+      404: components["responses"]["Failed404"];
       "5XX": components["responses"]["Failed5XX"];
     };
   };

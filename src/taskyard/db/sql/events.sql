@@ -15,7 +15,7 @@ from task_events_kept k;
 select
     e.id, e.task_id, e.owner_id, u.username as owner_name, e.organization_id, e.name, e.at, e.deleted, e.status,
     e.report_state, e.report_message, e.report_uri, e.report_created_at, e.job_status, e.agent_lifecycle, e.app_health,
-    e.build_created_at, e.waiting_kind, e.waiting_id, e.waiting_title
+    e.build_created_at, e.waiting_kind, e.waiting_id, e.waiting_title, e.display_name
 from task_events e
 join users u on u.id = e.owner_id
 where e.task_id = :task_id and e.id > :after and e.id <= :until
@@ -27,7 +27,7 @@ limit :limit;
 select
     e.id, e.task_id, e.owner_id, u.username as owner_name, e.organization_id, e.name, e.at, e.deleted, e.status,
     e.report_state, e.report_message, e.report_uri, e.report_created_at, e.job_status, e.agent_lifecycle, e.app_health,
-    e.build_created_at, e.waiting_kind, e.waiting_id, e.waiting_title
+    e.build_created_at, e.waiting_kind, e.waiting_id, e.waiting_title, e.display_name
 from task_events e
 join users u on u.id = e.owner_id
 where e.id > :after and e.id <= :until

@@ -85,6 +85,10 @@ insert into tasks (
 -- The text that the next start delivers.
 update tasks set input = :input where id = :task_id and deleted_at is null;
 
+-- name: update_display_name
+-- What people call the task; its name stays as it is.
+update tasks set display_name = :display_name where id = :task_id and deleted_at is null;
+
 -- name: delete_task
 -- A task that nobody sees any more; its workspace goes by a build of its own.
 update tasks set deleted_at = :now where id = :task_id and deleted_at is null;

@@ -50,6 +50,12 @@ class AsyncTaskCalls(AsyncCaller):
         """Delete a task and its workspace; by force whatever is in the way, and whatever its driver says."""
         await self.exchange("delete_task", user, task, query={"force": force or None})
 
+    async def update_task(
+        self, user: PathPart, task: PathPart, request: tasks.UpdateTaskRequest
+    ) -> tasks.Task:
+        """Give a task another display name."""
+        return await self.request(tasks.Task, "update_task", user, task, body=request)
+
     async def update_task_input(
         self, user: PathPart, task: PathPart, request: tasks.UpdateTaskInputRequest
     ) -> None:
