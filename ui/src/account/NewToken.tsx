@@ -56,7 +56,7 @@ export function NewToken({ user }: { user: string }) {
           event.preventDefault();
           if (name.trim() && !daysProblem(days, most)) create.mutate();
         }}
-        className={css.form}
+        className={css.row}
       >
         <Field
           label="Name"
@@ -70,39 +70,35 @@ export function NewToken({ user }: { user: string }) {
           wrong={wrongWith(create.error, "token_name")}
           onChange={(event) => setName(event.target.value)}
         />
-        <div className={css.row}>
-          <Choice
-            label="Expires in"
-            value={chosen}
-            options={[
-              ...offeredDays(most).map((one) => [String(one), daysWord(one)] as const),
-              [OTHER, "Other…"],
-            ]}
-            onChange={setChosen}
+        <Choice
+          label="Expires in"
+          value={chosen}
+          options={[
+            ...offeredDays(most).map((one) => [String(one), daysWord(one)] as const),
+            [OTHER, "Other…"],
+          ]}
+          onChange={setChosen}
+        />
+        {isOther && (
+          <Field
+            label="Days"
+            inputMode="numeric"
+            value={typed}
+            required
+            autoFocus
+            wrong={wrongDays || wrongWith(create.error, "lifetime")}
+            onChange={(event) => setTyped(event.target.value)}
           />
-          {isOther && (
-            <Field
-              label="Days"
-              inputMode="numeric"
-              value={typed}
-              required
-              autoFocus
-              wrong={wrongDays || wrongWith(create.error, "lifetime")}
-              onChange={(event) => setTyped(event.target.value)}
-            />
-          )}
-        </div>
-        {error !== null && <ErrorBox error={error} />}
-        <div className={css.buttons}>
-          <Button
-            kind="primary"
-            type="submit"
-            disabled={create.isPending || !name.trim() || daysProblem(days, most) !== ""}
-          >
-            {create.isPending ? "Making…" : "Make token"}
-          </Button>
-        </div>
+        )}
+        <Button
+          kind="primary"
+          type="submit"
+          disabled={create.isPending || !name.trim() || daysProblem(days, most) !== ""}
+        >
+          {create.isPending ? "Making…" : "Make token"}
+        </Button>
       </form>
+      {error !== null && <ErrorBox error={error} />}
     </Panel>
   );
 }

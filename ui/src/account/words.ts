@@ -6,11 +6,15 @@ export function isNever(at: string): boolean {
   return at.startsWith("0001-01-01");
 }
 
+/** Milliseconds by which a time to come may be nearer than it is called. */
+const MOMENT_MS = 60_000;
+
 /** "just now", "3h ago", "in 29d", or never. */
 export function when(at: string, now: number, never = "never"): string {
   if (isNever(at)) return never;
   const then = Date.parse(at);
-  if (then > now + 5000) return `in ${age(now, then)}`;
+  // What was made for 30 days a moment ago ends in 30 days, not in 29.
+  if (then > now + 5000) return `in ${age(now, then + MOMENT_MS)}`;
   const word = age(then, now);
   return word === "now" ? "just now" : `${word} ago`;
 }

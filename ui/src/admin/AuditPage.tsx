@@ -108,7 +108,9 @@ function Filters({
 }) {
   return (
     <div className={settings.filters} role="search" aria-label="Audit">
-      <Typed label="Who" value={search.user ?? ""} onChange={(user) => onChange({ user })} />
+      <div className={settings.first}>
+        <Typed label="Who" value={search.user ?? ""} onChange={(user) => onChange({ user })} />
+      </div>
       <Choice
         label="Did"
         value={search.action ?? ""}

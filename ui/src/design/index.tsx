@@ -176,7 +176,13 @@ export function Dialog({
   const name = useId();
   useEffect(() => {
     const dialog = ref.current;
-    if (isOpen && dialog && !dialog.open) dialog.showModal();
+    if (!isOpen || !dialog) return;
+    const before = document.activeElement;
+    if (!dialog.open) dialog.showModal();
+    // However it closes, the focus goes back to what opened it.
+    return () => {
+      if (before instanceof HTMLElement) before.focus();
+    };
   }, [isOpen]);
   if (!isOpen) return null;
   return (
