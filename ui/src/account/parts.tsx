@@ -1,6 +1,6 @@
 // What the pages of the account and of administration are made of.
 import { Link, Outlet } from "@tanstack/react-router";
-import { useEffect, useId, useState, type ReactNode } from "react";
+import { useEffect, useId, useState, type InputHTMLAttributes, type ReactNode } from "react";
 
 import { ApiError } from "../api/client";
 import { Button, Dialog, ErrorBox, Field, fieldClass, inputClass, labelClass } from "../design";
@@ -228,6 +228,22 @@ export function Choice({
           </option>
         ))}
       </select>
+    </div>
+  );
+}
+
+/** A box or a button to choose by, with a sentence on what it means, which is read out after its name. */
+export function Option({
+  label,
+  hint,
+  ...rest
+}: { label: string; hint: string } & InputHTMLAttributes<HTMLInputElement>) {
+  const id = useId();
+  return (
+    <div className={css.choice}>
+      <input id={id} aria-describedby={`${id}-note`} {...rest} />
+      <label htmlFor={id}>{label}</label>
+      <small id={`${id}-note`}>{hint}</small>
     </div>
   );
 }

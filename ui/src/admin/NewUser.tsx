@@ -3,7 +3,7 @@ import { useMutation } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useRef, useState, type FormEvent } from "react";
 
-import { unlessFields, wrongWith } from "../account/parts";
+import { Option, unlessFields, wrongWith } from "../account/parts";
 import css from "../account/settings.module.css";
 import { api, newKey } from "../api/client";
 import { queryClient } from "../api/queries";
@@ -137,16 +137,15 @@ function Kind({
     <fieldset className={css.choices}>
       <legend>Kind</legend>
       {choices.map(([value, label, hint]) => (
-        <label key={label} className={css.choice}>
-          <input
-            type="radio"
-            name="kind"
-            checked={isService === value}
-            onChange={() => onChange(value)}
-          />
-          {label}
-          <small>{hint}</small>
-        </label>
+        <Option
+          key={label}
+          type="radio"
+          name="kind"
+          label={label}
+          hint={hint}
+          checked={isService === value}
+          onChange={() => onChange(value)}
+        />
       ))}
     </fieldset>
   );

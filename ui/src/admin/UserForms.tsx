@@ -3,7 +3,7 @@ import { useMutation } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 
-import { Confirm, Panel, unlessFields, wrongWith } from "../account/parts";
+import { Confirm, Option, Panel, unlessFields, wrongWith } from "../account/parts";
 import css from "../account/settings.module.css";
 import { api } from "../api/client";
 import { meQuery, queryClient } from "../api/queries";
@@ -163,21 +163,20 @@ export function SetRoles({
         <fieldset className={css.choices} disabled={reason !== ""}>
           <legend className="sr-only">Roles</legend>
           {SITE_ROLES.map(([word, label, does]) => (
-            <label key={word} className={css.choice}>
-              <input
-                type="checkbox"
-                disabled={reason !== ""}
-                checked={roles.has(word)}
-                onChange={(event) => {
-                  const next = new Set(roles);
-                  if (event.target.checked) next.add(word);
-                  else next.delete(word);
-                  setRoles(next);
-                }}
-              />
-              {label}
-              <small>{does}</small>
-            </label>
+            <Option
+              key={word}
+              type="checkbox"
+              label={label}
+              hint={does}
+              disabled={reason !== ""}
+              checked={roles.has(word)}
+              onChange={(event) => {
+                const next = new Set(roles);
+                if (event.target.checked) next.add(word);
+                else next.delete(word);
+                setRoles(next);
+              }}
+            />
           ))}
         </fieldset>
         {save.error && <ErrorBox error={save.error} />}
