@@ -83,3 +83,11 @@ export const promptsQuery = (user: string, task: string) =>
     queryFn: ({ signal }) =>
       api.get("/api/v2/tasks/{user}/{task}/prompts", { path: { user, task }, signal }),
   });
+
+/** What the coding agent asks now. */
+export const permissionsQuery = (user: string, task: string) =>
+  queryOptions({
+    queryKey: [...ofTask(user, task), "permissions"],
+    queryFn: ({ signal }) =>
+      api.get("/api/v2/tasks/{user}/{task}/permissions", { path: { user, task }, signal }),
+  });

@@ -6,14 +6,15 @@ export const CUT_CHARS = 20_000;
 /** Characters of one line before it is cut: a line of a megabyte takes seconds to break. */
 export const CUT_LINE_CHARS = 4_000;
 
-// Controls but tab and line feed, and the characters that turn the direction of what follows.
+// Controls but tab and line feed; the characters that turn the direction of what follows; those without any width,
+// but the two joiners that scripts and pictures are written with; and the tags in which a whole text can be hidden.
 const UNSEEN =
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\u{e0000}-\u{e007f}]/gu;
 
 /** The text with controls as symbols: ␛ for escape, ⟨U+202E⟩ for what turns the direction. */
 export function visible(text: string): string {
   return text.replace(/\r\n/g, "\n").replace(UNSEEN, (sign) => {
-    const code = sign.charCodeAt(0);
+    const code = sign.codePointAt(0)!;
     if (code < 0x20) return String.fromCharCode(0x2400 + code);
     if (code === 0x7f) return "␡";
     return `⟨U+${code.toString(16).toUpperCase().padStart(4, "0")}⟩`;

@@ -1,13 +1,41 @@
-import { useEffect, useLayoutEffect, useRef, useState } from "react";
+// The conversation: some thirty rows of however many there are, which follow the end while one is at the end.
+import { useVirtualizer } from "@tanstack/react-virtual";
+import {
+  memo,
+  useCallback,
+  useEffect,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+  type KeyboardEvent,
+} from "react";
 
 import type { Task } from "../api/types";
 import { Bone, Button, ErrorBox } from "../design";
-import css from "./task.module.css";
+import { tell } from "../design/toast";
+import type { Entry } from "./conversation";
 import { EntryView, type Place } from "./Entries";
+import { KeptStates, Named } from "./kept";
+import { Waiting } from "./Permission";
+import { guess, isShown, nameOf } from "./rows";
+import { Seen, SeenIds } from "./seen";
+import css from "./task.module.css";
 import type { Transcript, TranscriptView } from "./transcript";
 
-/** Pixels from the end within which the page follows what comes. */
+/** Pixels from the end within which the page follows what comes, and from an edge within which more is read. */
 const NEAR = 80;
+const SOON = 1200;
+
+/** Rows up to which all are in the document, so that the browser's own search finds everything. */
+const ALL_ROWS = 120;
+
+/** Pixels between rows, and above and below all: room for what is said there. */
+const GAP = 12;
+const EDGE = 48;
+
+/** Where Home and End belong to somebody else. */
+const OWN_KEYS = "input, textarea, select, pre, [role=region]:not([data-talk]), dialog";
 
 export function ConversationView({
   transcript,
@@ -21,107 +49,179 @@ export function ConversationView({
   task: Task | null;
 }) {
   const scroller = useRef<HTMLDivElement>(null);
-  const inner = useRef<HTMLDivElement>(null);
-  const isAtEnd = useRef(true);
-  const [hasMore, setMore] = useState(false);
-  const { conversation, isReady } = view;
+  const [kept] = useState(() => new Map<string, boolean>());
+  const [seen] = useState(() => new SeenIds());
+  const [isAway, setAway] = useState(false);
+  const { conversation, version, isReady, hasOlder, hasNewer, reading } = view;
+  const { isShell } = place;
 
-  const toEnd = () => {
-    const box = scroller.current;
-    if (box) box.scrollTop = box.scrollHeight;
-  };
-
-  // Whatever makes the conversation longer: new items, Markdown that has been loaded, a fold that was opened.
-  useEffect(() => {
-    if (!inner.current) return;
-    const watcher = new ResizeObserver(() => {
-      if (isAtEnd.current) toEnd();
-    });
-    watcher.observe(inner.current);
-    return () => watcher.disconnect();
-  }, [isReady]);
-
-  useEffect(() => {
-    if (!isAtEnd.current) setMore(true);
-  }, [conversation.last]);
-
-  // Older items come in above; what somebody reads stays where it is.
-  const before = useRef({ first: 0, height: 0 });
-  useLayoutEffect(() => {
-    const box = scroller.current;
-    if (!box) return;
-    if (before.current.first > conversation.first && conversation.first > 0 && !isAtEnd.current) {
-      box.scrollTop += box.scrollHeight - before.current.height;
-    }
-    before.current = { first: conversation.first, height: box.scrollHeight };
+  const rows = useMemo(
+    () => conversation.entries.filter((entry) => isShown(entry, isShell)),
+    // The entries grow in place; the version says when.
+    [conversation, version, isShell],
+  );
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: (index) => guess(rows[index]!),
+    getItemKey: useCallback((index: number) => rows[index]!.key, [rows]),
+    overscan: rows.length <= ALL_ROWS ? ALL_ROWS : 6,
+    gap: GAP,
+    paddingStart: EDGE,
+    paddingEnd: EDGE,
+    anchorTo: "end",
+    followOnAppend: true,
+    scrollEndThreshold: NEAR,
   });
 
-  // A page that does not fill the screen has nothing to scroll by.
-  useEffect(() => {
-    const box = scroller.current;
-    if (isReady && box && box.scrollHeight <= box.clientHeight) void transcript.older();
-  }, [isReady, view.version, transcript]);
+  // It opens at the end, and is there again after a jump.
+  const goal = useRef<"start" | "end" | null>("end");
+  useLayoutEffect(() => {
+    if (!isReady || rows.length === 0 || goal.current === null) return;
+    if (goal.current === "end") virtual.scrollToEnd();
+    else virtual.scrollToOffset(0);
+    goal.current = null;
+  }, [isReady, rows, virtual]);
 
-  const onScroll = () => {
+  const look = useCallback(() => {
     const box = scroller.current;
-    if (!box) return;
-    isAtEnd.current = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR;
-    if (isAtEnd.current) setMore(false);
-    if (box.scrollTop < 600) void transcript.older();
+    if (!box || !isReady) return;
+    const left = box.scrollHeight - box.clientHeight - box.scrollTop;
+    setAway(left > NEAR || hasNewer);
+    if (reading) return;
+    if (hasOlder && box.scrollTop < SOON) void transcript.older();
+    else if (hasNewer && left < SOON) void transcript.newer();
+  }, [isReady, hasOlder, hasNewer, reading, transcript]);
+  // Also where nothing was scrolled: a page may not fill the screen.
+  useEffect(look, [look, version]);
+
+  const toStart = async () => {
+    if (await transcript.toStart()) goal.current = "start";
+    else virtual.scrollToOffset(0);
+  };
+  const toEnd = async () => {
+    if (await transcript.toEnd()) goal.current = "end";
+    else virtual.scrollToEnd();
   };
 
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+    if ((event.target as Element).closest(OWN_KEYS)) return;
+    if (event.key !== "Home" && event.key !== "End") return;
+    event.preventDefault();
+    void (event.key === "Home" ? toStart() : toEnd());
+  };
+
+  useSearchHint(rows.length > ALL_ROWS || hasOlder || hasNewer);
+
+  const show = (id: string): boolean => {
+    const index = rows.findIndex((entry) => entry.kind === "permission" && entry.id === id);
+    if (index === -1) return false;
+    virtual.scrollToIndex(index, { align: "center" });
+    return true;
+  };
+
+  const isWorking =
+    task?.status === "active" && task.current_state?.state === "working" && !task.waiting_for;
+  const size = hasOlder || hasNewer ? -1 : rows.length;
   return (
-    <div className={css.talk}>
-      <div
-        ref={scroller}
-        className={css.scroller}
-        role="region"
-        aria-label="Conversation"
-        tabIndex={0}
-        onScroll={onScroll}
-      >
-        <div ref={inner} className={css.entries}>
-          {view.error !== null && (
-            <ErrorBox
-              error={view.error}
-              onRetry={() => void (isReady ? transcript.older() : transcript.start())}
-            />
-          )}
-          {view.hasOlder && (
-            <p className={css.older}>
-              {view.isReadingOlder ? "Reading what was before…" : "There is more before this."}
-            </p>
-          )}
+    <Seen value={seen}>
+      <div className={css.talk}>
+        {view.error !== null && (
+          <div className={css.readError}>
+            <ErrorBox error={view.error} onRetry={transcript.retry} />
+          </div>
+        )}
+        <div
+          ref={scroller}
+          className={css.scroller}
+          role="region"
+          data-talk=""
+          aria-label="Conversation"
+          tabIndex={0}
+          onScroll={look}
+          onKeyDown={onKeyDown}
+        >
           {!isReady && view.error === null && (
-            <>
+            <div className={css.bones} aria-busy="true" aria-label="Reading the conversation">
               <Bone width={60} />
               <Bone width={85} />
               <Bone width={70} />
-            </>
+            </div>
           )}
-          {isReady && conversation.entries.length === 0 && (
-            <p className={css.older}>Nothing has been said yet.</p>
+          {isReady && rows.length === 0 && (
+            <p className={css.nothing}>Nothing has been said yet.</p>
           )}
-          {conversation.entries.map((entry) => (
-            <EntryView key={entry.key} entry={entry} place={place} />
-          ))}
-          {task?.status === "active" &&
-            task.current_state?.state === "working" &&
-            !task.waiting_for && <p className={css.busy}>Working</p>}
+          <KeptStates store={kept}>
+            <div className={css.entries} style={{ height: virtual.getTotalSize() }}>
+              {isReady && hasOlder && (
+                <p className={css.older}>
+                  {reading === "older" ? "Reading what was before…" : "There is more before this."}
+                  <Button kind="quiet" onClick={() => void toStart()}>
+                    To the start
+                  </Button>
+                </p>
+              )}
+              {rows.length > 0 && (
+                <div
+                  role="feed"
+                  aria-label="What was said and done"
+                  aria-busy={reading !== "" && reading !== "newer"}
+                >
+                  {virtual.getVirtualItems().map((item) => (
+                    <div
+                      key={item.key}
+                      ref={virtual.measureElement}
+                      data-index={item.index}
+                      className={css.row}
+                      style={{ transform: `translateY(${item.start}px)` }}
+                      role="article"
+                      aria-label={nameOf(rows[item.index]!)}
+                      aria-posinset={item.index + 1}
+                      aria-setsize={size}
+                    >
+                      <Row entry={rows[item.index]!} place={place} />
+                    </div>
+                  ))}
+                </div>
+              )}
+              {isWorking && !hasNewer && <p className={css.busy}>Working</p>}
+            </div>
+          </KeptStates>
         </div>
+        {isAway && (
+          <Button className={css.toEnd} onClick={() => void toEnd()}>
+            To the end ↓
+          </Button>
+        )}
       </div>
-      {hasMore && (
-        <Button
-          className={css.toEnd}
-          onClick={() => {
-            isAtEnd.current = true;
-            setMore(false);
-            toEnd();
-          }}
-        >
-          New below ↓
-        </Button>
-      )}
-    </div>
+      {task && <Waiting place={place} show={show} />}
+    </Seen>
   );
+}
+
+const Row = memo(function Row({ entry, place }: { entry: Entry; place: Place }) {
+  return (
+    <Named name={entry.key}>
+      <EntryView entry={entry} place={place} />
+    </Named>
+  );
+});
+
+/** Says once what the browser's search does not find, when somebody is about to use it. */
+function useSearchHint(isPart: boolean): void {
+  const isTold = useRef(false);
+  useEffect(() => {
+    if (!isPart) return;
+    const listen = (event: globalThis.KeyboardEvent) => {
+      if (event.key !== "f" || !(event.ctrlKey || event.metaKey) || isTold.current) return;
+      isTold.current = true;
+      tell(
+        "The browser searches only what is near here.",
+        "To search the whole conversation, save it from the menu ⋯ at the top.",
+      );
+    };
+    addEventListener("keydown", listen);
+    return () => removeEventListener("keydown", listen);
+  }, [isPart]);
 }

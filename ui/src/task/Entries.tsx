@@ -1,18 +1,17 @@
 // How each entry of a conversation looks.
-import { useMutation, useQuery } from "@tanstack/react-query";
-import { lazy, memo, Suspense, useMemo, useState, type ReactNode } from "react";
+import { lazy, memo, Suspense } from "react";
 
-import { api, newKey } from "../api/client";
-import { phasesQuery } from "../api/queries";
-import { Button, ErrorBox, Time } from "../design";
+import { Time } from "../design";
 import { Plain } from "../design/Plain";
 import { stripAnsi } from "../design/ansi";
 import { oneLine, visible } from "../design/text";
-import { span } from "../design/time";
-import { toolParts, type Entry, type ToolCall } from "./conversation";
-import { diffLines } from "./diff";
+import { Boot } from "./Boot";
+import type { Entry } from "./conversation";
 import css from "./entries.module.css";
-import { bootMs, bootOf, timeline, type Step } from "./phases";
+import { Fold } from "./Fold";
+import { LongText } from "./LongText";
+import { Permission } from "./Permission";
+import { Tool } from "./Tool";
 
 const Markdown = lazy(() => import("./markdown"));
 
@@ -41,8 +40,6 @@ export const EntryView = memo(function EntryView({ entry, place }: { entry: Entr
     case "thought":
       return <Thought entry={entry} />;
     case "tool":
-      // A shell's one tool is the prompt itself, and its output is the answer.
-      if (place.isShell && entry.call.status !== "failed") return null;
       return <Tool call={entry.call} />;
     case "plan":
       return <Plan entry={entry} />;
@@ -59,63 +56,38 @@ export const EntryView = memo(function EntryView({ entry, place }: { entry: Entr
 
 function Prompt({ entry, isCode }: { entry: Of<"prompt">; isCode: boolean }) {
   return (
-    <article className={css.prompt} aria-label="Prompt">
-      <Plain text={stripAnsi(entry.text)} isOutput={isCode} />
+    <div className={css.prompt}>
+      <LongText text={stripAnsi(entry.text)} isOutput={isCode} />
       <div className={css.stamp}>
         <Time at={entry.time} />
       </div>
-    </article>
+    </div>
   );
 }
 
 function Text({ entry, isOutput }: { entry: Of<"text">; isOutput: boolean }) {
-  if (entry.text.trim() === "") return null;
+  const isProse = !isOutput && entry.text.length <= MARKDOWN_CHARS;
   const plain = (
-    <Plain
-      text={isOutput ? entry.text.replace(/\n+$/, "") : stripAnsi(entry.text)}
+    <LongText
+      text={isOutput ? entry.text : stripAnsi(entry.text)}
+      side="tail"
       isOutput={isOutput}
     />
   );
   return (
     <article
       className={isOutput ? css.output : css.text}
-      aria-label="Answer"
+      aria-label={entry.isWhole ? "Whole answer" : "Answer so far"}
       aria-busy={!entry.isWhole}
     >
-      {isOutput || entry.text.length > MARKDOWN_CHARS ? (
-        plain
-      ) : (
-        <Suspense fallback={plain}>
+      {isProse ? (
+        <Suspense fallback={<Plain text={stripAnsi(entry.text)} />}>
           <Markdown text={entry.text} />
         </Suspense>
+      ) : (
+        plain
       )}
     </article>
-  );
-}
-
-/** A line that opens; its content is made only then. */
-function Fold({
-  summary,
-  isOpen = false,
-  tone,
-  children,
-}: {
-  summary: ReactNode;
-  isOpen?: boolean;
-  tone?: string;
-  children: ReactNode;
-}) {
-  const [open, setOpen] = useState(isOpen);
-  return (
-    <details
-      className={css.fold}
-      data-tone={tone}
-      open={open}
-      onToggle={(event) => setOpen(event.currentTarget.open)}
-    >
-      <summary>{summary}</summary>
-      {open && <div className={css.inside}>{children}</div>}
-    </details>
   );
 }
 
@@ -123,93 +95,9 @@ function Thought({ entry }: { entry: Of<"thought"> }) {
   return (
     <Fold summary={<span className={css.muted}>Thought: {oneLine(entry.text, 120)}</span>}>
       <div className={css.muted}>
-        <Plain text={stripAnsi(entry.text)} />
+        <LongText text={stripAnsi(entry.text)} />
       </div>
     </Fold>
-  );
-}
-
-const TOOL_WORDS: Record<string, string> = {
-  execute: "Run",
-  read: "Read",
-  edit: "Edit",
-  delete: "Delete",
-  move: "Move",
-  search: "Search",
-  fetch: "Fetch",
-  think: "Think",
-};
-
-function Tool({ call }: { call: ToolCall }) {
-  const isOver = call.status === "completed" || call.status === "failed";
-  return (
-    <Fold
-      tone={call.status}
-      summary={
-        <>
-          <span className={css.toolKind}>{TOOL_WORDS[call.kind] ?? "Tool"}</span>
-          <bdi className={css.toolTitle}>{oneLine(stripAnsi(call.title), 200) || "(no title)"}</bdi>
-          {call.status !== "completed" && (
-            <span className={css.toolState}>{isOver ? "failed" : "running"}</span>
-          )}
-        </>
-      }
-    >
-      <ToolInside call={call} />
-    </Fold>
-  );
-}
-
-function ToolInside({ call }: { call: ToolCall }) {
-  const parts = useMemo(() => toolParts(call), [call]);
-  const input =
-    call.rawInput === null || call.rawInput === undefined ? "" : inputText(call.rawInput);
-  const isEmpty = parts.texts.length === 0 && parts.diffs.length === 0;
-  return (
-    <>
-      {input && (
-        <pre className={css.pre}>
-          <Plain text={input} isOutput />
-        </pre>
-      )}
-      {parts.diffs.map((diff, index) => (
-        <Diff key={index} {...diff} />
-      ))}
-      {parts.texts.map((text, index) => (
-        <pre key={index} className={css.pre} tabIndex={0}>
-          <Plain text={text} isOutput />
-        </pre>
-      ))}
-      {isEmpty && <p className={css.muted}>It has put out nothing of its own.</p>}
-    </>
-  );
-}
-
-/** A command as it is; other input as JSON. */
-function inputText(input: unknown): string {
-  const command = (input as { command?: unknown }).command;
-  if (typeof command === "string") return command;
-  if (Array.isArray(command)) return command.join(" ");
-  const text = JSON.stringify(input, null, 2);
-  return text === "{}" ? "" : text;
-}
-
-function Diff({ path, before, after }: { path: string; before: string; after: string }) {
-  const lines = useMemo(() => diffLines(before, after).slice(0, 2000), [before, after]);
-  return (
-    <figure className={css.diff}>
-      <figcaption>
-        <bdi>{visible(path)}</bdi>
-      </figcaption>
-      <pre tabIndex={0}>
-        {lines.map((line, index) => (
-          <span key={index} data-sign={line.sign}>
-            {line.sign === "…" ? "…" : `${line.sign} ${visible(line.text.slice(0, 2000))}`}
-            {"\n"}
-          </span>
-        ))}
-      </pre>
-    </figure>
   );
 }
 
@@ -236,66 +124,11 @@ function Plan({ entry }: { entry: Of<"plan"> }) {
   );
 }
 
-function Permission({ entry, place }: { entry: Of<"permission">; place: Place }) {
-  const answer = useMutation({
-    mutationFn: (option: string) =>
-      api.post("/api/v2/tasks/{user}/{task}/permissions/{permission}", {
-        path: { ...place.path, permission: entry.id },
-        body: { option_id: option },
-        idempotencyKey: newKey(),
-      }),
-  });
-  if (entry.answer) {
-    const option = entry.options.find((one) => one.option_id === entry.answer?.optionId);
-    const isNo = entry.answer.outcome === "cancelled" || option?.kind.startsWith("reject") === true;
-    return (
-      <p className={css.answered} data-no={isNo}>
-        <span>{option ? oneLine(option.name) : "Withdrawn"}</span>
-        {answeredBy(entry.answer.by, entry.answer.name)}:{" "}
-        <bdi>{oneLine(stripAnsi(entry.title))}</bdi>
-      </p>
-    );
-  }
-  return (
-    <section className={css.permission} aria-label="Question to you">
-      <h3>May it do this?</h3>
-      <pre>
-        <Plain text={stripAnsi(entry.title)} />
-      </pre>
-      <div className={css.options}>
-        {entry.options.map((option, index) => (
-          <Button
-            key={option.option_id}
-            kind={index === 0 && option.kind.startsWith("allow") ? "primary" : "plain"}
-            disabled={answer.isPending || answer.isSuccess}
-            onClick={() => answer.mutate(option.option_id)}
-          >
-            {oneLine(option.name, 80)}
-          </Button>
-        ))}
-      </div>
-      {entry.expiresAt && (
-        <p className={css.muted}>
-          Denied by itself at {new Date(entry.expiresAt).toLocaleTimeString()}.
-        </p>
-      )}
-      {answer.error && <ErrorBox error={answer.error} />}
-    </section>
-  );
-}
-
-function answeredBy(by: string, name: string | null): string {
-  if (by === "person") return name ? `, by ${visible(name)}` : "";
-  if (by === "policy") return ", by the template's rule";
-  if (by === "timeout") return ", as nobody answered in time";
-  return "";
-}
-
 function Report({ entry }: { entry: Of<"report"> }) {
   const isLink = /^https?:\/\//i.test(entry.link);
   return (
     <section className={css.report} aria-label="Report" data-outcome={entry.outcome}>
-      <Plain text={stripAnsi(entry.summary)} />
+      <LongText text={stripAnsi(entry.summary)} />
       {entry.link &&
         (isLink ? (
           <a href={entry.link} target="_blank" rel="noopener noreferrer nofollow">
@@ -311,85 +144,14 @@ function Report({ entry }: { entry: Of<"report"> }) {
 function NoticeLine({ entry }: { entry: Of<"notice"> }) {
   return (
     <div className={css.notice} data-level={entry.level}>
-      <Plain text={stripAnsi(entry.text)} />
+      <LongText text={stripAnsi(entry.text)} />
       {entry.more && (
         <Fold summary="Its last screen">
-          <pre className={css.pre} tabIndex={0}>
-            <Plain text={entry.more} isOutput />
-          </pre>
+          <div className={css.pre}>
+            <LongText text={entry.more} side="tail" isOutput name="more" />
+          </div>
         </Fold>
       )}
     </div>
-  );
-}
-
-const STATE_SIGNS = { waiting: "○", running: "◐", done: "✓", failed: "✕", skipped: "–" } as const;
-
-function Boot({ entry, place }: { entry: Of<"boot">; place: Place }) {
-  const steps = useMemo(() => timeline(entry.phases), [entry.phases]);
-  const state = bootOf(steps);
-  const isNewest = entry.build === place.newestBuild;
-  const what = entry.round > 1 ? "Brought back" : entry.build > 1 ? "Started again" : "Started";
-  if (state === "usable" || (!isNewest && state === "running")) {
-    return (
-      <Fold
-        summary={
-          <span className={css.muted}>
-            {state === "usable" ? `${what} in ${span(bootMs(steps))}` : "A start that did not end"}
-          </span>
-        }
-      >
-        <Steps steps={steps} />
-      </Fold>
-    );
-  }
-  return (
-    <section className={css.boot} aria-label="Start" data-state={state}>
-      <h3>{state === "failed" ? "The start failed" : "Starting"}</h3>
-      <Steps steps={steps} told={isNewest ? place.failure : ""} />
-      {state === "failed" && isNewest && <BootFailure place={place} />}
-    </section>
-  );
-}
-
-/** told: a reason that is said already. */
-function Steps({ steps, told = "" }: { steps: readonly Step[]; told?: string }) {
-  return (
-    <ol className={css.steps}>
-      {steps.map((step) => (
-        <li key={step.phase} data-state={step.state}>
-          <span aria-hidden="true">{STATE_SIGNS[step.state]}</span>
-          <span>{step.label}</span>
-          <span className="sr-only">{step.state}</span>
-          <span className={css.stepMs}>{step.ms === null ? "" : span(step.ms)}</span>
-          {step.reason && step.reason !== told && step.state === "failed" && (
-            <span className={css.stepReason}>
-              <Plain text={stripAnsi(step.reason)} />
-            </span>
-          )}
-        </li>
-      ))}
-    </ol>
-  );
-}
-
-function BootFailure({ place }: { place: Place }) {
-  const { data } = useQuery(phasesQuery(...place.address));
-  const failure = data?.failure;
-  if (!failure) return null;
-  const lines = failure.lines.join("\n");
-  return (
-    <>
-      {lines.trim() !== "" && lines.trim() !== failure.reason && (
-        <pre className={css.pre} tabIndex={0}>
-          <Plain text={lines} isOutput />
-        </pre>
-      )}
-      {!place.failure && (
-        <p>
-          <strong>What to do:</strong> {visible(failure.advice)}
-        </p>
-      )}
-    </>
   );
 }

@@ -24,6 +24,8 @@ export interface PhaseSeen {
   phase: string;
   state: string;
   ms: number | null;
+  /** When it became so, by the server's clock. */
+  at: string;
   reason: string | null;
 }
 
@@ -194,6 +196,7 @@ export class Conversation {
       phase: text(data["phase"]),
       state: text(data["state"]),
       ms: typeof data["ms"] === "number" ? data["ms"] : null,
+      at: item.time,
       reason: text(data["reason"]) || null,
     };
     const before = old?.kind === "boot" ? old.phases : [];

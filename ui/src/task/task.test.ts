@@ -161,16 +161,19 @@ describe("a transcript", () => {
     let tell: (event: StreamEvent) => void = () => undefined;
     const asked: number[] = [];
     const followed: number[] = [];
+    const pageOf = (start: number, end: number) => ({
+      items: Array.from({ length: Math.max(0, end - start + 1) }, (_, n) =>
+        item(start + n, "user_message", { text: `p${start + n}` }),
+      ),
+      last_number: total,
+    });
     const transcript = new Transcript(
       {
+        after: async (number, limit) => pageOf(number + 1, Math.min(total, number + limit)),
         before: async (number, limit) => {
           asked.push(number);
           const end = Math.min(number - 1, total);
-          const start = Math.max(1, end - limit + 1);
-          const items = Array.from({ length: end - start + 1 }, (_, n) =>
-            item(start + n, "user_message", { text: `p${start + n}` }),
-          );
-          return { items, last_number: total };
+          return pageOf(Math.max(1, end - limit + 1), end);
         },
         follow: (after, onEvent) => {
           followed.push(after);
@@ -205,6 +208,71 @@ describe("a transcript", () => {
     const { conversation, hasOlder } = transcript.get();
     expect(conversation.entries).toHaveLength(451);
     expect(hasOlder).toBe(false);
+  });
+
+  it("jumps to its start and back to its end, reading little", async () => {
+    const { transcript, asked, hear } = world(50_000);
+    const news = (number: number) =>
+      hear({
+        name: "item",
+        id: `${number}.1`,
+        data: JSON.stringify(item(number, "user_message", { text: "new" })),
+      });
+    await transcript.start();
+    await transcript.toStart();
+    const start = transcript.get();
+    expect([start.conversation.first, start.hasOlder, start.hasNewer]).toEqual([1, false, true]);
+    news(50_001);
+    expect(transcript.get().conversation.last).toBe(200);
+    await transcript.newer();
+    expect(transcript.get().conversation.entries).toHaveLength(700);
+    await transcript.toEnd();
+    const end = transcript.get();
+    expect([end.conversation.last, end.hasOlder]).toEqual([50_000, true]);
+    expect(asked).toHaveLength(2);
+  });
+
+  it("follows again once it has read up to the end", async () => {
+    const { transcript, hear } = world(300);
+    await transcript.start();
+    await transcript.toStart();
+    await transcript.newer();
+    expect(transcript.get().hasNewer).toBe(false);
+    hear({
+      name: "item",
+      id: "301.1",
+      data: JSON.stringify(item(301, "user_message", { text: "new" })),
+    });
+    expect(transcript.get().conversation.last).toBe(301);
+  });
+
+  it("says what failed, and does it again", async () => {
+    let isAway = true;
+    const transcript = new Transcript(
+      {
+        before: async () => {
+          if (isAway) throw new Error("away");
+          return { items: [], last_number: 0 };
+        },
+        after: async () => ({ items: [], last_number: 0 }),
+        follow: () => ({
+          open: () => undefined,
+          close: () => undefined,
+          reopen: () => undefined,
+        }),
+        soon: (run) => run(),
+      },
+      () => undefined,
+      () => undefined,
+    );
+    await transcript.start();
+    expect(transcript.get()).toMatchObject({ isReady: false, reading: "" });
+    expect(transcript.get().error).toBeInstanceOf(Error);
+    isAway = false;
+    transcript.retry();
+    await Promise.resolve();
+    await Promise.resolve();
+    expect(transcript.get()).toMatchObject({ isReady: true, error: null });
   });
 
   it("says when the task is no more", async () => {

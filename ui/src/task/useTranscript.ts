@@ -1,7 +1,13 @@
 import { useEffect, useState, useSyncExternalStore } from "react";
 
 import { addressOf, api } from "../api/client";
-import { phasesQuery, promptsQuery, queryClient, taskQuery } from "../api/queries";
+import {
+  permissionsQuery,
+  phasesQuery,
+  promptsQuery,
+  queryClient,
+  taskQuery,
+} from "../api/queries";
 import type { Task, TaskItem, TaskStanding } from "../api/types";
 import { watchSleep } from "../live/sleep";
 import { Stream } from "../live/stream";
@@ -25,6 +31,8 @@ function made(user: string, id: string, key: readonly [string, string]): Transcr
       200,
     );
   };
+  const readPermissions = () =>
+    void queryClient.invalidateQueries({ queryKey: permissionsQuery(userKey, taskKey).queryKey });
   const onStanding = (standing: TaskStanding) => {
     const query = taskQuery(userKey, taskKey).queryKey;
     const before = queryClient.getQueryData(query);
@@ -35,9 +43,11 @@ function made(user: string, id: string, key: readonly [string, string]): Transcr
       void queryClient.invalidateQueries({ queryKey: phasesQuery(userKey, taskKey).queryKey });
     }
     readQueueSoon();
+    readPermissions();
   };
   const onItem = (item: TaskItem) => {
     if (MOVES_QUEUE.has(item.kind)) readQueueSoon();
+    if (item.kind.startsWith("permission_")) readPermissions();
     if (item.kind === "phase" && (item.data as { state?: unknown }).state === "failed") {
       void queryClient.invalidateQueries({ queryKey: phasesQuery(userKey, taskKey).queryKey });
     }
@@ -46,6 +56,8 @@ function made(user: string, id: string, key: readonly [string, string]): Transcr
     {
       before: (before, limit) =>
         api.get("/api/v2/tasks/{user}/{task}/transcript", { path, query: { before, limit } }),
+      after: (after, limit) =>
+        api.get("/api/v2/tasks/{user}/{task}/transcript", { path, query: { after, limit } }),
       follow: (after, onEvent, onState) =>
         new Stream({
           url: (last) => addressOf("/api/v2/tasks/{user}/{task}/events", path, { after: last }),

@@ -1,0 +1,48 @@
+// Which entries get a row, what a row is called, and how high it may be before anybody has seen it.
+import type { Entry } from "./conversation";
+
+/** Whether there is anything to see of an entry. */
+export function isShown(entry: Entry, isShell: boolean): boolean {
+  switch (entry.kind) {
+    case "text":
+    case "thought":
+      return entry.text.trim() !== "";
+    case "tool":
+      // A shell's one tool is the prompt itself, and its output is the answer.
+      return !isShell || entry.call.status === "failed";
+    case "plan":
+      return entry.steps.length > 0;
+    default:
+      return true;
+  }
+}
+
+const NAMES: Readonly<Record<Entry["kind"], string>> = {
+  prompt: "Prompt",
+  text: "Answer",
+  thought: "Thought",
+  tool: "Tool call",
+  plan: "Plan",
+  permission: "Question",
+  report: "Report",
+  notice: "Notice",
+  boot: "Start",
+};
+
+/** What a screen reader calls an entry. */
+export const nameOf = (entry: Entry): string => NAMES[entry.kind];
+
+/** Pixels of a row that was never drawn; what is wrong with it is made good when it is. */
+export function guess(entry: Entry): number {
+  switch (entry.kind) {
+    case "text":
+    case "prompt":
+      return 40 + 20 * Math.min(25, Math.ceil(entry.text.length / 90));
+    case "plan":
+      return 32 + 24 * entry.steps.length;
+    case "permission":
+      return entry.answer ? 24 : 160;
+    default:
+      return 32;
+  }
+}
