@@ -1,18 +1,20 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
 
-import { api, newKey } from "../api/client";
+import { api, ApiError, newKey } from "../api/client";
 import { promptsQuery, queryClient } from "../api/queries";
-import type { Task, TaskPrompt } from "../api/types";
-import { Button, ErrorBox, inputClass, Kbd } from "../design";
+import type { Task } from "../api/types";
+import { Button, ErrorBox, inputClass, Kbd, Notice } from "../design";
 import { oneLine } from "../design/text";
-import { tellError } from "../design/toast";
-import { draftOf, keepDraft, WAITS, waysOf, type Way } from "./compose";
+import { draftOf, keepDraft, queuedWords, waysOf, type Way } from "./compose";
 import type { Place } from "./Entries";
+import { troubled, troubleWords } from "./outcomes";
+import { Queue } from "./Queue";
 import css from "./task.module.css";
 
 export function Composer({ task, place }: { task: Task; place: Place }) {
   const [text, setText] = useState(() => draftOf(task.id));
+  const [told, setTold] = useState("");
   const area = useRef<HTMLTextAreaElement>(null);
   const ways = waysOf(task);
   const intent = useRef({ what: "", key: "" });
@@ -30,35 +32,45 @@ export function Composer({ task, place }: { task: Task; place: Place }) {
     queryClient.invalidateQueries({ queryKey: promptsQuery(...place.address).queryKey });
 
   const send = useMutation({
-    mutationFn: (way: Way) => {
-      const what = `${way}:${text}`;
+    mutationFn: ({ way, input }: { way: Way; input: string }) => {
+      const what = `${way}:${input}`;
       if (intent.current.what !== what) intent.current = { what, key: newKey() };
       return api.post("/api/v2/tasks/{user}/{task}/send", {
         path: place.path,
-        body: way === "queue" ? { input: text, when: "queue" } : { input: text },
+        body: way === "queue" ? { input, when: "queue" } : { input },
         idempotencyKey: intent.current.key,
       });
     },
-    onSuccess: () => {
+    onMutate: () => setTold(""),
+    onSuccess: (queued, { input }) => {
       intent.current = { what: "", key: "" };
-      setText("");
+      // What was written meanwhile stays.
+      setText((now) => (now === input ? "" : now));
+      setTold(queued ? queuedWords(queued.position, queued.waits_for) : "Sent.");
       void readQueue();
     },
   });
   const canSend = text.trim() !== "" && !send.isPending && !ways.refusal;
-  const go = (way: Way) => canSend && send.mutate(way);
+  const go = (way: Way) => canSend && send.mutate({ way, input: text });
+  const putBack = (taken: string) => {
+    setText((now) => (now.trim() ? `${taken}\n${now}` : taken));
+    area.current?.focus();
+  };
   const labels = { send: "Send", queue: "Queue" };
 
   return (
     <section className={css.composer} aria-label="Write to the task">
-      <Queue
-        place={place}
-        onTakenBack={(taken) => {
-          setText((now) => (now.trim() ? `${taken}\n${now}` : taken));
-          area.current?.focus();
-        }}
-      />
-      {send.error && <ErrorBox error={send.error} />}
+      <Troubles place={place} onPutBack={putBack} />
+      <Queue place={place} onEdit={putBack} />
+      {send.error && (
+        <ErrorBox error={send.error}>
+          {send.error instanceof ApiError && send.error.status === 0 && (
+            <p className={css.sure}>
+              Your text is still here. Sending it again is safe: it is taken once.
+            </p>
+          )}
+        </ErrorBox>
+      )}
       <form
         className={css.compose}
         onSubmit={(event) => {
@@ -71,10 +83,14 @@ export function Composer({ task, place }: { task: Task; place: Place }) {
           className={`${inputClass} ${css.field}`}
           rows={1}
           aria-label="Message"
+          aria-describedby="composer-told"
           placeholder={ways.placeholder}
           disabled={ways.refusal !== ""}
           value={text}
-          onChange={(event) => setText(event.target.value)}
+          onChange={(event) => {
+            setText(event.target.value);
+            setTold("");
+          }}
           onKeyDown={(event) => {
             if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
               event.preventDefault();
@@ -101,79 +117,46 @@ export function Composer({ task, place }: { task: Task; place: Place }) {
             </Button>
           )}
           <Button kind="primary" type="submit" disabled={!canSend}>
-            {labels[ways.first]}
+            {send.isPending ? "Sending…" : labels[ways.first]}
           </Button>
         </div>
       </form>
+      <p id="composer-told" className={css.told} role="status">
+        {told}
+      </p>
     </section>
   );
 }
 
-/** The prompts that wait for their turn. */
-function Queue({ place, onTakenBack }: { place: Place; onTakenBack: (text: string) => void }) {
+/** What was sent and may not have arrived, or was refused on its way. */
+function Troubles({ place, onPutBack }: { place: Place; onPutBack: (text: string) => void }) {
   const { data } = useQuery(promptsQuery(...place.address));
-  const query = promptsQuery(...place.address).queryKey;
-  const again = () => void queryClient.invalidateQueries({ queryKey: query });
-  const move = useMutation({
-    mutationFn: ({ prompt, position }: { prompt: TaskPrompt; position: number }) =>
-      api.patch("/api/v2/tasks/{user}/{task}/prompts/{prompt}", {
-        path: { ...place.path, prompt: prompt.id },
-        body: { position },
-      }),
-    onSettled: again,
-    onError: tellError,
-  });
-  const drop = useMutation({
-    mutationFn: (prompt: TaskPrompt) =>
-      api.delete("/api/v2/tasks/{user}/{task}/prompts/{prompt}", {
-        path: { ...place.path, prompt: prompt.id },
-      }),
-    onSuccess: (_, prompt) => onTakenBack(prompt.input),
-    onSettled: again,
-    onError: tellError,
-  });
-  const waiting =
-    data?.prompts.filter((prompt) => prompt.state === "waiting" && prompt.source === "queue") ?? [];
-  if (waiting.length === 0) return null;
-  const isBusy = move.isPending || drop.isPending;
+  const [dismissed, setDismissed] = useState<ReadonlySet<string>>(new Set());
+  const prompt = troubled(data?.prompts ?? [], dismissed)[0];
+  if (!prompt) return null;
+  const { title, advice } = troubleWords(prompt);
+  const dismiss = () => setDismissed(new Set([...dismissed, prompt.id]));
   return (
-    <div className={css.queue}>
-      <h2>
-        {waiting.length === 1 ? "1 prompt waits" : `${waiting.length} prompts wait`}{" "}
-        {data?.waits_for ? WAITS[data.waits_for] : ""}
-      </h2>
-      <ol>
-        {waiting.map((prompt, index) => (
-          <li key={prompt.id}>
-            <bdi className={css.queued}>{oneLine(prompt.input)}</bdi>
-            {waiting.length > 1 && (
-              <>
-                <Button
-                  kind="quiet"
-                  isIcon
-                  aria-label={`Move prompt ${index + 1} up`}
-                  disabled={isBusy || index === 0}
-                  onClick={() => move.mutate({ prompt, position: index })}
-                >
-                  ↑
-                </Button>
-                <Button
-                  kind="quiet"
-                  isIcon
-                  aria-label={`Move prompt ${index + 1} down`}
-                  disabled={isBusy || index === waiting.length - 1}
-                  onClick={() => move.mutate({ prompt, position: index + 2 })}
-                >
-                  ↓
-                </Button>
-              </>
-            )}
-            <Button kind="quiet" disabled={isBusy} onClick={() => drop.mutate(prompt)}>
-              Take back
-            </Button>
-          </li>
-        ))}
-      </ol>
-    </div>
+    <Notice title={title}>
+      <p>
+        <bdi>{oneLine(prompt.input, 120)}</bdi>
+      </p>
+      <p>{oneLine(advice, 600)}</p>
+      <div className={css.ways}>
+        {!prompt.input_truncated && (
+          <Button
+            onClick={() => {
+              onPutBack(prompt.input);
+              dismiss();
+            }}
+          >
+            Write it again
+          </Button>
+        )}
+        <Button kind="quiet" onClick={dismiss}>
+          Dismiss
+        </Button>
+      </div>
+    </Notice>
   );
 }

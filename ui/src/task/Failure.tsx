@@ -1,22 +1,27 @@
-import { useMutation } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 
+import { phasesQuery } from "../api/queries";
 import type { Task } from "../api/types";
 import { Button, Notice } from "../design";
 import { visible } from "../design/text";
 import { tellError } from "../design/toast";
 import { pauseTask, resumeTask, retryTask } from "../tasks/actions";
 import { refusal } from "../tasks/verbs";
-import { show } from "./Header";
+import entries from "./entries.module.css";
+import { LongText } from "./LongText";
 import { labelOf } from "./phases";
+import { show } from "./show";
 import css from "./task.module.css";
+import { useDelete } from "./useDelete";
 
-/** Why a task is in error, and the ways out that are open now. */
+/** Why a task is in error, the last lines that tell of it, and the ways out that are open now. */
 export function Failure({ task }: { task: Task }) {
   const deed = useMutation({
     mutationFn: (run: () => Promise<Task>) => run(),
     onSuccess: show,
     onError: tellError,
   });
+  const [askDelete, deleteDialog] = useDelete(task);
   if (task.status !== "error" || !task.failure) return null;
   const ways = [
     ["Try again", "retry", retryTask],
@@ -28,6 +33,7 @@ export function Failure({ task }: { task: Task }) {
     <div className={css.failure}>
       <Notice title={task.failure.phase ? `Failed at: ${labelOf(task.failure.phase)}` : "Failed"}>
         <p className={css.reason}>{visible(task.failure.reason)}</p>
+        {task.failure.phase && <LastLines task={task} told={task.failure.reason} />}
         <p>{visible(task.failure.advice)}</p>
         <div className={css.ways}>
           {open.map(([label, verb, run]) => (
@@ -39,8 +45,29 @@ export function Failure({ task }: { task: Task }) {
               {label}
             </Button>
           ))}
+          {!refusal("delete", task) && (
+            <Button kind="danger" onClick={askDelete}>
+              Delete…
+            </Button>
+          )}
         </div>
       </Notice>
+      {deleteDialog}
     </div>
+  );
+}
+
+/** The end of the log that tells of it, where it says more than the reason. */
+function LastLines({ task, told }: { task: Task; told: string }) {
+  const { data } = useQuery({ ...phasesQuery(task.owner_name, task.id), staleTime: 0 });
+  const text = (data?.failure?.lines ?? []).join("\n").trim();
+  if (text === "" || text === told.trim()) return null;
+  return (
+    <details className={`${entries.fold} ${css.lines}`}>
+      <summary>Its last lines</summary>
+      <div className={entries.pre}>
+        <LongText text={text} side="tail" isOutput name="last-lines" />
+      </div>
+    </details>
   );
 }

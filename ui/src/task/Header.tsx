@@ -1,28 +1,19 @@
 import { useMutation } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 
-import { queryClient, taskQuery } from "../api/queries";
 import type { Task } from "../api/types";
 import { Badge, Button, Time } from "../design";
 import { Menu, MenuItem, MenuLine } from "../design/Menu";
 import { tell, tellError } from "../design/toast";
 import { visible } from "../design/text";
-import { deleteTask, interruptTask, pauseTask, resumeTask } from "../tasks/actions";
-import { DeleteDialog } from "../tasks/DeleteDialog";
+import { interruptTask, pauseTask, resumeTask } from "../tasks/actions";
 import { lookOf, wordOf } from "../tasks/state";
 import { refusal } from "../tasks/verbs";
+import { InputDialog, RenameDialog } from "./dialogs";
+import { save, transcriptFile } from "./save";
+import { show } from "./show";
 import css from "./task.module.css";
-
-/** Puts a task as it was just read where the page looks for it. */
-export function show(task: Task | void): void {
-  if (!task) return;
-  for (const word of [task.id, task.name]) {
-    const { queryKey } = taskQuery(task.owner_name, word);
-    if (queryClient.getQueryData(queryKey)) queryClient.setQueryData(queryKey, task);
-  }
-  void queryClient.invalidateQueries({ queryKey: ["task"] });
-}
+import { useDelete } from "./useDelete";
 
 export function Header({
   task,
@@ -33,24 +24,12 @@ export function Header({
   isDeleted: boolean;
   isMine: boolean;
 }) {
-  const navigate = useNavigate();
-  const [isAsking, setAsking] = useState(false);
+  const [dialog, setDialog] = useState<"rename" | "input" | null>(null);
+  const [askDelete, deleteDialog] = useDelete(task);
   const deed = useMutation({
     mutationFn: (run: () => Promise<Task | void>) => run(),
     onSuccess: show,
     onError: tellError,
-  });
-  const remove = useMutation({
-    mutationFn: () => deleteTask(task),
-    onSuccess: async () => {
-      setAsking(false);
-      tell("The task was deleted.");
-      await navigate({ to: "/tasks" });
-    },
-    onError: (error) => {
-      setAsking(false);
-      tellError(error);
-    },
   });
   const look = lookOf(task);
   const word = wordOf(task);
@@ -108,6 +87,21 @@ export function Header({
               </Button>
             }
           >
+            <MenuItem onSelect={() => setDialog("rename")}>Rename…</MenuItem>
+            <MenuItem
+              isDisabled={refusal("input", task) !== ""}
+              title={refusal("input", task) || undefined}
+              onSelect={() => setDialog("input")}
+            >
+              Edit the input…
+            </MenuItem>
+            <MenuLine />
+            <MenuItem onSelect={() => save(transcriptFile(task, "markdown"))}>
+              Save the transcript as Markdown
+            </MenuItem>
+            <MenuItem onSelect={() => save(transcriptFile(task, "jsonl"))}>
+              Save the transcript as JSON lines
+            </MenuItem>
             <MenuItem
               onSelect={() =>
                 void navigator.clipboard
@@ -122,20 +116,16 @@ export function Header({
               isDanger
               isDisabled={refusal("delete", task) !== ""}
               title={refusal("delete", task) || undefined}
-              onSelect={() => setAsking(true)}
+              onSelect={askDelete}
             >
               Delete…
             </MenuItem>
           </Menu>
         </div>
       )}
-      <DeleteDialog
-        tasks={[task]}
-        isOpen={isAsking}
-        isBusy={remove.isPending}
-        onClose={() => setAsking(false)}
-        onDelete={() => remove.mutate()}
-      />
+      {deleteDialog}
+      {dialog === "rename" && <RenameDialog task={task} onClose={() => setDialog(null)} />}
+      {dialog === "input" && <InputDialog task={task} onClose={() => setDialog(null)} />}
     </header>
   );
 }

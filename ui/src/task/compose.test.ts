@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 
 import { testTask } from "../tasks/testTask";
-import { waysOf } from "./compose";
+import { queuedWords, waysOf } from "./compose";
 
 const working = {
   timestamp: "2026-03-01T09:00:00Z",
@@ -22,4 +22,9 @@ it("only queues while the task is paused, and nothing once its workspace is gone
   const paused = testTask({ status: "paused", workspace_status: "stopped" });
   expect(waysOf(paused)).toMatchObject({ first: "queue", other: null, refusal: "" });
   expect(waysOf(testTask({ status: "paused", workspace_status: "deleted" })).refusal).not.toBe("");
+});
+
+it("tells where a message stands that waits, and for what", () => {
+  expect(queuedWords(2, "turn")).toBe("Queued at place 2: it waits until this turn ends.");
+  expect(queuedWords(1, undefined)).toBe("Queued at place 1.");
 });

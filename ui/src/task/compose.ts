@@ -45,6 +45,14 @@ export const WAITS: Readonly<Record<string, string>> = {
   failure: "because the last turn failed: send something now, or pause and resume",
 };
 
+export const waitWords = (wait: string): string => WAITS[wait] ?? "";
+
+/** What is told of a message that went into the queue. */
+export function queuedWords(position: number, wait: string | undefined): string {
+  const words = wait ? waitWords(wait) : "";
+  return words ? `Queued at place ${position}: it waits ${words}.` : `Queued at place ${position}.`;
+}
+
 const DRAFTS = "taskyard-draft:";
 
 export function draftOf(id: string): string {

@@ -31,6 +31,23 @@ export async function retryTask(task: Which): Promise<Task> {
   return read(task);
 }
 
+/** Gives a task another name for people; the name in its address stays. */
+export async function renameTask(task: Which, name: string): Promise<Task> {
+  const patch = api.patch as unknown as (path: string, options: object) => Promise<Task>;
+  const fresh = await patch("/api/v2/tasks/{user}/{task}", {
+    path: pathOf(task),
+    body: { display_name: name },
+  });
+  taskStore().learn(fresh);
+  return fresh;
+}
+
+/** Changes what a paused task is to do next. */
+export async function changeInput(task: Which, input: string): Promise<Task> {
+  await api.patch("/api/v2/tasks/{user}/{task}/input", { path: pathOf(task), body: { input } });
+  return read(task);
+}
+
 export async function interruptTask(task: Which): Promise<void> {
   await api.post("/api/v2/tasks/{user}/{task}/interrupt", { path: pathOf(task) });
 }
