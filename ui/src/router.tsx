@@ -147,6 +147,17 @@ const adminPages = [
   }),
   createRoute({
     getParentRoute: () => admin,
+    path: "/organizations",
+    component: lazyRouteComponent(() => import("./admin/OrganizationsPage")),
+  }),
+  createRoute({
+    getParentRoute: () => admin,
+    path: "/organizations/$organization",
+    validateSearch: readUsersSearch,
+    component: lazyRouteComponent(() => import("./admin/OrganizationPage")),
+  }),
+  createRoute({
+    getParentRoute: () => admin,
     path: "/tokens",
     component: lazyRouteComponent(() => import("./admin/TokensOfAllPage")),
   }),

@@ -1,22 +1,20 @@
 // The users of the server: found by name, email and status, page by page.
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 
 import { Choice, SettingsPage, When } from "../account/parts";
 import css from "../account/settings.module.css";
 import { Table, type Column } from "../account/Table";
 import type { User } from "../api/types";
-import { Badge, Button, ErrorBox, Field } from "../design";
+import { Badge, Button, ErrorBox } from "../design";
 import { visible } from "../design/text";
 import { useMyRoles } from "../session/may";
 import { mayMakeUsers } from "./areas";
+import { Pager, SearchField } from "./Finding";
 import { NewUser } from "./NewUser";
 import { usersQuery } from "./queries";
-import { PAGE_SIZE, readUsersSearch, STATUSES, statusLook, type UsersSearch } from "./users";
-
-/** Milliseconds after the last key before the server is asked. */
-const TYPING_MS = 250;
+import { readUsersSearch, STATUSES, statusLook, type UsersSearch } from "./users";
 
 const COLUMNS: Column<User>[] = [
   {
@@ -106,6 +104,7 @@ export default function UsersPage() {
           page={search.page ?? 1}
           shown={users.data.users.length}
           total={users.data.count}
+          word="users"
           onPage={(page) => go({ page })}
         />
       )}
@@ -117,62 +116,4 @@ export default function UsersPage() {
 export function Status({ user }: { user: User }) {
   const [word, tone] = statusLook(user);
   return <Badge tone={tone}>{word}</Badge>;
-}
-
-/** What is typed is shown at once, and asked for when the typing stops. */
-function SearchField({ value, onChange }: { value: string; onChange: (text: string) => void }) {
-  const [text, setText] = useState(value);
-  useEffect(() => setText(value), [value]);
-  useEffect(() => {
-    if (text === value) return;
-    const timer = setTimeout(() => onChange(text), TYPING_MS);
-    return () => clearTimeout(timer);
-  });
-  return (
-    <Field
-      label="Search"
-      type="search"
-      value={text}
-      placeholder="Name or email"
-      autoComplete="off"
-      spellCheck={false}
-      onChange={(event) => setText(event.target.value)}
-    />
-  );
-}
-
-function Pager({
-  page,
-  shown,
-  total,
-  onPage,
-}: {
-  page: number;
-  shown: number;
-  total: number;
-  onPage: (page: number) => void;
-}) {
-  const first = (page - 1) * PAGE_SIZE + 1;
-  const isOne = page === 1 && total <= PAGE_SIZE;
-  return (
-    <nav className={css.pager} aria-label="Pages">
-      <span aria-live="polite">
-        {shown === 0
-          ? `${total} in all`
-          : isOne
-            ? `${total} ${total === 1 ? "user" : "users"}`
-            : `${first}–${first + shown - 1} of ${total}`}
-      </span>
-      {!isOne && (
-        <span className={css.buttons}>
-          <Button disabled={page === 1} onClick={() => onPage(page - 1)}>
-            Previous
-          </Button>
-          <Button disabled={page * PAGE_SIZE >= total} onClick={() => onPage(page + 1)}>
-            Next
-          </Button>
-        </span>
-      )}
-    </nav>
-  );
 }

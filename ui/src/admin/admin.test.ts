@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { AuditLog, User } from "../api/types";
-import { areasOf, mayChangeUser, rolesOf } from "./areas";
+import { areasOf, mayChangeOrganization, mayChangeUser, mayMoveMembers, rolesOf } from "./areas";
 import { auditQ, deedWords, readAuditSearch, valueText } from "./audit";
 import { githubProblem, readUsersSearch, usersQ } from "./users";
 
@@ -11,17 +11,26 @@ const user = (...roles: string[]) =>
 describe("who may see what", () => {
   it("goes by the table of roles", () => {
     const areas = (...roles: string[]) => areasOf(new Set(roles));
-    expect(areas("owner")).toEqual(["users", "tokens", "audit", "health"]);
-    expect(areas("user-admin")).toEqual(["users"]);
-    expect(areas("auditor")).toEqual(["users", "audit", "health"]);
-    expect(areas("organization-admin")).toEqual(["users", "audit"]);
-    expect(areas("template-admin")).toEqual([]);
+    expect(areas("owner")).toEqual(["users", "organizations", "tokens", "audit", "health"]);
+    expect(areas("user-admin")).toEqual(["users", "organizations"]);
+    expect(areas("auditor")).toEqual(["users", "organizations", "audit", "health"]);
+    expect(areas("organization-admin")).toEqual(["users", "organizations", "audit"]);
+    expect(areas("template-admin")).toEqual(["organizations"]);
     expect(areas()).toEqual([]);
   });
 
   it("counts roles in organizations", () => {
     const grants = { roles: [], organization_roles: { a: ["organization-admin"], b: [] } };
     expect([...rolesOf(user("auditor"), grants)]).toEqual(["auditor", "organization-admin"]);
+  });
+
+  it("lets an organization's admin change that one, and user admins its members", () => {
+    const grants = { roles: [], organization_roles: { a: ["organization-admin"], b: [] } };
+    expect(mayChangeOrganization(grants, "a")).toBe(true);
+    expect(mayChangeOrganization(grants, "b")).toBe(false);
+    expect(mayChangeOrganization(undefined, "a")).toBe(false);
+    const admin = { roles: ["user-admin"], organization_roles: {} };
+    expect([mayChangeOrganization(admin, "a"), mayMoveMembers(admin, "a")]).toEqual([false, true]);
   });
 
   it("lets user admins change those without a role only", () => {

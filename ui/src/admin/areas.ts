@@ -1,7 +1,7 @@
 // Which pages of the administration somebody may see; docs/reference/roles.md is where it comes from.
 import type { User } from "../api/types";
 
-export type Area = "users" | "tokens" | "audit" | "health";
+export type Area = "users" | "organizations" | "tokens" | "audit" | "health";
 
 interface AreaFacts {
   area: Area;
@@ -15,6 +15,11 @@ export const AREAS: readonly AreaFacts[] = [
     area: "users",
     title: "Users",
     readers: ["owner", "user-admin", "auditor", "organization-admin"],
+  },
+  {
+    area: "organizations",
+    title: "Organizations",
+    readers: ["owner", "template-admin", "user-admin", "auditor", "organization-admin"],
   },
   { area: "tokens", title: "Tokens", readers: ["owner"] },
   { area: "audit", title: "Audit", readers: ["owner", "auditor", "organization-admin"] },
@@ -49,4 +54,18 @@ export function mayChangeUser(roles: ReadonlySet<string>, user: User): boolean {
 /** Whether somebody may make users. */
 export function mayMakeUsers(roles: ReadonlySet<string>): boolean {
   return roles.has("owner") || roles.has("user-admin");
+}
+
+/** Whether somebody may change an organization and who is in it. */
+export function mayChangeOrganization(grants: Grants | undefined, organization: string): boolean {
+  if (!grants) return false;
+  const inside = grants.organization_roles[organization] ?? [];
+  return grants.roles.includes("owner") || inside.includes("organization-admin");
+}
+
+/** Whether somebody may put users into an organization, and take them out. */
+export function mayMoveMembers(grants: Grants | undefined, organization: string): boolean {
+  return (
+    mayChangeOrganization(grants, organization) || Boolean(grants?.roles.includes("user-admin"))
+  );
 }

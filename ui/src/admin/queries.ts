@@ -44,3 +44,33 @@ export const auditQuery = (search: AuditSearch) =>
       audit_logs.length < AUDIT_PAGE ? undefined : audit_logs.at(-1)?.id,
     placeholderData: keepPreviousData,
   });
+
+export const organizationsKey = ["organizations"] as const;
+
+export const organizationsQuery = queryOptions({
+  queryKey: [...organizationsKey, "list"],
+  queryFn: ({ signal }) => api.get("/api/v2/organizations", { signal }),
+});
+
+export const organizationQuery = (organization: string) =>
+  queryOptions({
+    queryKey: [...organizationsKey, "one", organization],
+    queryFn: ({ signal }) =>
+      api.get("/api/v2/organizations/{organization}", { path: { organization }, signal }),
+  });
+
+export const membersQuery = (organization: string, search: UsersSearch) =>
+  queryOptions({
+    queryKey: [...organizationsKey, "members", organization, search],
+    queryFn: ({ signal }) =>
+      api.get("/api/v2/organizations/{organization}/paginated-members", {
+        path: { organization },
+        query: {
+          q: usersQ(search),
+          limit: PAGE_SIZE,
+          offset: ((search.page ?? 1) - 1) * PAGE_SIZE,
+        },
+        signal,
+      }),
+    placeholderData: keepPreviousData,
+  });
