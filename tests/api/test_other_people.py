@@ -19,7 +19,7 @@ OWN = frozenset(
     {
         *("list_experiments", "list_tasks", "list_users", "list_organizations", "list_templates"),
         *("list_workspaces", "create_user", "create_organization", "upload_file", "logout"),
-        *("follow_tasks", "list_audit_logs", "export_audit_logs"),
+        *("follow_tasks", "list_audit_logs", "export_audit_logs", "get_health"),
     }
 )
 """Session routes that name nothing of anybody's. What the lists hold is checked apart."""

@@ -21,7 +21,16 @@ pytestmark = pytest.mark.anyio
 INDEX = b'<!doctype html><title>Taskyard</title><script src="/assets/app-1.js"></script>'
 SCRIPT = b"console.log(1);" * 100
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
-PAGES = ("/", "/tasks", "/tasks/ada/fix-login", "/login", "/setup", "/templates/shell", "/admin/x/", "/account/tokens")
+PAGES = (
+    "/",
+    "/tasks",
+    "/tasks/ada/fix-login",
+    "/login",
+    "/setup",
+    "/templates/shell",
+    "/admin/x/",
+    "/account/tokens",
+)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from taskyard.control.vault import Vault
 from taskyard.control.waiting import Waiting
 from taskyard.db.pool import Database, Doorbell
 from taskyard.wire.base import NIL_UUID
+from taskyard.wire.health import DriverHealth
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class Services:
     """One server's tools. now gives aware UTC; only edges call it and hand the value down.
 
     server_id is another one at each start. host_id is the data directory's: workspaces stay where their files are.
-    unconfined: workspaces of this server have no walls, as whoever runs it allowed.
+    unconfined: workspaces of this server have no walls, as whoever runs it allowed. drivers: what was found of those
+    of this server when it started.
     """
 
     settings: Settings
@@ -34,6 +36,7 @@ class Services:
     now: Callable[[], datetime]
     host_id: UUID = NIL_UUID
     unconfined: bool = False
+    drivers: tuple[DriverHealth, ...] = ()
     meters: Meters = field(default_factory=Meters)
     vault: Vault = field(default_factory=Vault)
     feeds: Feeds = field(default_factory=Feeds)

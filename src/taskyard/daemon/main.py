@@ -43,6 +43,7 @@ from taskyard.drivers.base import Driver
 from taskyard.drivers.echo.driver import EchoDriver
 from taskyard.drivers.sandbox.driver import SandboxDriver
 from taskyard.errors import DriverError, StartupError
+from taskyard.wire.health import DriverHealth
 from taskyard_agent import points
 
 log = structlog.get_logger()
@@ -113,7 +114,7 @@ async def serve(settings: Settings) -> None:
             await claim_place(db, data)
             await claim_key(services)
         drivers = await _drivers(settings, data)
-        services = replace(services, unconfined=_is_open(drivers))
+        services = replace(services, unconfined=_is_open(drivers), drivers=_found(drivers))
         async with asyncio.TaskGroup() as group:
             running = Running(group, services, drivers)
             if sockets is not None:
@@ -226,6 +227,21 @@ def _is_open(drivers: Mapping[str, Driver]) -> bool:
     """Whether workspaces of this server have no walls."""
     found = drivers.values()
     return any(isinstance(driver, SandboxDriver) and driver.why_unconfined for driver in found)
+
+
+def _found(drivers: Mapping[str, Driver]) -> tuple[DriverHealth, ...]:
+    """What was found of the drivers that run programs."""
+    return tuple(
+        DriverHealth(
+            name=driver.name,
+            mode=driver.mode,
+            confined=not driver.why_unconfined,
+            limits=driver.holds.split(", ") if driver.holds else [],
+            problem=driver.why_unconfined or None,
+        )
+        for driver in drivers.values()
+        if isinstance(driver, SandboxDriver)
+    )
 
 
 def _worker_id(services: Services) -> UUID | None:

@@ -45,6 +45,7 @@ class Verb(StrEnum):
     ORGANIZATION_READ = "organization_read"
     ORGANIZATION_WRITE = "organization_write"
     AUDIT_READ = "audit_read"
+    SERVER_READ = "server_read"
     SERVER_WRITE = "server_write"
 
 
@@ -89,6 +90,7 @@ TABLE: Mapping[Role, Mapping[Verb, Reach]] = {
         Verb.USER_READ: Reach.ALL,
         Verb.AUDIT_READ: Reach.ALL,
         Verb.ORGANIZATION_READ: Reach.ALL,
+        Verb.SERVER_READ: Reach.ALL,
     },
     Role.MEMBER: {
         Verb.TASK_READ: Reach.OWN,

@@ -6,6 +6,7 @@ from taskyard.sdk.caller import Caller
 from taskyard.sdk.calls import PathPart
 from taskyard.wire import identity
 from taskyard.wire.base import Response
+from taskyard.wire.health import Health
 
 
 class IdentityCalls(Caller):
@@ -22,6 +23,10 @@ class IdentityCalls(Caller):
     def get_build_info(self) -> identity.BuildInfo:
         """Say which version the server speaks."""
         return self.request(identity.BuildInfo, "get_build_info")
+
+    def get_health(self) -> Health:
+        """Say how the server and all that it works with are."""
+        return self.request(Health, "get_health")
 
     def get_openapi(self) -> dict[str, object]:
         """Describe this API as an OpenAPI document."""

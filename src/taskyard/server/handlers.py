@@ -6,6 +6,7 @@ from taskyard.server import (
     attaching,
     audit,
     builds,
+    health,
     identity,
     link,
     meta,
@@ -26,6 +27,7 @@ from taskyard.server.call import Handler, SocketHandler
 
 HANDLERS: dict[str, Handler] = {
     **meta.HANDLERS,
+    **health.HANDLERS,
     **identity.HANDLERS,
     **users.HANDLERS,
     **organizations.HANDLERS,

@@ -94,6 +94,7 @@ _FAILURES: Final[Mapping[str, tuple[int, ...]]] = MappingProxyType(
         "favorite_workspace": (410,),
         "unfavorite_workspace": (410,),
         "cancel_workspace_build": (412,),
+        "get_health": (403,),
         "list_audit_logs": (403,),
         "export_audit_logs": (403,),
     }

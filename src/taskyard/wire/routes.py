@@ -12,6 +12,7 @@ from typing import Final, Literal
 from taskyard.wire import (
     apps,
     audit,
+    health,
     identity,
     network,
     phases,
@@ -106,6 +107,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route("get_build_info", "GET", "/api/v2/buildinfo", identity.BuildInfo, "Say which version the server speaks.", _META, _NONE),
     Route("get_openapi", "GET", "/api/openapi.json", dict[str, object], "Describe this API as an OpenAPI document.", _META, _NONE),
     Route("get_api_docs", "GET", "/api/docs", Body.BYTES, "Show this API as a page for people.", _META, _NONE),
+    Route("get_health", "GET", "/api/v2/health", health.Health, "Say how the server and all that it works with are.", _META),
     Route("list_experiments", "GET", "/api/v2/experiments", list[str], "List the experiments that are on.", _META),
 
     Route("list_tasks", "GET", "/api/v2/tasks", tasks.TasksListResponse, "List the tasks that the caller may see, newest first.", _TASK, query=tasks.ListTasksQuery),

@@ -89,6 +89,23 @@ export interface paths {
     patch?: never;
     trace?: never;
   };
+  "/api/v2/health": {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    /** Say how the server and all that it works with are. */
+    get: operations["get_health"];
+    put?: never;
+    post?: never;
+    delete?: never;
+    options?: never;
+    head?: never;
+    patch?: never;
+    trace?: never;
+  };
   "/api/v2/experiments": {
     parameters: {
       query?: never;
@@ -2887,6 +2904,37 @@ export interface components {
       template_version_preset_id?: string | null;
     };
     /**
+     * DatabaseHealth
+     * @description The Postgres: its version, milliseconds from the question to the answer, and bytes on its disk.
+     */
+    DatabaseHealth: {
+      version: string;
+      latency_ms: number;
+      size_bytes: number;
+    };
+    /**
+     * DiskHealth
+     * @description The disk of the data directory of the server that answers, in bytes; free is what the server may use.
+     */
+    DiskHealth: {
+      path: string;
+      free_bytes: number;
+      size_bytes: number;
+    };
+    /**
+     * DriverHealth
+     * @description What makes workspaces on the server that answers, in words for people.
+     *
+     *     limits: those of a template's limits that the machine itself holds. problem: why workspaces have no walls, null where they have.
+     */
+    DriverHealth: {
+      name: string;
+      mode: string;
+      confined: boolean;
+      limits: string[];
+      problem: string | null;
+    };
+    /**
      * ExtendWorkspaceRequest
      * @description When a workspace that runs shall stop by itself.
      */
@@ -2945,6 +2993,37 @@ export interface components {
       default_provider_configured: boolean;
     };
     /**
+     * Health
+     * @description All of it at a moment; version and server_id are of the server that answers, drivers and disk too.
+     *
+     *     drivers is empty where that server runs no workspaces. problems: errors first, empty where all is well.
+     */
+    Health: {
+      /** Format: date-time */
+      at: string;
+      version: string;
+      /** Format: uuid */
+      server_id: string;
+      database: components["schemas"]["DatabaseHealth"];
+      servers: components["schemas"]["ServerHealth"][];
+      workers: components["schemas"]["WorkerHealth"][];
+      jobs: components["schemas"]["JobsHealth"];
+      workspaces: components["schemas"]["WorkspacesHealth"];
+      drivers: components["schemas"]["DriverHealth"][];
+      disk: components["schemas"]["DiskHealth"] | null;
+      problems: components["schemas"]["HealthProblem"][];
+    };
+    /**
+     * HealthProblem
+     * @description What is wrong and what to do about it, a sentence or two each; code is a word for programs.
+     */
+    HealthProblem: {
+      severity: components["schemas"]["Severity"];
+      code: string;
+      what: string;
+      action: string;
+    };
+    /**
      * JobErrorCode
      * @description Why a job failed, where a client may act on it.
      * @enum {unknown}
@@ -2990,6 +3069,17 @@ export interface components {
      * @enum {unknown}
      */
     JobType: "template_version_dry_run" | "template_version_import" | "workspace_build";
+    /**
+     * JobsHealth
+     * @description Jobs of all servers that are not over; oldest_queued_at is null where none waits for a worker.
+     *
+     *     Starts that wait for room are not among them.
+     */
+    JobsHealth: {
+      queued: number;
+      running: number;
+      oldest_queued_at: string | null;
+    };
     /**
      * ListeningPort
      * @description A port that a program in a workspace listens on.
@@ -3321,6 +3411,12 @@ export interface components {
      */
     PhaseState: "done" | "failed" | "running" | "skipped" | "waiting";
     /**
+     * Presence
+     * @description Whether a server or a worker gave its signs of life lately.
+     * @enum {unknown}
+     */
+    Presence: "away" | "up";
+    /**
      * Preset
      * @description Parameter values that belong together, under one name. Keys are capitalised.
      *
@@ -3543,6 +3639,25 @@ export interface components {
      */
     SendWhen: "queue";
     /**
+     * ServerHealth
+     * @description The server of a data directory, or the directory alone while none serves it.
+     *
+     *     id is that of the directory, the same at each start. Of a server that ended, roles and version are empty and started_at is null. links: agents connected to it. workspaces: those whose files are there.
+     */
+    ServerHealth: {
+      /** Format: uuid */
+      id: string;
+      hostname: string;
+      status: components["schemas"]["Presence"];
+      roles: string[];
+      version: string;
+      started_at: string | null;
+      /** Format: date-time */
+      last_seen_at: string;
+      links: number;
+      workspaces: number;
+    };
+    /**
      * SetSecretRequest
      * @description The value that a secret is to have.
      */
@@ -3550,6 +3665,12 @@ export interface components {
       /** @default  */
       value?: string;
     };
+    /**
+     * Severity
+     * @description error: something does not work, or is dangerous. warning: it soon may be.
+     * @enum {unknown}
+     */
+    Severity: "error" | "warning";
     /**
      * SharingLevel
      * @description Who may open an app.
@@ -4255,6 +4376,20 @@ export interface components {
       title: string;
     };
     /**
+     * WorkerHealth
+     * @description What runs jobs: how many it has in hand, of how many at once.
+     */
+    WorkerHealth: {
+      /** Format: uuid */
+      id: string;
+      name: string;
+      status: components["schemas"]["Presence"];
+      /** Format: date-time */
+      last_seen_at: string;
+      running: number;
+      capacity: number;
+    };
+    /**
      * Workspace
      * @description A workspace with its newest build. ttl_ms is in milliseconds.
      *
@@ -4553,6 +4688,17 @@ export interface components {
       | "starting"
       | "stopped"
       | "stopping";
+    /**
+     * WorkspacesHealth
+     * @description Places that are taken, and starts that wait for one, of all servers.
+     *
+     *     max_running: how many places there are, where there is one server; else null.
+     */
+    WorkspacesHealth: {
+      running: number;
+      waiting: number;
+      max_running: number | null;
+    };
     /**
      * WorkspacesResponse
      * @description One page of workspaces; count is the total before paging.
@@ -4860,6 +5006,29 @@ export interface operations {
           "text/html": unknown;
         };
       };
+      "5XX": components["responses"]["Failed5XX"];
+    };
+  };
+  get_health: {
+    parameters: {
+      query?: never;
+      header?: never;
+      path?: never;
+      cookie?: never;
+    };
+    requestBody?: never;
+    responses: {
+      /** @description OK. */
+      200: {
+        headers: {
+          [name: string]: unknown;
+        };
+        content: {
+          "application/json": components["schemas"]["Health"];
+        };
+      };
+      401: components["responses"]["Failed401"];
+      403: components["responses"]["Failed403"];
       "5XX": components["responses"]["Failed5XX"];
     };
   };

@@ -6,6 +6,7 @@ from taskyard.sdk.aio.caller import AsyncCaller
 from taskyard.sdk.calls import PathPart
 from taskyard.wire import identity
 from taskyard.wire.base import Response
+from taskyard.wire.health import Health
 
 
 class AsyncIdentityCalls(AsyncCaller):
@@ -22,6 +23,10 @@ class AsyncIdentityCalls(AsyncCaller):
     async def get_build_info(self) -> identity.BuildInfo:
         """Say which version the server speaks."""
         return await self.request(identity.BuildInfo, "get_build_info")
+
+    async def get_health(self) -> Health:
+        """Say how the server and all that it works with are."""
+        return await self.request(Health, "get_health")
 
     async def get_openapi(self) -> dict[str, object]:
         """Describe this API as an OpenAPI document."""
