@@ -43,6 +43,7 @@ export default async ({ page, visitor, signIn, axe, fits, password }) => {
   await fits(page);
   await page.setViewportSize({ width: 1280, height: 800 });
 
+  await organizations(page, axe);
   await lockedOut(page, axe);
   await deleted(page);
 };
@@ -67,6 +68,18 @@ async function audit(page, axe) {
   const deed = page.getByRole("group").filter({ hasText: `ada changed the user ${NEW}` });
   await deed.locator("summary").click();
   await deed.getByRole("row", { name: "status active suspended" }).waitFor();
+  await axe(page);
+}
+
+// A member becomes an organization's admin, and a member again.
+async function organizations(page, axe) {
+  await page.getByRole("link", { name: "Organizations" }).click();
+  await page.getByRole("link", { name: "default", exact: true }).waitFor();
+  await axe(page);
+  await page.getByRole("link", { name: "default", exact: true }).click();
+  await page.getByRole("button", { name: `Make admin: ${NEW}` }).click();
+  await page.getByRole("button", { name: `Make member: ${NEW}` }).click();
+  await page.getByRole("button", { name: `Make admin: ${NEW}` }).waitFor();
   await axe(page);
 }
 

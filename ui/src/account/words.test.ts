@@ -9,9 +9,12 @@ it("says times before and after, and those that never came", () => {
     "2026-03-01T11:59:58Z",
     "2026-03-01T09:00:00Z",
     "2026-03-30T13:00:00Z",
+    "2026-03-31T11:59:55Z",
+    "2026-03-01T20:00:00Z",
     "0001-01-01T00:00:00Z",
   ];
-  expect(times.map((at) => when(at, NOW))).toEqual(["just now", "3h ago", "in 29d", "never"]);
+  const words = ["just now", "3h ago", "in 29d", "in 30d", "in 8h", "never"];
+  expect(times.map((at) => when(at, NOW))).toEqual(words);
 });
 
 it("keeps nanoseconds exact, so that a token lives as long as was asked", () => {

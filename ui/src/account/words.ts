@@ -9,12 +9,21 @@ export function isNever(at: string): boolean {
 /** Milliseconds by which a time to come may be nearer than it is called. */
 const MOMENT_MS = 60_000;
 
+const DAY_MS = 86_400_000;
+
+/** Days up to which a time to come is said in days: one plans by them, not by months. */
+const MOST_DAYS = 90;
+
 /** "just now", "3h ago", "in 29d", or never. */
 export function when(at: string, now: number, never = "never"): string {
   if (isNever(at)) return never;
   const then = Date.parse(at);
   // What was made for 30 days a moment ago ends in 30 days, not in 29.
-  if (then > now + 5000) return `in ${age(now, then + MOMENT_MS)}`;
+  if (then > now + 5000) {
+    const left = then + MOMENT_MS - now;
+    const days = Math.floor(left / DAY_MS);
+    return days > 0 && days <= MOST_DAYS ? `in ${days}d` : `in ${age(0, left)}`;
+  }
   const word = age(then, now);
   return word === "now" ? "just now" : `${word} ago`;
 }

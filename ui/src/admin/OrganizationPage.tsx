@@ -49,8 +49,8 @@ export default function OrganizationPage() {
       title={one.display_name || one.name}
       lead={
         <>
-          <bdi>{visible(one.name)}</bdi>
-          {one.is_default && " · new users join it"}
+          Organization <bdi>{visible(one.name)}</bdi>
+          {one.is_default && ", which new users join"}
         </>
       }
     >

@@ -28,7 +28,9 @@ const COLUMNS: Column<Organization>[] = [
         >
           <bdi>{visible(one.display_name || one.name)}</bdi>
         </Link>
-        <bdi className={css.sub}>{visible(one.description || one.name)}</bdi>
+        <bdi className={css.sub}>
+          {visible(one.description || (one.display_name === one.name ? "" : one.name))}
+        </bdi>
       </>
     ),
   },

@@ -92,12 +92,14 @@ describe("audit", () => {
   });
 
   it("shows values of any kind", () => {
-    expect([null, "", "a", 1, ["x"], false].map(valueText)).toEqual([
+    expect([null, "", "a", 1, ["x", "y"], [], { a: 1 }, false].map(valueText)).toEqual([
       "–",
       "–",
       "a",
       "1",
-      '["x"]',
+      "x, y",
+      "–",
+      '{"a":1}',
       "false",
     ]);
   });

@@ -101,5 +101,8 @@ export function namesThing({ action }: AuditLog): boolean {
 export function valueText(value: unknown): string {
   if (value === null || value === undefined || value === "") return "–";
   if (typeof value === "string") return value;
+  if (Array.isArray(value) && value.every((one) => typeof one === "string")) {
+    return value.join(", ") || "–";
+  }
   return JSON.stringify(value);
 }
