@@ -43,6 +43,7 @@ from taskyard.drivers.base import Driver
 from taskyard.drivers.echo.driver import EchoDriver
 from taskyard.drivers.sandbox.driver import SandboxDriver
 from taskyard.errors import DriverError, StartupError
+from taskyard.lifecycle.walls import Wall
 from taskyard.wire.health import DriverHealth
 from taskyard_agent import points
 
@@ -54,6 +55,9 @@ PAUSE_MARGIN_S = 1.0
 DATABASE_S = 5.0
 """Seconds after which what ends waits for the database no more: requests have 4 until they are cut off, and a
 Postgres of our own needs the rest of the ten."""
+
+LIMITS = (Wall.CPU, Wall.MEMORY, Wall.PROCESSES)
+"""What of a template's limits a machine may hold, of the words that a driver has for what it holds."""
 
 EXECUTORS: Mapping[str, Executor] = {
     JobKind.IMPORT: template_import.import_version,
@@ -236,7 +240,7 @@ def _found(drivers: Mapping[str, Driver]) -> tuple[DriverHealth, ...]:
             name=driver.name,
             mode=driver.mode,
             confined=not driver.why_unconfined,
-            limits=driver.holds.split(", ") if driver.holds else [],
+            limits=[word for word in LIMITS if word in driver.holds.split(", ")],
             problem=driver.why_unconfined or None,
         )
         for driver in drivers.values()
