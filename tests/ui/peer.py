@@ -47,7 +47,7 @@ def receive() -> dict[str, Any]:
     return message
 
 
-def update(kind: str, **body: object) -> None:
+def update(kind: str, /, **body: object) -> None:
     told = {"sessionId": "s", "update": {"sessionUpdate": kind} | body}
     send({"method": "session/update", "params": told})
 
@@ -110,7 +110,7 @@ STEPS: dict[str, Callable[[Any], None]] = {
     "stop": stop,
     "think": lambda given: say(given, "agent_thought_chunk"),
     "tool": lambda given: update("tool_call", **given),
-    "update": lambda given: update(**given),
+    "update": lambda given: update(given.pop("kind"), **given),
     "wait": wait,
 }
 
