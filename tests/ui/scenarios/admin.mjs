@@ -43,6 +43,7 @@ export default async ({ page, visitor, signIn, axe, fits, password }) => {
   await fits(page);
   await page.setViewportSize({ width: 1280, height: 800 });
 
+  await health(page, axe, fits);
   await organizations(page, axe);
   await lockedOut(page, axe);
   await deleted(page);
@@ -69,6 +70,18 @@ async function audit(page, axe) {
   await deed.locator("summary").click();
   await deed.getByRole("row", { name: "status active suspended" }).waitFor();
   await axe(page);
+}
+
+async function health(page, axe, fits) {
+  await page.getByRole("link", { name: "Health" }).click();
+  await page.getByRole("status", { name: "What is wrong" }).waitFor();
+  const servers = page.getByRole("table", { name: "Servers" }).getByRole("row");
+  assert.equal(await servers.count(), 2, "one server below the heads of the columns");
+  assert.match(await servers.last().innerText(), /Up/);
+  await axe(page);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await fits(page);
+  await page.setViewportSize({ width: 1280, height: 800 });
 }
 
 // A member becomes an organization's admin, and a member again.

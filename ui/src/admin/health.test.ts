@@ -1,15 +1,11 @@
 import { expect, it } from "vitest";
 
-import { bytes, milliseconds, outOf, statusOf } from "./health";
+import { bytes, fullness, milliseconds, outOf } from "./health";
 
 it("says sizes with two digits or three", () => {
-  expect([0, 812, 4_200_000, 123_456_789, 9_990_000_000].map(bytes)).toEqual([
-    "0 B",
-    "812 B",
-    "4.2 MB",
-    "123 MB",
-    "10.0 GB",
-  ]);
+  expect(
+    [0, 812, 4_200_000, 123_456_789, 9_990_000_000].map((n) => bytes(n).replace("\u00a0", " ")),
+  ).toEqual(["0 B", "812 B", "4.2 MB", "123 MB", "10.0 GB"]);
 });
 
 it("says short waits to a tenth", () => {
@@ -20,7 +16,6 @@ it("says of how many, where there is a limit", () => {
   expect([outOf(3, 8), outOf(3, null), outOf(0, undefined)]).toEqual(["3 of 8", "3", "0"]);
 });
 
-it("shows a status that it does not know as it is", () => {
-  expect(statusOf("away")).toEqual(["Away", "failed"]);
-  expect(statusOf("resting")).toEqual(["resting", "paused"]);
+it("says how full a disk is", () => {
+  expect([fullness(25, 100), fullness(0, 100), fullness(0, 0)]).toEqual([75, 100, null]);
 });

@@ -1,5 +1,4 @@
 // What the health of the server comes to, in words.
-import type { Tone } from "../design";
 
 const UNITS = ["B", "KB", "MB", "GB", "TB"] as const;
 
@@ -11,7 +10,7 @@ export function bytes(count: number): string {
     size /= 1000;
     unit += 1;
   }
-  return `${unit === 0 || size >= 100 ? Math.round(size) : size.toFixed(1)} ${UNITS[unit]}`;
+  return `${unit === 0 || size >= 100 ? Math.round(size) : size.toFixed(1)}\u00a0${UNITS[unit]}`;
 }
 
 /** A wait of the database: "0.4 ms", "12 ms". */
@@ -24,18 +23,9 @@ export function outOf(count: number, most: number | null | undefined): string {
   return most === null || most === undefined ? String(count) : `${count} of ${most}`;
 }
 
-/** How a status of a server or worker is said, and in which colour. */
-export function statusOf(word: string): readonly [word: string, tone: Tone] {
-  switch (word) {
-    case "up":
-      return ["Up", "done"];
-    case "draining":
-      return ["Draining", "waiting"];
-    case "away":
-      return ["Away", "failed"];
-    default:
-      return [word, "paused"];
-  }
+/** How full a disk is, in percent; a disk without a size is not said to be anything. */
+export function fullness(freeBytes: number, sizeBytes: number): number | null {
+  return sizeBytes > 0 ? Math.round(100 * (1 - freeBytes / sizeBytes)) : null;
 }
 
 /** How long after an answer the next is asked for, in milliseconds, while somebody looks. */

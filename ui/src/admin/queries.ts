@@ -2,6 +2,7 @@ import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/
 
 import { api } from "../api/client";
 import { auditQ, type AuditSearch } from "./audit";
+import { POLL_MS } from "./health";
 import { PAGE_SIZE, usersQ, type UsersSearch } from "./users";
 
 export const usersKey = ["users"] as const;
@@ -74,3 +75,11 @@ export const membersQuery = (organization: string, search: UsersSearch) =>
       }),
     placeholderData: keepPreviousData,
   });
+
+export const healthQuery = queryOptions({
+  queryKey: ["health"],
+  queryFn: ({ signal }) => api.get("/api/v2/health", { signal }),
+  // Only while somebody looks: hidden tabs do not ask.
+  refetchInterval: POLL_MS,
+  staleTime: 0,
+});

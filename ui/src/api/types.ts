@@ -17,6 +17,7 @@ export type User = Schemas["User"];
 export type ApiKey = Schemas["APIKey"];
 export type Organization = Schemas["Organization"];
 export type Member = Schemas["MemberWithUserData"];
+export type Health = Schemas["Health"];
 export type Secret = Schemas["Secret"];
 export type AuditLog = Schemas["AuditLog"];
 export type AuditAction = Schemas["AuditAction"];
