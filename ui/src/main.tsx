@@ -10,8 +10,11 @@ import { whenSignedOut } from "./api/client";
 import { queryClient } from "./api/queries";
 import { Toasts } from "./design/toast";
 import { endLive } from "./live/browser";
+import { reloadAfterUpgrade } from "./live/upgrade";
 import { router } from "./router";
 import { forgetTasks } from "./tasks/live";
+
+reloadAfterUpgrade();
 
 whenSignedOut(() => {
   const { pathname, href } = router.state.location;

@@ -8,6 +8,7 @@ import { copy } from "../design/copy";
 import { visible } from "../design/text";
 import { absolute } from "../design/time";
 import { useNow } from "../design/useNow";
+import { useTitle } from "../notices/title";
 import css from "./settings.module.css";
 import { isNever, when } from "./words";
 
@@ -66,9 +67,7 @@ export function SettingsPage({
   actions?: ReactNode;
   children: ReactNode;
 }) {
-  useEffect(() => {
-    document.title = `${visible(title)} · Taskyard`;
-  }, [title]);
+  useTitle(title);
   return (
     <div className={css.content}>
       <header className={css.head}>

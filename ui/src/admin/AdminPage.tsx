@@ -1,11 +1,11 @@
 // The administration: beside each page, those that whoever is signed in may see.
 import { useSuspenseQuery } from "@tanstack/react-query";
 import { Navigate, useLocation } from "@tanstack/react-router";
-import { useEffect } from "react";
 
 import { Sections } from "../account/parts";
 import { meQuery } from "../api/queries";
 import { Bone } from "../design";
+import { useTitle } from "../notices/title";
 import { useMyRoles } from "../session/may";
 import css from "../account/settings.module.css";
 import { AREAS, areasOf, type Area } from "./areas";
@@ -38,9 +38,7 @@ export default function AdminPage() {
 
 function Forbidden() {
   const { data: me } = useSuspenseQuery(meQuery);
-  useEffect(() => {
-    document.title = "Not for you to see · Taskyard";
-  }, []);
+  useTitle("Not for you to see");
   return (
     <div className={css.refused}>
       <h1>You may not see this</h1>

@@ -25,6 +25,8 @@ export type AuditResource = Schemas["AuditResource"];
 
 /** Event `status` of a task's stream; the document of the API has no schemas for events. */
 export interface TaskStanding {
+  /** Not there in events that an older server stored. */
+  display_name?: string;
   status: TaskStatus;
   current_state: Task["current_state"];
   waiting_for?: NonNullable<Task["waiting_for"]>;
@@ -33,6 +35,13 @@ export interface TaskStanding {
 
 /** Event `task` of the stream of all tasks. */
 export interface TaskNews extends TaskStanding {
-  task: { id: string; name: string; owner_name: string; organization_id: string };
+  task: {
+    id: string;
+    name: string;
+    /** Not there in news that an older server stored. */
+    display_name?: string;
+    owner_name: string;
+    organization_id: string;
+  };
   deleted: boolean;
 }

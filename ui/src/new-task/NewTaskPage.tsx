@@ -1,9 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { useSearch } from "@tanstack/react-router";
-import { useEffect, useState, type FormEvent } from "react";
+import { useState, type FormEvent } from "react";
 
 import { templatesQuery } from "../api/queries";
 import { Bone, Button, ErrorBox, hintClass, inputClass, Kbd } from "../design";
+import { useTitle } from "../notices/title";
 import { useCreateTask } from "./create";
 import css from "./new.module.css";
 
@@ -13,9 +14,7 @@ export default function NewTaskPage() {
   const create = useCreateTask();
   const [chosen, setChosen] = useState(wanted ?? "shell");
   const [input, setInput] = useState("");
-  useEffect(() => {
-    document.title = "New task · Taskyard";
-  }, []);
+  useTitle("New task");
   const template =
     templates.data?.find((one) => one.name === chosen) ?? templates.data?.[0] ?? null;
   const submit = (event: FormEvent) => {

@@ -1,5 +1,6 @@
-import { useEffect, type ReactNode } from "react";
+import type { ReactNode } from "react";
 
+import { useTitle } from "../notices/title";
 import css from "./session.module.css";
 
 /** The page around a form before anybody is signed in. */
@@ -12,9 +13,7 @@ export function Card({
   lead: string;
   children: ReactNode;
 }) {
-  useEffect(() => {
-    document.title = `${title} · Taskyard`;
-  }, [title]);
+  useTitle(title);
   return (
     <main className={css.page}>
       <div className={css.card}>

@@ -12,11 +12,18 @@ import { tellError } from "../design/toast";
 import { endLive } from "../live/browser";
 import { useIsOffline } from "../live/useConnection";
 import { forgetTasks } from "../tasks/live";
+import { watchMine } from "../notices/browser";
 import { mayAdmin, useMyRoles } from "./may";
+import { NoticesItem } from "./Notices";
 import css from "./shell.module.css";
 
 export default function Shell() {
   const { data: me } = useSuspenseQuery(meQuery);
+  const router = useRouter();
+  useEffect(
+    () => watchMine(me.username, (path) => router.history.push(path)),
+    [me.username, router],
+  );
   const { roles } = useMyRoles();
   return (
     <div className={css.shell}>
@@ -171,6 +178,8 @@ function UserMenu({ name, email }: { name: string; email: string }) {
         }}
       />
       <MenuLine />
+      <NoticesItem />
+      <MenuLine />
       <MenuItem onSelect={() => void logout()}>Sign out</MenuItem>
     </Menu>
   );
@@ -188,9 +197,10 @@ function Banners() {
         </p>
       )}
       {info.confined === false && (
-        <p className={css.banner}>
-          <strong>Workspaces run without walls here.</strong> What a coding agent does can touch the
-          whole machine.
+        <p className={css.banner} data-tone="danger">
+          <strong>Workspaces are not confined on this server.</strong> A coding agent can read and
+          change all that the server's account can. Start the server without{" "}
+          <code>--allow-unconfined</code> to change that.
         </p>
       )}
     </div>

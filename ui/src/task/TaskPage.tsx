@@ -8,6 +8,8 @@ import { meQuery, taskQuery } from "../api/queries";
 import type { Task } from "../api/types";
 import { Bone, buttonClass, Empty, ErrorBox } from "../design";
 import { visible } from "../design/text";
+import { lookAt } from "../notices/browser";
+import { useTitle } from "../notices/title";
 import { lastWords, lookOf } from "../tasks/state";
 import { Composer } from "./Composer";
 import { ConversationView } from "./ConversationView";
@@ -80,9 +82,8 @@ function Live({
   const look = lookOf(task);
   const name = visible(task.display_name || task.name);
   const isDeleted = isGone || view.isDeleted;
-  useEffect(() => {
-    document.title = `${look.group === "waiting" ? "● " : ""}${name} · Taskyard`;
-  }, [name, look.group]);
+  useTitle(`${look.group === "waiting" ? "● " : ""}${name}`);
+  useEffect(() => lookAt(task.id), [task.id]);
   const failure = task.status === "error" ? (task.failure?.reason ?? "") : "";
   const place: Place = useMemo(
     () => ({

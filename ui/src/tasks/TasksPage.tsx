@@ -1,12 +1,13 @@
 // The list of all tasks: which one waits for somebody, what each does, why one failed.
 import { useSuspenseQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useDeferredValue, useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { useDeferredValue, useMemo, useState, useSyncExternalStore } from "react";
 
 import { meQuery } from "../api/queries";
 import type { Task } from "../api/types";
 import { Bone, Button, buttonClass, Empty, ErrorBox } from "../design";
 import { QuickStart } from "../new-task/QuickStart";
+import { useTitle } from "../notices/title";
 import { BulkBar } from "./BulkBar";
 import { listing, readSearch } from "./filter";
 import css from "./list.module.css";
@@ -35,10 +36,7 @@ export default function TasksPage() {
     [shown, me.id],
   );
 
-  const waiting = list.counts.waiting;
-  useEffect(() => {
-    document.title = `${waiting ? `(${waiting}) ` : ""}Tasks · Taskyard`;
-  }, [waiting]);
+  useTitle("Tasks");
 
   if (tasks.size === 0 && error && !isLoading) {
     return (

@@ -170,9 +170,13 @@ export class TaskStore {
 
 /** A task with what news say of it, unless it is as new itself. */
 export function merge(task: Task, news: TaskNews): Task {
-  if (task.status === news.status && sameState(task, news)) return task;
+  const display_name = news.task.display_name ?? task.display_name;
+  if (task.status === news.status && task.display_name === display_name && sameState(task, news)) {
+    return task;
+  }
   const { waiting_for: _, ...rest } = task;
-  const merged: Task = { ...rest, status: news.status, current_state: news.current_state };
+  const { status, current_state } = news;
+  const merged: Task = { ...rest, display_name, status, current_state };
   if (news.waiting_for) merged.waiting_for = news.waiting_for;
   return merged;
 }

@@ -1,16 +1,14 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useEffect } from "react";
 
 import { templatesQuery } from "../api/queries";
 import { Bone, Empty, ErrorBox } from "../design";
+import { useTitle } from "../notices/title";
 import css from "../new-task/new.module.css";
 
 export default function TemplatesPage() {
   const templates = useQuery(templatesQuery);
-  useEffect(() => {
-    document.title = "Templates · Taskyard";
-  }, []);
+  useTitle("Templates");
   return (
     <div className={css.page}>
       <header className={css.head}>
