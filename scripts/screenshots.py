@@ -3,20 +3,23 @@
 A page that is missing from the list below has no pictures; look at each after a change of the page.
 """
 
+import re
+import socket
 import sys
 import tempfile
 import time
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from taskyard.sdk.local import LocalServer
 from tests.system.kit import LASTING, PASSWORD, World, open_folder
+from tests.ui.office import Office, repository
 from tests.ui.page_kit import HERE, Browser, build_page, open_browser
-from tests.ui.seeds import seed
 
 ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs" / "images"
@@ -24,13 +27,48 @@ IMAGES = ROOT / "docs" / "images"
 SETTLE_S = 1.0
 """Seconds for what a server that was just used still has to tell."""
 
+PORT = 4180
+"""Where the server listens, as pages show its address; the next one is that of its apps."""
+
+SETTINGS = LASTING | {
+    "TASKYARD_MAX_RUNNING": "20",  # whatever this machine would say
+    "TASKYARD_APPS_LISTEN": f"127.0.0.1:{PORT + 1}",
+}
+
+PHASE_MS = {
+    "queued": 30,
+    "preparing": 40,
+    "starting": 260,
+    "connecting": 410,
+    "scripts": 640,
+    "coding_agent": 520,
+    "first_prompt": 60,
+    "first_answer": 1400,
+}
+"""How long phases take in pictures, whatever they took."""
+
+
+class Step(msgspec.Struct, frozen=True):
+    """Something done on the page before its picture: a click, unless it says what to fill in or press."""
+
+    role: str
+    name: str
+    fill: str | None = None
+    press: str | None = None
+
 
 class Picture(msgspec.Struct, frozen=True):
-    """A page: the name of its pictures, where it is, and words that are on it once it is whole."""
+    """A page: the name of its pictures, where it is, and words that are on it once it is whole.
+
+    told: keys of answers that the server shall have given, by pattern of their address.
+    """
 
     name: str
     path: str
     words: str
+    steps: Sequence[Step] = ()
+    told: Mapping[str, Mapping[str, Any]] = {}
+    offline: bool = False
 
 
 UNUSED = (Picture("setup", "/", "create"),)
@@ -42,33 +80,84 @@ NOBODY = (Picture("login", "/login", "password"),)
 EMPTY = (Picture("start", "/", "shell"),)
 """Pages of somebody without tasks."""
 
+MENDED = "/tasks/ada/months-end-at-midnight"
+
 USED = (
     Picture("tasks", "/tasks", "Count the words"),
-    Picture("task", "/tasks/ada/count-the-words", "second message is answered"),
-    Picture("task-working", "/tasks/ada/build-for-ten-minutes", "step 1 of 600"),
-    Picture("task-paused", "/tasks/ada/take-notes", "notes.txt"),
-    Picture("task-failed", "/tasks/ada/use-a-program-that-is-missing", "no-such-program"),
+    Picture("tasks-offline", "/tasks", "no connection|reconnect", offline=True),
+    Picture(
+        "tasks-unconfined",
+        "/tasks",
+        "without walls",
+        told={"**/api/v2/buildinfo": {"confined": False}},
+    ),
+    Picture("new-task", "/tasks/new", "prompt"),
+    Picture("task", MENDED, "exclusive"),
+    Picture("task-shell", "/tasks/ada/count-the-words", "most frequent"),
+    Picture("task-working", "/tasks/ada/make-the-export-faster", "held in memory"),
+    Picture("task-permission", "/tasks/ada/move-the-reports-to-the-new-table", "always allow"),
+    Picture("task-starting", "/tasks/ada/set-up-the-nightly-report", "start script"),
+    Picture("task-queued", "/tasks/grace/check-links-of-the-handbook", "queue"),
+    Picture("task-paused", "/tasks/ada/sort-out-the-flaky-login-test", "freeze the clock"),
+    Picture("task-failed", "/tasks/ada/try-the-local-model", "local-agent"),
+    Picture("task-secret", "/tasks/ada/publish-the-package", "REGISTRY_TOKEN"),
+    Picture("templates", "/templates", "Reports"),
+    Picture("tokens", "/account/tokens", "pipeline"),
+    Picture("secrets", "/account/secrets", "MODEL_KEY"),
+    Picture("account", "/account", "password"),
+    Picture("users", "/admin/users", "grace"),
+    Picture("audit", "/admin/audit", "create"),
+    Picture("health", "/admin/health", "database"),
+    Picture("gone", "/tasks/ada/no-such-task", "no such task"),
 )
-"""Pages of somebody with the tasks of tests/ui/seeds.py."""
+"""Pages of somebody with the tasks of tests/ui/office.py."""
 
 
 class Camera:
     """A browser, and whose pictures are wanted; none: all."""
 
-    def __init__(self, browser: Browser, folder: Path, names: Sequence[str]) -> None:
+    def __init__(self, browser: Browser, folder: Path, names: Sequence[str], *, png: bool) -> None:
         self._browser = browser
         self._folder = folder
         self._names = names
+        self._png = png
         self.failed = False
 
-    def take(self, address: str, pictures: Sequence[Picture], person: Mapping[str, str]) -> None:
+    def take(
+        self,
+        address: str,
+        pictures: Sequence[Picture],
+        person: Mapping[str, str],
+        made: Sequence[tuple[str, int]] = (),
+    ) -> None:
         """Takes those of the pictures that are wanted, for this person or nobody."""
         wanted = [each for each in pictures if not self._names or each.name in self._names]
-        for each in wanted:
-            given = {"address": address, "pictures": [each], **person}
-            status, said = self._browser.run(HERE / "pictures.mjs", folder=self._folder, **given)
-            self.failed = self.failed or status != 0
-            print(f"{each.name}: {'4 pictures' if status == 0 else said}", flush=True)
+        if not wanted:
+            return
+        status, said = self._browser.run(
+            HERE / "pictures.mjs",
+            folder=self._folder,
+            address=address,
+            pictures=wanted,
+            times={"made": made, "same": same()},
+            png=self._png,
+            **person,
+        )
+        self.failed = self.failed or status != 0
+        print(", ".join(each.name for each in wanted) + (f"\n{said}" if said else ""), flush=True)
+
+
+def same() -> list[tuple[str, str]]:
+    """Patterns of what the server tells otherwise each time, and what is shown in their place."""
+    phases = [
+        (rf'("phase":"{phase}"[^{{}}]*?"ms":)\d+', rf"$1{ms}") for phase, ms in PHASE_MS.items()
+    ]
+    return [
+        *phases,
+        (re.escape(socket.gethostname()), "yard"),
+        (r'("latency_ms":)[\d.]+', "$1 0.6"),
+        (r'("size_bytes":)\d+', "$1 12582912"),
+    ]
 
 
 def main() -> int:
@@ -77,39 +166,48 @@ def main() -> int:
         "./yard screenshots", description="Pictures of the page in docs/images."
     )
     parser.add_argument("--folder", type=Path, default=IMAGES, help="where they go instead")
+    parser.add_argument("--png", action="store_true", help="as PNG, for programs that know no WebP")
     parser.add_argument("names", nargs="*", metavar="NAME", help="a page; without one, all")
     options = parser.parse_args()
     folder: Path = options.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         build_page()
-        camera = Camera(open_browser(), folder, options.names)
+        camera = Camera(open_browser(), folder, options.names, png=options.png)
     except pytest.skip.Exception as missing:
         print(f"screenshots: {missing}", file=sys.stderr)
         return 1
     with open_folder() as home, tempfile.NamedTemporaryFile() as log:
-        server = LocalServer(home / "data", log=Path(log.name), environment=LASTING)
+        server = LocalServer(
+            home / "data",
+            options=("--port", str(PORT)),
+            log=Path(log.name),
+            environment=SETTINGS,
+        )
         try:
-            take_all(camera, server)
+            take_all(camera, server, home)
         finally:
             server.stop()
     return 1 if camera.failed else 0
 
 
-def take_all(camera: Camera, server: LocalServer) -> None:
+def take_all(camera: Camera, server: LocalServer, home: Path) -> None:
     """Each page, in the order in which somebody comes to it."""
     server.start()
     camera.take(server.url, UNUSED, {})
     world = World(server)
     person = {"email": "ada@example.com", "password": PASSWORD}
-    try:
-        camera.take(server.url, NOBODY, {})
-        camera.take(server.url, EMPTY, person)
-        seed(world)
-        time.sleep(SETTLE_S)
-        camera.take(server.url, USED, person)
-    finally:
-        world.close()
+    with repository(home / "git") as shared:
+        office = Office(world, shared)
+        try:
+            camera.take(server.url, NOBODY, {})
+            camera.take(server.url, EMPTY, person)
+            office.furnish()
+            time.sleep(SETTLE_S)
+            camera.take(server.url, USED, person, office.starts)
+        finally:
+            office.close()
+            world.close()
 
 
 if __name__ == "__main__":

@@ -41,17 +41,21 @@ command = ["bash", "-c", 'exec python3 -S "$TASKYARD_TEMPLATE_DIR/peer.py"']
 """
 
 
-def peer_version(
-    world: World, parts: Mapping[str, Sequence[Mapping[str, object]]], name: str = "peer"
-) -> UUID:
-    """A version of a new template whose coding agent plays these parts, by a word of the prompt: see peer.py."""
-    toml = PEER.format(name=name.capitalize(), description="Plays the parts that it was given.")
-    peer = Path(__file__).with_name("peer.py").read_text(encoding="utf-8")
-    files = {
-        "taskyard.toml": toml,
-        "peer.py": peer,
+Parts = Mapping[str, Sequence[Mapping[str, object]]]
+
+
+def peer_files(parts: Parts, title: str, description: str) -> dict[str, str]:
+    """A template whose coding agent plays these parts, by a word of the prompt: see peer.py."""
+    return {
+        "taskyard.toml": PEER.format(name=title, description=description),
+        "peer.py": Path(__file__).with_name("peer.py").read_text(encoding="utf-8"),
         "parts.json": msgspec.json.encode(parts).decode(),
     }
+
+
+def peer_version(world: World, parts: Parts, name: str = "peer") -> UUID:
+    """A version of a new template of that kind."""
+    files = peer_files(parts, name.capitalize(), "Plays the parts that it was given.")
     version = pushed(world, name, files)
     assert version.job.status is JobStatus.SUCCEEDED, version.job.error
     return version.id
