@@ -110,7 +110,9 @@ STEPS: dict[str, Callable[[Any], None]] = {
     "stop": stop,
     "think": lambda given: say(given, "agent_thought_chunk"),
     "tool": lambda given: update("tool_call", **given),
-    "update": lambda given: update(given.pop("kind"), **given),
+    "update": lambda given: update(
+        given["kind"], **{k: v for k, v in given.items() if k != "kind"}
+    ),
     "wait": wait,
 }
 
