@@ -7,6 +7,7 @@ import type { Task } from "../api/types";
 import { Badge, Kbd, Time } from "../design";
 import { oneLine } from "../design/text";
 import type { Row } from "./filter";
+import { KeysDialog } from "./KeysDialog";
 import css from "./list.module.css";
 import { lastWords, lookOf } from "./state";
 
@@ -38,6 +39,7 @@ export function TaskList({
   const scroller = useRef<HTMLDivElement>(null);
   const heights = HEIGHTS[useIsWide() ? "wide" : "narrow"];
   const [current, setCurrent] = useState<string | null>(null);
+  const [showsKeys, setShowsKeys] = useState(false);
   const virtual = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroller.current,
@@ -102,7 +104,11 @@ export function TaskList({
   useEffect(() => {
     const everywhere = (event: globalThis.KeyboardEvent) => {
       const at = event.target as HTMLElement;
-      if (event.defaultPrevented || at !== document.body) return;
+      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (at.closest("input, textarea, select, dialog, [contenteditable]")) return;
+      if (event.key === "?") setShowsKeys(true);
+      if (event.key === "n") void navigate({ to: "/tasks/new" });
+      if (at !== document.body) return;
       if (["j", "k", "x", "Enter"].includes(event.key)) {
         pressRef.current(event as unknown as KeyboardEvent);
         document.getElementById("task-list")?.focus({ preventScroll: true });
@@ -110,7 +116,7 @@ export function TaskList({
     };
     addEventListener("keydown", everywhere);
     return () => removeEventListener("keydown", everywhere);
-  }, []);
+  }, [navigate]);
 
   const items = virtual.getVirtualItems();
   const isShown = items.some((item) => item.key === current);
@@ -173,7 +179,11 @@ export function TaskList({
         <span>
           <Kbd>/</Kbd> search
         </span>
+        <span>
+          <Kbd>?</Kbd> all keys
+        </span>
       </p>
+      <KeysDialog isOpen={showsKeys} onClose={() => setShowsKeys(false)} />
     </>
   );
 }

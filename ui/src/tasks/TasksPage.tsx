@@ -69,7 +69,7 @@ export default function TasksPage() {
       ) : (
         <TaskList rows={list.rows} selected={selected} onSelect={setSelected} />
       )}
-      <BulkBar tasks={chosen} onClear={() => setSelected(new Set())} />
+      <BulkBar tasks={chosen} onSelect={setSelected} />
     </div>
   );
 }

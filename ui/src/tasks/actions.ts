@@ -57,14 +57,20 @@ export async function deleteTask(task: Which): Promise<void> {
   taskStore().drop(task.id);
 }
 
+export interface Refused<T> {
+  task: T;
+  error: unknown;
+}
+
 /** Runs one deed on many tasks, a few at a time; gives those that were refused with why. */
 export async function onEach<T>(
   tasks: readonly T[],
   deed: (task: T) => Promise<unknown>,
+  onEnd: () => void = () => undefined,
   atOnce = 4,
-): Promise<{ task: T; error: unknown }[]> {
+): Promise<Refused<T>[]> {
   const left = [...tasks];
-  const failed: { task: T; error: unknown }[] = [];
+  const failed: Refused<T>[] = [];
   const run = async () => {
     for (let task = left.shift(); task !== undefined; task = left.shift()) {
       try {
@@ -72,6 +78,7 @@ export async function onEach<T>(
       } catch (error) {
         failed.push({ task, error });
       }
+      onEnd();
     }
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, tasks.length) }, run));
