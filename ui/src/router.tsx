@@ -16,6 +16,7 @@ import { buildInfoQuery, firstUserQuery, meQuery, queryClient } from "./api/quer
 import { Button, Empty, ErrorBox } from "./design";
 import css from "./router.module.css";
 import { safeNext } from "./session/next";
+import { readTab, type TabId } from "./task/tabs/tabs";
 import { readSearch } from "./tasks/filter";
 
 const root = createRootRoute({
@@ -89,6 +90,10 @@ const newTask = createRoute({
 export const taskRoute = createRoute({
   getParentRoute: () => inside,
   path: "/tasks/$user/$task",
+  validateSearch: (given: Record<string, unknown>): { tab?: TabId } => {
+    const tab = readTab(given["tab"]);
+    return tab === "conversation" ? {} : { tab };
+  },
   component: lazyRouteComponent(() => import("./task/TaskPage")),
 });
 

@@ -4,7 +4,14 @@ import { copy } from "../design/copy";
 import { Plain } from "../design/Plain";
 import css from "./markdown.module.css";
 
-export function CopyButton({ text }: { text: string }) {
+/** text: or what makes it, where that is work. */
+export function CopyButton({
+  text,
+  label = "Copy",
+}: {
+  text: string | (() => string);
+  label?: string;
+}) {
   const [isDone, setDone] = useState(false);
   useEffect(() => {
     if (!isDone) return;
@@ -15,9 +22,9 @@ export function CopyButton({ text }: { text: string }) {
     <button
       type="button"
       className={css.copy}
-      onClick={() => void copy(text).then(() => setDone(true))}
+      onClick={() => void copy(typeof text === "string" ? text : text()).then(() => setDone(true))}
     >
-      {isDone ? "Copied" : "Copy"}
+      {isDone ? "Copied" : label}
     </button>
   );
 }

@@ -16,6 +16,7 @@ import { ConversationView } from "./ConversationView";
 import type { Place } from "./Entries";
 import { Failure } from "./Failure";
 import { Header } from "./Header";
+import { TaskTabs } from "./tabs/TaskTabs";
 import css from "./task.module.css";
 import { useTranscript } from "./useTranscript";
 
@@ -110,13 +111,23 @@ function Live({
       <p className="sr-only" role="status">
         {isDeleted ? "Deleted" : `${look.label}. ${visible(lastWords(task))}`}
       </p>
-      {!isDeleted && <Failure task={task} />}
-      <ConversationView transcript={transcript} view={view} place={place} task={task} />
-      {isDeleted ? (
-        <p className={css.ended}>This task was deleted. What it said and did can still be read.</p>
-      ) : (
-        <Composer task={task} place={place} />
-      )}
+      <TaskTabs
+        task={task}
+        isDeleted={isDeleted}
+        conversation={
+          <div className={css.page}>
+            {!isDeleted && <Failure task={task} />}
+            <ConversationView transcript={transcript} view={view} place={place} task={task} />
+            {isDeleted ? (
+              <p className={css.ended}>
+                This task was deleted. What it said and did can still be read.
+              </p>
+            ) : (
+              <Composer task={task} place={place} />
+            )}
+          </div>
+        }
+      />
     </div>
   );
 }

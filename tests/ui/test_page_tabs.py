@@ -1,0 +1,86 @@
+"""The tabs of a task's page, in a real browser: each shows what there is of a real workspace."""
+
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from taskyard.wire.tasks import CreateTaskRequest, Task
+from tests.agents.git_server import GitServer, git_server
+from tests.system.kit import PASSWORD, World, pushed
+from tests.ui.page_kit import Browser
+
+pytestmark = pytest.mark.all_tier
+
+TOML = """
+[template]
+display_name = "With a repository"
+[task]
+app = "agent"
+[agent]
+type = "shell"
+[workspace]
+repo = "{url}"
+[workspace.network]
+egress = ["127.0.0.1:{port}"]
+[scripts]
+start = "start.sh"
+[[app]]
+slug = "site"
+display_name = "The site"
+url = "http://127.0.0.1:8123"
+command = "python3 -m http.server 8123 --bind 127.0.0.1 2> /dev/null"
+healthcheck = {{ url = "http://127.0.0.1:8123/", interval = 1 }}
+share = "public"
+[[app]]
+slug = "own"
+display_name = "For its owner"
+url = "http://127.0.0.1:8124"
+"""
+
+START = (
+    "echo the start script ran; echo and complained >&2; echo '<h1>From within</h1>' > ~/index.html"
+)
+
+WORK = """\
+echo 'one more line' >> README
+printf '\\e[31m<b>red</b>\\e[0m\\n' > 'a <i>file.txt'
+printf 'a\\0b' > data.bin
+(exec 3<>/dev/tcp/refused.example/443) 2> /dev/null
+echo work is done
+"""
+"""A change, a file whose name and words look like markup, one of bytes, and an attempt that is refused."""
+
+
+def test_tabs(browser: Browser, world: World, tmp_path: Path) -> None:
+    """Terminal, apps, files, network and log of a task show its facts; one that is paused says so and resumes."""
+    with git_server(tmp_path / "git") as server:
+        server.seed()
+        task = seed_tabs(world, server)
+        browser.plays(
+            "tabs",
+            tmp_path,
+            address=world.server.url,
+            username="ada",
+            email="ada@example.com",
+            password=PASSWORD,
+            task=task.name,
+        )
+
+
+def seed_tabs(world: World, server: GitServer) -> Task:
+    """A task whose every tab has something to show."""
+    task = world.owner.create_task("me", _request(_version(world, server)))
+    world.says(task.id, "work is done")
+    return task
+
+
+def _version(world: World, server: GitServer) -> UUID:
+    toml = TOML.format(url=server.url, port=server.port)
+    version = pushed(world, f"tabs-{server.port}", {"taskyard.toml": toml, "start.sh": START})
+    assert not version.job.error, version.job.error
+    return version.id
+
+
+def _request(version_id: UUID) -> CreateTaskRequest:
+    return CreateTaskRequest(template_version_id=version_id, input=WORK, name="look-into-it")
