@@ -1,5 +1,6 @@
 """The tabs of a task's page, in a real browser: each shows what there is of a real workspace."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -52,20 +53,34 @@ echo work is done
 """A change, a file whose name and words look like markup, one of bytes, and an attempt that is refused."""
 
 
-def test_tabs(browser: Browser, world: World, tmp_path: Path) -> None:
-    """Terminal, apps, files, network and log of a task show its facts; one that is paused says so and resumes."""
+@pytest.fixture
+def task(world: World, tmp_path: Path) -> Iterator[Task]:
+    """A task whose every tab has something to show."""
     with git_server(tmp_path / "git") as server:
         server.seed()
-        task = seed_tabs(world, server)
-        browser.plays(
-            "tabs",
-            tmp_path,
-            address=world.server.url,
-            username="ada",
-            email="ada@example.com",
-            password=PASSWORD,
-            task=task.name,
-        )
+        yield seed_tabs(world, server)
+
+
+def test_tabs(browser: Browser, world: World, task: Task, tmp_path: Path) -> None:
+    """Apps, files, network and log of a task show its facts; one that is paused says so and resumes."""
+    _play("tabs", browser, world, task, tmp_path)
+
+
+def test_terminal(browser: Browser, world: World, task: Task, tmp_path: Path) -> None:
+    """A shell runs what is typed, has its window's size, is come back to, and reaches nothing beyond its screen."""
+    _play("terminal", browser, world, task, tmp_path)
+
+
+def _play(scenario: str, browser: Browser, world: World, task: Task, folder: Path) -> None:
+    browser.plays(
+        scenario,
+        folder,
+        address=world.server.url,
+        username="ada",
+        email="ada@example.com",
+        password=PASSWORD,
+        task=task.name,
+    )
 
 
 def seed_tabs(world: World, server: GitServer) -> Task:

@@ -4,7 +4,7 @@ import type { Task } from "../../api/types";
 import { Button, Empty } from "../../design";
 import { tellError } from "../../design/toast";
 import { resumeTask } from "../../tasks/actions";
-import { show } from "../Header";
+import { show } from "../show";
 import type { Standing } from "./standing";
 
 /** Why there is nothing to see here, with the button that changes it where there is one. */
