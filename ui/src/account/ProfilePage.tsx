@@ -14,7 +14,7 @@ export default function ProfilePage() {
   const { data: me } = useSuspenseQuery(meQuery);
   return (
     <SettingsPage title="Profile">
-      <NameForm key={me.updated_at} me={me} />
+      <NameForm me={me} />
       <Panel title="What you may do">
         <dl className={css.facts}>
           <dt>Roles</dt>

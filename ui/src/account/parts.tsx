@@ -1,5 +1,5 @@
 // What the pages of the account and of administration are made of.
-import { Link, Outlet } from "@tanstack/react-router";
+import { Link, Outlet, useLocation } from "@tanstack/react-router";
 import { useEffect, useId, useState, type InputHTMLAttributes, type ReactNode } from "react";
 
 import { ApiError } from "../api/client";
@@ -32,9 +32,17 @@ export interface Section {
 
 /** The pages of one area beside the one that is open. */
 export function Sections({ label, items }: { label: string; items: readonly Section[] }) {
+  const nav = useRef<HTMLElement>(null);
+  const path = useLocation({ select: (location) => location.pathname });
+  useEffect(() => {
+    // On a phone they stand in one line that is longer than the screen.
+    nav.current
+      ?.querySelector("[data-active]")
+      ?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, [path]);
   return (
     <div className={css.frame}>
-      <nav className={css.side} aria-label={label}>
+      <nav ref={nav} className={css.side} aria-label={label}>
         <p className={css.sideTitle}>{label}</p>
         <ul>
           {items.map(({ to, title }) => (

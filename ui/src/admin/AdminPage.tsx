@@ -8,7 +8,7 @@ import { Bone } from "../design";
 import { useTitle } from "../notices/title";
 import { useMyRoles } from "../session/may";
 import css from "../account/settings.module.css";
-import { AREAS, areasOf, type Area } from "./areas";
+import { AREAS, areasOf, roleWords, type Area } from "./areas";
 
 export default function AdminPage() {
   const { roles, isSure } = useMyRoles();
@@ -24,7 +24,7 @@ export default function AdminPage() {
       </div>
     );
   }
-  if (!isAllowed) return <Forbidden />;
+  if (!isAllowed) return <Forbidden area={area} />;
   return (
     <Sections
       label="Administration"
@@ -36,15 +36,17 @@ export default function AdminPage() {
   );
 }
 
-function Forbidden() {
+function Forbidden({ area }: { area: Area | undefined }) {
+  const readers = AREAS.find((one) => one.area === area)?.readers;
   const { data: me } = useSuspenseQuery(meQuery);
   useTitle("Not for you to see");
   return (
     <div className={css.refused}>
       <h1>You may not see this</h1>
       <p>
-        You are signed in as <bdi>{me.username}</bdi>, whose roles do not cover this page. An owner
-        of the server can give you one that does, then load it again.
+        You are signed in as <bdi>{me.username}</bdi>, whose roles do not cover this page.{" "}
+        {readers && `It takes the role ${readers.map(roleWords).join(" or ")}. `}
+        An owner of the server gives roles; load the page again when you have one.
       </p>
       <p>
         <a href="/tasks">All tasks</a>

@@ -54,7 +54,7 @@ export default function OrganizationPage() {
         </>
       }
     >
-      {mayChange && <Edit key={one.updated_at} one={one} />}
+      {mayChange && <Edit key={one.id} one={one} />}
       <Members one={one} mayMove={mayMoveMembers(grants.data, one.id)} mayGrant={mayChange} />
     </SettingsPage>
   );

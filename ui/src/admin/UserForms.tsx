@@ -45,6 +45,7 @@ export function EditUser({ user }: { user: User }) {
       }),
     onSuccess: async (saved) => {
       tell(`${saved.username} is saved.`);
+      setGiven({ ...given, github: "" });
       await changed(saved);
       if (saved.username !== user.username) {
         await navigate({

@@ -80,8 +80,8 @@ function Found({ user }: { user: User }) {
           </p>
         </Panel>
       )}
-      {mayChange && <EditUser key={user.updated_at} user={user} />}
-      <SetRoles key={`roles ${user.updated_at}`} user={user} isMe={isMe} mayGrant={isOwner} />
+      {mayChange && <EditUser user={user} />}
+      <SetRoles user={user} isMe={isMe} mayGrant={isOwner} />
       {mayChange && <SetPassword user={user} isMe={isMe} />}
       {hasTokens && (
         <>

@@ -26,6 +26,11 @@ export const AREAS: readonly AreaFacts[] = [
   { area: "health", title: "Health", readers: ["owner", "auditor"] },
 ];
 
+/** A role as people call it: "organization admin". */
+export function roleWords(role: string): string {
+  return role.replace("-", " ");
+}
+
 export interface Grants {
   roles: readonly string[];
   organization_roles: Readonly<Record<string, readonly string[]>>;
