@@ -123,6 +123,8 @@ class Watch {
 async function axe(page, source) {
   for (const colorScheme of ["dark", "light"]) {
     await page.emulateMedia({ colorScheme });
+    // The page hears of it with the next frame; a change halfway through would be a finding.
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done))));
     await page.evaluate(source);
     const { violations } = await page.evaluate(() =>
       window.axe.run(document, { resultTypes: ["violations"] }),
