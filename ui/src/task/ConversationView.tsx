@@ -32,7 +32,8 @@ const ALL_ROWS = 120;
 
 /** Pixels between rows, and above and below all: room for what is said there. */
 const GAP = 12;
-const EDGE = 48;
+const TOP = { older: 48, first: 16 };
+const BOTTOM = 40;
 
 /** Where Home and End belong to somebody else. */
 const OWN_KEYS = "input, textarea, select, pre, [role=region]:not([data-talk]), dialog";
@@ -67,21 +68,26 @@ export function ConversationView({
     getItemKey: useCallback((index: number) => rows[index]!.key, [rows]),
     overscan: rows.length <= ALL_ROWS ? ALL_ROWS : 6,
     gap: GAP,
-    paddingStart: EDGE,
-    paddingEnd: EDGE,
+    paddingStart: hasOlder ? TOP.older : TOP.first,
+    paddingEnd: BOTTOM,
     anchorTo: "end",
     followOnAppend: true,
     scrollEndThreshold: NEAR,
   });
 
+  // Written as somebody scrolls: while a command of the virtual list is under way, it does not keep what is read in place.
+  const jump = (to: "start" | "end") => {
+    const box = scroller.current;
+    if (box) box.scrollTop = to === "end" ? box.scrollHeight : 0;
+  };
+
   // It opens at the end, and is there again after a jump.
   const goal = useRef<"start" | "end" | null>("end");
   useLayoutEffect(() => {
     if (!isReady || rows.length === 0 || goal.current === null) return;
-    if (goal.current === "end") virtual.scrollToEnd();
-    else virtual.scrollToOffset(0);
+    jump(goal.current);
     goal.current = null;
-  }, [isReady, rows, virtual]);
+  }, [isReady, rows]);
 
   const look = useCallback(() => {
     const box = scroller.current;
@@ -97,11 +103,11 @@ export function ConversationView({
 
   const toStart = async () => {
     if (await transcript.toStart()) goal.current = "start";
-    else virtual.scrollToOffset(0);
+    else jump("start");
   };
   const toEnd = async () => {
     if (await transcript.toEnd()) goal.current = "end";
-    else virtual.scrollToEnd();
+    else jump("end");
   };
 
   const onKeyDown = (event: KeyboardEvent) => {

@@ -18,6 +18,9 @@ const Markdown = lazy(() => import("./markdown"));
 /** Characters up to which a text is read as Markdown; what is longer is a log, not prose. */
 const MARKDOWN_CHARS = 60_000;
 
+/** Levels of quotes and lists beyond which what reads Markdown leaves the text out. */
+const TOO_DEEP = /^(?:[ \t]*(?:>|[-*+][ \t]|\d+[.)][ \t])){40}/m;
+
 export interface Place {
   /** Owner and id of the task, as the API's path wants them. */
   path: { user: string; task: string };
@@ -66,7 +69,7 @@ function Prompt({ entry, isCode }: { entry: Of<"prompt">; isCode: boolean }) {
 }
 
 function Text({ entry, isOutput }: { entry: Of<"text">; isOutput: boolean }) {
-  const isProse = !isOutput && entry.text.length <= MARKDOWN_CHARS;
+  const isProse = !isOutput && entry.text.length <= MARKDOWN_CHARS && !TOO_DEEP.test(entry.text);
   const plain = (
     <LongText
       text={isOutput ? entry.text : stripAnsi(entry.text)}

@@ -33,8 +33,7 @@ export async function retryTask(task: Which): Promise<Task> {
 
 /** Gives a task another name for people; the name in its address stays. */
 export async function renameTask(task: Which, name: string): Promise<Task> {
-  const patch = api.patch as unknown as (path: string, options: object) => Promise<Task>;
-  const fresh = await patch("/api/v2/tasks/{user}/{task}", {
+  const fresh = await api.patch("/api/v2/tasks/{user}/{task}", {
     path: pathOf(task),
     body: { display_name: name },
   });
