@@ -30,6 +30,7 @@ from taskyard.daemon.listen import Listener, listen_tcp
 from taskyard.db.pool import Database, Doorbell
 from taskyard.server.app import build_app
 from taskyard.server.handlers import HANDLERS, SOCKETS
+from taskyard.server.page import Site, load_files
 from taskyard.wire.link import ItemKind, SentItem
 from taskyard.wire.routes import ROUTES
 
@@ -105,7 +106,9 @@ async def _main(url: str, folder: str) -> None:
         now=lambda: datetime.now(UTC),
         vault=_vault(folder),
     )
-    app = _WithFloor(build_app(services, ROUTES, HANDLERS, SOCKETS), services)
+    app = _WithFloor(
+        build_app(services, ROUTES, HANDLERS, SOCKETS, site=Site(services, load_files())), services
+    )
     listening = listen_tcp("127.0.0.1", 0)
     print(listening.getsockname()[1], flush=True)
     async with asyncio.TaskGroup() as group:

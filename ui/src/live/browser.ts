@@ -1,4 +1,5 @@
 // The hub of this tab, made of what the browser has.
+import { api } from "../api/client";
 import { Hub, type Channel, type Message } from "./hub";
 import { watchSleep } from "./sleep";
 
@@ -40,6 +41,15 @@ function elect(lead: () => () => void): () => void {
   };
 }
 
+/** A stream that is refused may mean that the session is over: the answer 401 leads to the sign-in. */
+async function seeWhetherSignedIn(): Promise<void> {
+  try {
+    await api.get("/api/v2/users/{user}", { path: { user: "me" } });
+  } catch {
+    // Away, as the page says by itself.
+  }
+}
+
 let hub: Hub | null = null;
 let stopWatching: () => void = () => undefined;
 
@@ -51,6 +61,7 @@ export function liveHub(): Hub {
     events: ["task", "reset"],
     elect,
     channel: channelOf(),
+    onFail: () => void seeWhetherSignedIn(),
   });
   hub = made;
   made.start();

@@ -22,6 +22,7 @@ export interface HubOptions {
   /** Runs lead() once this tab may lead; what it gives back ends the leading. */
   elect(lead: () => () => void): () => void;
   channel: Channel;
+  onFail?: () => void;
   surroundings?: Surroundings;
 }
 
@@ -88,6 +89,7 @@ export class Hub {
         this.tell(event);
       },
       onState: (state) => this.become(state, true),
+      ...(this.options.onFail && { onFail: this.options.onFail }),
     });
     this.stream = stream;
     stream.open();

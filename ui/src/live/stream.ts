@@ -33,6 +33,8 @@ export interface StreamOptions {
   after?: string;
   onEvent(event: StreamEvent): void;
   onState(state: StreamState): void;
+  /** Told each time that it broke or was not let in; an EventSource does not say which. */
+  onFail?: () => void;
   surroundings?: Surroundings;
 }
 
@@ -108,6 +110,7 @@ export class Stream {
   private fail(): void {
     this.drop();
     this.become("lost");
+    this.options.onFail?.();
     const wait = backoff(this.attempt, this.around.random);
     this.attempt += 1;
     this.cancelRetry = this.around.later(() => {
