@@ -95,7 +95,7 @@ USED = (
     Picture("task", MENDED, "exclusive"),
     Picture("task-shell", "/tasks/ada/count-the-words", "most frequent"),
     Picture("task-working", "/tasks/ada/make-the-export-faster", "held in memory"),
-    Picture("task-permission", "/tasks/ada/move-the-reports-to-the-new-table", "always allow"),
+    Picture("task-permission", "/tasks/ada/move-reports-to-the-new-table", "always allow"),
     Picture("task-starting", "/tasks/ada/set-up-the-nightly-report", "start script"),
     Picture("task-queued", "/tasks/grace/check-links-of-the-handbook", "queue"),
     Picture("task-paused", "/tasks/ada/sort-out-the-flaky-login-test", "freeze the clock"),

@@ -55,7 +55,7 @@ SEATS = (
     Seat(35 * MINUTE, "Translate the error messages", "Translate them.", "working", owner="grace"),
     Seat(
         12 * MINUTE,
-        "Move the reports to the new table",
+        "Move reports to the new table",
         "Move the reports to the new table. Keep the old one until I say so.",
         "waiting",
     ),
