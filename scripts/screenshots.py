@@ -47,14 +47,26 @@ PHASE_MS = {
 }
 """How long phases take in pictures, whatever they took."""
 
+SAME = (
+    (re.escape(socket.gethostname()), "yard"),
+    (r'("latency_ms":)[\d.]+,"size_bytes":\d+', '$1 0.6,"size_bytes":12582912'),
+    (r'("free_bytes":)\d+,"size_bytes":\d+', '$1 64000000000,"size_bytes":256000000000'),
+)
+"""Patterns of what the server tells otherwise each time, and what is shown in their place."""
+
+KINDS = tuple((scheme, window) for scheme in ("light", "dark") for window in ("desktop", "phone"))
+"""Each page has a picture of each."""
+
+PATIENCE_MS = 20_000
+"""Milliseconds for a page to have its words: one that lacks them shall not hold up the others."""
+
 
 class Step(msgspec.Struct, frozen=True):
-    """Something done on the page before its picture: a click, unless it says what to fill in or press."""
+    """A click on the page before its picture, and what is typed then."""
 
     role: str
     name: str
-    fill: str | None = None
-    press: str | None = None
+    type: str | None = None
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -88,11 +100,21 @@ USED = (
     Picture(
         "tasks-unconfined",
         "/tasks",
-        "without walls",
+        "not confined",
         told={"**/api/v2/buildinfo": {"confined": False}},
     ),
     Picture("new-task", "/tasks/new", "prompt"),
     Picture("task", MENDED, "exclusive"),
+    Picture(
+        "task-terminal",
+        f"{MENDED}?tab=terminal",
+        "2 files changed",
+        [Step("textbox", "terminal input", "cd ~/project; clear; git diff --stat\n")],
+    ),
+    Picture("task-apps", f"{MENDED}?tab=apps", "Open in a new tab"),
+    Picture("task-files", f"{MENDED}?tab=files", "periods.py"),
+    Picture("task-network", f"{MENDED}?tab=network", "updates.example.org"),
+    Picture("task-log", f"{MENDED}?tab=log", "generation"),
     Picture("task-shell", "/tasks/ada/count-the-words", "most frequent"),
     Picture("task-working", "/tasks/ada/make-the-export-faster", "held in memory"),
     Picture("task-permission", "/tasks/ada/move-reports-to-the-new-table", "always allow"),
@@ -106,7 +128,7 @@ USED = (
     Picture("secrets", "/account/secrets", "MODEL_KEY"),
     Picture("account", "/account", "password"),
     Picture("users", "/admin/users", "grace"),
-    Picture("audit", "/admin/audit", "create"),
+    Picture("audit", "/admin/audit", "signed in"),
     Picture("health", "/admin/health", "database"),
     Picture("gone", "/tasks/ada/no-such-task", "no such task"),
 )
@@ -116,7 +138,9 @@ USED = (
 class Camera:
     """A browser, and whose pictures are wanted; none: all."""
 
-    def __init__(self, browser: Browser, folder: Path, names: Sequence[str], *, png: bool) -> None:
+    def __init__(
+        self, browser: Browser, folder: Path, names: Sequence[str], *, png: str | None
+    ) -> None:
         self._browser = browser
         self._folder = folder
         self._names = names
@@ -134,30 +158,22 @@ class Camera:
         wanted = [each for each in pictures if not self._names or each.name in self._names]
         if not wanted:
             return
-        status, said = self._browser.run(
-            HERE / "pictures.mjs",
-            folder=self._folder,
-            address=address,
-            pictures=wanted,
-            times={"made": made, "same": same()},
-            png=self._png,
-            **person,
-        )
-        self.failed = self.failed or status != 0
-        print(", ".join(each.name for each in wanted) + (f"\n{said}" if said else ""), flush=True)
-
-
-def same() -> list[tuple[str, str]]:
-    """Patterns of what the server tells otherwise each time, and what is shown in their place."""
-    phases = [
-        (rf'("phase":"{phase}"[^{{}}]*?"ms":)\d+', rf"$1{ms}") for phase, ms in PHASE_MS.items()
-    ]
-    return [
-        *phases,
-        (re.escape(socket.gethostname()), "yard"),
-        (r'("latency_ms":)[\d.]+', "$1 0.6"),
-        (r'("size_bytes":)\d+', "$1 12582912"),
-    ]
+        print(", ".join(each.name for each in wanted), flush=True)
+        for scheme, window in KINDS:
+            status, said = self._browser.run(
+                HERE / "pictures.mjs",
+                folder=self._folder,
+                address=address,
+                pictures=wanted,
+                times={"made": made, "same": SAME, "phases": PHASE_MS},
+                colorScheme=scheme,
+                window=window,
+                patienceMs=PATIENCE_MS,
+                png=self._png,
+                **person,
+            )
+            self.failed = self.failed or status != 0
+            print(f"  {scheme}, {window}" + (f"\n{said}" if said else ""), flush=True)
 
 
 def main() -> int:
@@ -166,7 +182,7 @@ def main() -> int:
         "./yard screenshots", description="Pictures of the page in docs/images."
     )
     parser.add_argument("--folder", type=Path, default=IMAGES, help="where they go instead")
-    parser.add_argument("--png", action="store_true", help="as PNG, for programs that know no WebP")
+    parser.add_argument("--png", metavar="FOLDER", help="copies as PNG, for programs without WebP")
     parser.add_argument("names", nargs="*", metavar="NAME", help="a page; without one, all")
     options = parser.parse_args()
     folder: Path = options.folder.resolve()

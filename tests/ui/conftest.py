@@ -10,6 +10,16 @@ from tests.system.kit import LASTING, LOGS, World, open_folder, serving, steady_
 from tests.ui.page_kit import Browser, build_page, open_browser
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files of this folder are two groups of a run by several processes: more browsers at once are slower in all."""
+    here = Path(__file__).parent
+    files = sorted({item.path for item in items if item.path.parent == here})
+    for item in items:
+        if item.path in files:
+            item.add_marker(pytest.mark.xdist_group(str(files.index(item.path) % 2)))
+
+
 @pytest.fixture(scope="session")
 def browser() -> Browser:
     """The browser of this machine, with the page built that it will be shown."""

@@ -13,7 +13,7 @@ APP = """\
 slug = "reports"
 display_name = "Reports"
 url = "http://127.0.0.1:8000"
-command = "exec python3 -m http.server 8000 --bind 127.0.0.1"
+command = "exec python3 -m http.server 8000 --bind 127.0.0.1 2>/dev/null"
 healthcheck = { url = "http://127.0.0.1:8000/", interval = 1, threshold = 5 }
 """
 
@@ -62,7 +62,7 @@ def test_a_month_ends_where_the_next_begins():
     assert end == datetime(2026, 3, 1, tzinfo=UTC)
 ''')
 END
-curl -s -m 5 https://mirror.example.org/simple/ || true
+curl -s -m 5 https://updates.example.org/ || true
 """
 
 FOUND = """\

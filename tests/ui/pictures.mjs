@@ -1,7 +1,7 @@
 // Takes pictures of pages as they are now: light and dark, on a desk and on a phone. The same page gives the same
 // picture: its clock stands still, and what the server tells of times is moved to fit, see `settled`.
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { AWAY, fits, open, signIn } from "./browser.mjs";
 
 const WINDOWS = {
@@ -15,14 +15,15 @@ const NOW = "2026-03-02T10:00:00Z";
 // Of WebP: the highest that still makes text half as large as in PNG; below it edges of letters blur.
 const QUALITY = 0.9;
 
+// Milliseconds between two looks that must be the same.
+const STILL_MS = 300;
+
 const given = JSON.parse(process.env.TASKYARD_SCENARIO);
 const browser = await open(given);
 browser.watch.allow(AWAY);
 const dark = await browser.visitor(); // where pictures are packed; no page of ours
 let failed = false;
-for (const colorScheme of ["light", "dark"]) {
-  for (const [name, window] of Object.entries(WINDOWS)) await visit(colorScheme, name, window);
-}
+await visit(given.colorScheme, given.window, WINDOWS[given.window]);
 await browser.close();
 if (browser.watch.faults.length) console.log(browser.watch.faults.join("\n"));
 process.exitCode = failed || browser.watch.faults.length ? 1 : 0;
@@ -58,11 +59,23 @@ async function take(page, { path, words, steps, told, offline }, file) {
   await page.getByText(new RegExp(words, "i")).filter({ visible: true }).first().waitFor();
   await page.locator('[aria-busy="true"]:not(article)').first().waitFor({ state: "detached" });
   await fits(page);
-  const png = await page.screenshot({ animations: "disabled" });
-  if (given.png) writeFileSync(`${file}.png`, png);
-  else writeFileSync(`${file}.webp`, await packed(png));
+  const png = await still(page);
+  if (given.png) writeFileSync(join(given.png, `${basename(file)}.png`), png);
+  writeFileSync(`${file}.webp`, await packed(png));
   if (offline) await page.context().setOffline(false);
   await page.unrouteAll({ behavior: "ignoreErrors" });
+}
+
+// The picture of a page that looks the same for a while; pages that move all the time are taken as they are then.
+async function still(page) {
+  let before = null;
+  for (let tries = 0; tries < 20; tries += 1) {
+    const png = await page.screenshot({ animations: "disabled" });
+    if (before?.equals(png)) return png;
+    before = png;
+    await page.waitForTimeout(STILL_MS);
+  }
+  return before;
 }
 
 // Changes some keys of what the server answers.
@@ -73,12 +86,11 @@ async function tell(page, url, change) {
   });
 }
 
-// One of `click`, `fill` or `press`, as a person does it; by the name of what it is done to.
-async function act(page, { role, name, fill, press }) {
+// A click, as a person does it, on what has this name; then words may be typed.
+async function act(page, { role, name, type }) {
   const target = page.getByRole(role, { name: new RegExp(name, "i") }).filter({ visible: true });
-  if (fill !== null) await target.first().fill(fill);
-  else if (press !== null) await target.first().press(press);
-  else await target.first().click();
+  await target.first().click();
+  if (type !== null) await page.keyboard.type(type);
 }
 
 async function packed(png) {
@@ -100,13 +112,13 @@ async function packed(png) {
 // Runs in the page, before its own scripts: whatever JSON it reads tells times that fit the clock that stands still.
 // made: when each task was made, and how many seconds ago that shall be; what comes after belongs to it. same: patterns
 // of what differs each time, and what is shown in their place.
-function settled({ made, same, now, taken }) {
+function settled({ made, same, phases, now, taken }) {
   const fixed = Date.parse(now);
-  const starts = made.map(([at, age]) => [Date.parse(at), fixed - age * 1000]);
+  const starts = made.map(([at, age]) => [Date.parse(at), fixed - (age + 90) * 1000]);
   const replaced = same.map(([pattern, text]) => [new RegExp(pattern, "g"), text]);
   const SETTLING = 9 * 86_400_000; // before the first task: days ago
   const move = (at) => {
-    if (at > taken) return fixed + (at - taken);
+    if (at > taken + 3_600_000) return fixed + (at - taken);
     const last = starts.findLast(([start]) => start <= at + 1);
     if (!last) return fixed - SETTLING;
     return Math.min(last[1] + (at - last[0]), fixed);
@@ -118,6 +130,9 @@ function settled({ made, same, now, taken }) {
       (whole, at) => (at.startsWith("0001") ? whole : `"${new Date(move(Date.parse(at))).toISOString()}"`),
     );
     for (const [pattern, instead] of replaced) told = told.replace(pattern, instead);
-    return parse(told, reviver);
+    return parse(told, (key, value) => {
+      if (typeof value?.ms === "number" && value.phase in phases) value.ms = phases[value.phase];
+      return reviver ? reviver(key, value) : value;
+    });
   };
 }

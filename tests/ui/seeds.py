@@ -41,7 +41,7 @@ command = ["bash", "-c", 'exec python3 -S "$TASKYARD_TEMPLATE_DIR/peer.py"']
 """
 
 
-Parts = Mapping[str, Sequence[Mapping[str, object]]]
+Parts = Mapping[str, Sequence[object]]
 
 
 def peer_files(parts: Parts, title: str, description: str) -> dict[str, str]:
