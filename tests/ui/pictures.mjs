@@ -12,8 +12,8 @@ const WINDOWS = {
 // The moment of all pictures.
 const NOW = "2026-03-02T10:00:00Z";
 
-// Of WebP: the highest that still makes text half as large as in PNG; below it edges of letters blur.
-const QUALITY = 0.9;
+// Of WebP: edges of letters begin to blur below it.
+const QUALITY = 0.75;
 
 // Milliseconds between two looks that must be the same.
 const STILL_MS = 300;
