@@ -29,7 +29,12 @@ if (browser.watch.faults.length) console.log(browser.watch.faults.join("\n"));
 process.exitCode = failed || browser.watch.faults.length ? 1 : 0;
 
 async function visit(colorScheme, name, window) {
-  const page = await browser.visitor({ ...window, colorScheme, locale: "en-GB", timezoneId: "UTC" });
+  const page = await browser.visitor({
+    ...window,
+    colorScheme,
+    locale: "en-GB",
+    timezoneId: "UTC",
+  });
   await page.clock.setFixedTime(NOW);
   await page.addInitScript(settled, { ...given.times, now: NOW, taken: Date.now() });
   if (given.email) await signIn(page, given);
@@ -127,7 +132,8 @@ function settled({ made, same, phases, now, taken }) {
   JSON.parse = (text, reviver) => {
     let told = String(text).replace(
       /"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d))"/g,
-      (whole, at) => (at.startsWith("0001") ? whole : `"${new Date(move(Date.parse(at))).toISOString()}"`),
+      (whole, at) =>
+        at.startsWith("0001") ? whole : `"${new Date(move(Date.parse(at))).toISOString()}"`,
     );
     for (const [pattern, instead] of replaced) told = told.replace(pattern, instead);
     return parse(told, (key, value) => {

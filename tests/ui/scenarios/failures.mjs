@@ -23,15 +23,24 @@ export default async ({ page, axe, fits, signIn, backstage, cases, waiting }) =>
     await page.getByRole("button", { name: "Try again" }).click();
     await page.getByRole("button", { name: "Try again" }).waitFor({ state: "detached" });
     await page.getByRole("textbox", { name: "Message" }).waitFor();
-    await page.getByText(/^Started( again)? in /).first().waitFor();
+    await page
+      .getByText(/^Started( again)? in /)
+      .first()
+      .waitFor();
   }
 
   await page.goto(waiting);
-  await page.getByText(/Queued/).first().waitFor();
+  await page
+    .getByText(/Queued/)
+    .first()
+    .waitFor();
   await backstage("cancel");
   await shows(page, { phase: "queued", reason: "canceled while it waited", advice: "never began" });
   await page.getByRole("button", { name: "Try again" }).click();
-  await page.getByText(/Queued/).first().waitFor();
+  await page
+    .getByText(/Queued/)
+    .first()
+    .waitFor();
 
   await page.setViewportSize({ width: 390, height: 844 });
   for (const { path } of cases) {
