@@ -72,7 +72,8 @@ class Step(msgspec.Struct, frozen=True):
 class Picture(msgspec.Struct, frozen=True):
     """A page: the name of its pictures, where it is, and words that are on it once it is whole.
 
-    told: keys of answers that the server shall have given, by pattern of their address.
+    told: keys of answers that the server shall have given, by pattern of their address. offline: words after which the
+    connection is cut.
     """
 
     name: str
@@ -80,7 +81,7 @@ class Picture(msgspec.Struct, frozen=True):
     words: str
     steps: Sequence[Step] = ()
     told: Mapping[str, Mapping[str, Any]] = {}
-    offline: bool = False
+    offline: str = ""
 
 
 UNUSED = (Picture("setup", "/", "create"),)
@@ -96,7 +97,7 @@ MENDED = "/tasks/ada/months-end-at-midnight"
 
 USED = (
     Picture("tasks", "/tasks", "Count the words"),
-    Picture("tasks-offline", "/tasks", "no connection|reconnect", offline=True),
+    Picture("tasks-offline", "/tasks", "no connection|reconnect", offline="Make the export faster"),
     Picture(
         "tasks-unconfined",
         "/tasks",

@@ -58,7 +58,7 @@ async function take(page, { path, words, steps, told, offline }, file) {
   await page.goto(path);
   for (const step of steps) await act(page, step);
   if (offline) {
-    await page.getByRole("main").waitFor();
+    await page.getByText(offline).filter({ visible: true }).first().waitFor();
     await page.context().setOffline(true);
   }
   await page.getByText(new RegExp(words, "i")).filter({ visible: true }).first().waitFor();
