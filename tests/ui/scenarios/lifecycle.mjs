@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 export default async ({ page, axe, signIn, path, name }) => {
   await signIn();
   await page.goto("/tasks");
-  await page.getByRole("grid", { name: "Tasks" }).getByRole("link", { name }).click();
+  const row = page.getByRole("row").filter({ hasText: name });
+  await row.getByText("the answer is 42").waitFor();
+  await row.getByRole("link", { name }).click();
   await page.waitForURL(`**${path}`);
   const conversation = page.getByRole("main");
   const message = page.getByRole("textbox", { name: "Message" });

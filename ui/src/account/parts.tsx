@@ -1,6 +1,13 @@
 // What the pages of the account and of administration are made of.
 import { Link, Outlet, useLocation } from "@tanstack/react-router";
-import { useEffect, useId, useRef, useState, type InputHTMLAttributes, type ReactNode } from "react";
+import {
+  useEffect,
+  useId,
+  useRef,
+  useState,
+  type InputHTMLAttributes,
+  type ReactNode,
+} from "react";
 
 import { ApiError } from "../api/client";
 import { Button, Dialog, ErrorBox, Field, fieldClass, inputClass, labelClass } from "../design";

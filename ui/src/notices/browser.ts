@@ -64,6 +64,7 @@ export function watchMine(owner: string, go: (path: string) => void): () => void
   const begin = async () => {
     reading?.abort();
     reading = new AbortController();
+    mine.expect();
     const query = { q: "owner:me status:active" };
     try {
       const { tasks } = await api.get("/api/v2/tasks", { query, signal: reading.signal });

@@ -56,8 +56,23 @@ describe("my tasks", () => {
   it("tells of a failure once, by the name that people gave", () => {
     const mine = new MyTasks();
     const task = { ...news().task, display_name: "Sort the words" };
+    mine.hear(news());
     expect(mine.hear(news({ task, status: "error" }))?.name).toBe("Sort the words");
     expect(mine.hear(news({ task, status: "error" }))).toBeNull();
+  });
+
+  it("says nothing of one that failed before anybody looked, whatever else is new of it", () => {
+    const mine = new MyTasks();
+    expect(mine.hear(news({ status: "error" }))).toBeNull();
+  });
+
+  it("keeps what it heard while the tasks were read", () => {
+    const mine = new MyTasks();
+    mine.begin([testTask({ id: "t1", waiting_for: asks("p") }), testTask({ id: "t3" })]);
+    mine.expect();
+    mine.hear(news({ waiting_for: asks("p") }));
+    mine.begin([testTask({ id: "t1" }), testTask({ id: "t2", waiting_for: asks("q") })]);
+    expect(mine.waiting).toBe(2);
   });
 
   it("says nothing of a task that is paused by somebody", () => {

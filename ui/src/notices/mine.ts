@@ -33,6 +33,8 @@ const ENDED: ReadonlySet<Word> = new Set(["idle", "done"]);
 /** Pure of browser and network: what is read and heard is handed in. */
 export class MyTasks {
   private readonly tasks = new Map<string, Known>();
+  /** Those of which news came since a reading began: they are newer than what is read. */
+  private heard = new Set<string>();
 
   /** How many of them wait for me. */
   get waiting(): number {
@@ -41,10 +43,16 @@ export class MyTasks {
     return count;
   }
 
-  /** Begins with these, which are told to nobody. */
+  /** The tasks are being read. */
+  expect(): void {
+    this.heard = new Set();
+  }
+
+  /** Begins with these, which were read and are told to nobody. */
   begin(tasks: Iterable<Task>): void {
-    this.tasks.clear();
+    for (const id of this.tasks.keys()) if (!this.heard.has(id)) this.tasks.delete(id);
     for (const task of tasks) {
+      if (this.heard.has(task.id)) continue;
       this.tasks.set(task.id, {
         word: wordOf(task),
         waitsFor: task.waiting_for?.id ?? "",
@@ -57,6 +65,7 @@ export class MyTasks {
   hear(news: TaskNews): Notice | null {
     const { id, owner_name: owner } = news.task;
     const before = this.tasks.get(id);
+    this.heard.add(id);
     if (news.deleted) {
       this.tasks.delete(id);
       return null;
@@ -72,10 +81,12 @@ export class MyTasks {
         : { ...notice, kind: "waiting", words: news.waiting_for.title };
     }
     const words = news.current_state?.message ?? "";
+    // Of one that was not up before, it is not known whether this is new.
+    if (!before) return null;
     if (word === "failed") {
-      return before?.word === "failed" ? null : { ...notice, kind: "failed", words };
+      return before.word === "failed" ? null : { ...notice, kind: "failed", words };
     }
-    if (ENDED.has(word) && before && BUSY.has(before.word)) {
+    if (ENDED.has(word) && BUSY.has(before.word)) {
       return { ...notice, kind: "ended", words };
     }
     return null;

@@ -18,6 +18,7 @@ import type { Entry } from "./conversation";
 import { EntryView, type Place } from "./Entries";
 import { KeptStates, Named } from "./kept";
 import { Waiting } from "./Permission";
+import { queueWords } from "./phases";
 import { guess, isShown, nameOf } from "./rows";
 import { Seen, SeenIds } from "./seen";
 import css from "./task.module.css";
@@ -54,12 +55,12 @@ export function ConversationView({
   const [seen] = useState(() => new SeenIds());
   const [isAway, setAway] = useState(false);
   const { conversation, version, isReady, hasOlder, hasNewer, reading } = view;
-  const { isShell } = place;
+  const { isShell, failure } = place;
 
   const rows = useMemo(
-    () => conversation.entries.filter((entry) => isShown(entry, isShell)),
+    () => conversation.entries.filter((entry) => isShown(entry, isShell, failure)),
     // The entries grow in place; the version says when.
-    [conversation, version, isShell],
+    [conversation, version, isShell, failure],
   );
   const virtual = useVirtualizer({
     count: rows.length,
@@ -156,7 +157,10 @@ export function ConversationView({
             </div>
           )}
           {isReady && rows.length === 0 && (
-            <p className={css.nothing}>Nothing has been said yet.</p>
+            <p className={css.nothing}>
+              {(task?.status === "pending" && queueWords(task.queue)) ||
+                "Nothing has been said yet."}
+            </p>
           )}
           <KeptStates store={kept}>
             <div className={css.entries} style={{ height: virtual.getTotalSize() }}>

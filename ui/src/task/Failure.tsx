@@ -32,8 +32,7 @@ export function Failure({ task }: { task: Task }) {
   return (
     <div className={css.failure}>
       <Notice title={task.failure.phase ? `Failed at: ${labelOf(task.failure.phase)}` : "Failed"}>
-        <p className={css.reason}>{visible(task.failure.reason)}</p>
-        {task.failure.phase && <LastLines task={task} told={task.failure.reason} />}
+        <Reason task={task} failure={task.failure} />
         <p>{visible(task.failure.advice)}</p>
         <div className={css.ways}>
           {open.map(([label, verb, run]) => (
@@ -57,11 +56,25 @@ export function Failure({ task }: { task: Task }) {
   );
 }
 
-/** The end of the log that tells of it, where it says more than the reason. */
-function LastLines({ task, told }: { task: Task; told: string }) {
-  const { data } = useQuery({ ...phasesQuery(task.owner_name, task.id), staleTime: 0 });
-  const text = (data?.failure?.lines ?? []).join("\n").trim();
-  if (text === "" || text === told.trim()) return null;
+/** The reason, whole where the log has it so, and the end of the log where it says more than that. */
+function Reason({ task, failure }: { task: Task; failure: NonNullable<Task["failure"]> }) {
+  const { data } = useQuery({
+    ...phasesQuery(task.owner_name, task.id),
+    staleTime: 0,
+    enabled: Boolean(failure.phase),
+  });
+  const lines = data?.failure?.lines ?? [];
+  const reason = lines.find((line) => line.startsWith(failure.reason)) ?? failure.reason;
+  const text = lines.join("\n").trim();
+  return (
+    <>
+      <p className={css.reason}>{visible(reason)}</p>
+      {text !== "" && text !== reason.trim() && <LastLines text={text} />}
+    </>
+  );
+}
+
+function LastLines({ text }: { text: string }) {
   return (
     <details className={`${entries.fold} ${css.lines}`}>
       <summary>Its last lines</summary>

@@ -1,9 +1,11 @@
 // Which entries get a row, what a row is called, and how high it may be before anybody has seen it.
 import type { Entry } from "./conversation";
 
-/** Whether there is anything to see of an entry. */
-export function isShown(entry: Entry, isShell: boolean): boolean {
+/** Whether there is anything to see of an entry. failure: why the task failed, as is said above all of them. */
+export function isShown(entry: Entry, isShell: boolean, failure: string): boolean {
   switch (entry.kind) {
+    case "notice":
+      return !failure || !entry.text.startsWith(failure);
     case "text":
     case "thought":
       return entry.text.trim() !== "";

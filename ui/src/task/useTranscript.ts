@@ -77,6 +77,7 @@ function standingOf(task: Task, standing: TaskStanding): Task {
   const { waiting_for: _, ...rest } = task;
   const merged: Task = {
     ...rest,
+    display_name: standing.display_name ?? task.display_name,
     status: standing.status,
     current_state: standing.current_state,
   };

@@ -9,7 +9,8 @@ import { oneLine } from "../design/text";
 import type { Row } from "./filter";
 import { KeysDialog } from "./KeysDialog";
 import css from "./list.module.css";
-import { lastWords, lookOf } from "./state";
+import { lookOf } from "./state";
+import { useWords } from "./words";
 
 const WIDE = "(min-width: 721px)";
 /** Pixels of a row; the style sheet says the same. */
@@ -202,7 +203,7 @@ const TaskRow = memo(function TaskRow(props: RowProps) {
   const { task, index, isCurrent, isSelected } = props;
   const look = lookOf(task);
   const name = oneLine(task.display_name || task.name);
-  const words = oneLine(lastWords(task));
+  const words = oneLine(useWords(task));
   return (
     <div
       role="row"
