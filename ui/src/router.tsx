@@ -50,6 +50,9 @@ const inside = createRoute({
   getParentRoute: () => root,
   id: "inside",
   beforeLoad: async ({ location }) => {
+    // On their way while the server says who asks.
+    void import("./session/Shell");
+    if (location.pathname === "/tasks") void import("./tasks/TasksPage");
     try {
       await Promise.all([
         queryClient.ensureQueryData(meQuery),

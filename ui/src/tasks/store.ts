@@ -33,6 +33,9 @@ export class TaskStore {
   private wanted = new Map<string, string>();
   private reading = 0;
   private loading: AbortController | null = null;
+  /** No page of the reading that goes on has come yet. */
+  private isBeginning = false;
+  private isAskedAgain = false;
   private readonly life = new AbortController();
   private readonly watchers = new Set<() => void>();
   private isQueued = false;
@@ -56,9 +59,18 @@ export class TaskStore {
     return () => this.watchers.delete(tell);
   };
 
-  /** Reads the whole list. Old rows stay until their place is known; a second call begins anew. */
+  /**
+   * Reads the whole list. Old rows stay until their place is known; a second call begins anew, but lets the first
+   * page come and be seen: the stream asks for that when it opens, which is mostly while this page is on its way.
+   */
   async load(): Promise<void> {
+    if (this.isBeginning) {
+      this.isAskedAgain = true;
+      return;
+    }
     this.loading?.abort();
+    this.isBeginning = true;
+    this.isAskedAgain = false;
     const mine = new AbortController();
     this.loading = mine;
     this.told.clear();
@@ -75,13 +87,20 @@ export class TaskStore {
         }
         token = page.next;
         this.change({});
+        this.isBeginning = false;
+        if (this.isAskedAgain) {
+          void this.load();
+          return;
+        }
       }
       for (const id of this.tasks.keys()) {
         if (!seen.has(id) && !this.told.has(id)) this.tasks.delete(id);
       }
       this.change({ isComplete: true, isLoading: false });
     } catch (error) {
-      if (!mine.signal.aborted) this.change({ isLoading: false, error });
+      if (mine.signal.aborted) return;
+      this.isBeginning = false;
+      this.change({ isLoading: false, error });
     }
   }
 

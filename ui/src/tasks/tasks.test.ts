@@ -135,6 +135,18 @@ describe("the store", () => {
     expect(store.get().isComplete).toBe(true);
   });
 
+  it("shows the first page even when it is asked for anew meanwhile, and then reads all of it", async () => {
+    const first = { tasks: [testTask({ id: "1" })], next: "a" };
+    const { store, asked, settle } = storeOf([first, first, { tasks: [], next: null }]);
+    const loading = store.load();
+    void store.load();
+    await loading;
+    await settle();
+    expect(asked).toEqual([":100", ":100", "a:1000"]);
+    expect([...store.get().tasks.keys()]).toEqual(["1"]);
+    expect(store.get().isComplete).toBe(true);
+  });
+
   it("shows news at once, and reads a task whose status changed or that is new", async () => {
     const fresh = testTask({ id: "2", display_name: "New one" });
     const { store, asked, settle } = storeOf(
