@@ -61,6 +61,26 @@ export const templatesQuery = queryOptions({
   queryFn: ({ signal }) => api.get("/api/v2/templates", { signal }),
 });
 
+const ofVersion = (version: string) => ["version", version] as const;
+
+/** What a version of a template asks whoever makes a task of it; it never changes. */
+export const parametersQuery = (version: string) =>
+  queryOptions({
+    queryKey: [...ofVersion(version), "parameters"],
+    queryFn: ({ signal }) =>
+      api.get("/api/v2/templateversions/{version}/rich-parameters", { path: { version }, signal }),
+    staleTime: Infinity,
+  });
+
+/** Answers to these questions that a version brings along, by name. */
+export const presetsQuery = (version: string) =>
+  queryOptions({
+    queryKey: [...ofVersion(version), "presets"],
+    queryFn: ({ signal }) =>
+      api.get("/api/v2/templateversions/{version}/presets", { path: { version }, signal }),
+    staleTime: Infinity,
+  });
+
 const ofTask = (user: string, task: string) => ["task", user, task] as const;
 
 export const taskQuery = (user: string, task: string) =>
