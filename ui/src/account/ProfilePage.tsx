@@ -1,13 +1,14 @@
 // Who somebody is, and the password they sign in by.
 import { useMutation, useSuspenseQuery } from "@tanstack/react-query";
-import { useState, type FormEvent } from "react";
+import { useState } from "react";
 
 import { api } from "../api/client";
 import { meQuery, queryClient } from "../api/queries";
 import type { User } from "../api/types";
-import { Button, ErrorBox, Field } from "../design";
+import { Field } from "../design";
 import { tell } from "../design/toast";
-import { Panel, SettingsPage, unlessFields, wrongWith } from "./parts";
+import { Form, useFields } from "./forms";
+import { Panel, SettingsPage } from "./parts";
 import css from "./settings.module.css";
 
 export default function ProfilePage() {
@@ -34,72 +35,49 @@ export default function ProfilePage() {
 }
 
 function NameForm({ me }: { me: User }) {
-  const [username, setUsername] = useState(me.username);
-  const [name, setName] = useState(me.name ?? "");
+  const { given, field, isChanged } = useFields({ username: me.username, name: me.name ?? "" });
   const save = useMutation({
     mutationFn: () =>
-      api.put("/api/v2/users/{user}/profile", { path: { user: "me" }, body: { username, name } }),
+      api.put("/api/v2/users/{user}/profile", { path: { user: "me" }, body: given }),
     onSuccess: (changed) => {
       queryClient.setQueryData(meQuery.queryKey, changed);
       tell("Your profile is saved.");
     },
   });
-  const isChanged = username !== me.username || name !== (me.name ?? "");
-  const error = unlessFields(save.error);
   return (
     <Panel title="Name">
-      <form
-        className={css.form}
-        onSubmit={(event: FormEvent) => {
-          event.preventDefault();
-          if (isChanged) save.mutate();
-        }}
-      >
+      <Form saving={save} verb="Save" isReady={isChanged}>
         <Field
           label="User name"
-          name="username"
-          value={username}
           required
-          autoComplete="username"
           autoCapitalize="none"
           spellCheck={false}
           hint="Part of the addresses of your tasks: links that others have to them change with it."
-          wrong={wrongWith(save.error, "username")}
-          onChange={(event) => setUsername(event.target.value)}
+          {...field("username", save.error)}
+          autoComplete="username"
         />
         <Field
           label="Full name"
-          name="name"
-          value={name}
-          autoComplete="name"
           hint="What people read. May be empty."
-          wrong={wrongWith(save.error, "name")}
-          onChange={(event) => setName(event.target.value)}
+          {...field("name", save.error)}
+          autoComplete="name"
         />
-        {error !== null && <ErrorBox error={error} />}
-        <div className={css.buttons}>
-          <Button kind="primary" type="submit" disabled={!isChanged || save.isPending}>
-            {save.isPending ? "Saving…" : "Save"}
-          </Button>
-        </div>
-      </form>
+      </Form>
     </Panel>
   );
 }
 
 function Password({ me }: { me: User }) {
-  const [old, setOld] = useState("");
-  const [wanted, setWanted] = useState("");
+  const { given, set, field } = useFields({ old_password: "", password: "" });
   const [isShown, setShown] = useState(false);
   const change = useMutation({
     mutationFn: () =>
       api.put("/api/v2/users/{user}/password", {
         path: { user: "me" },
-        body: { old_password: old, password: wanted },
+        body: given,
       }),
     onSuccess: () => {
-      setOld("");
-      setWanted("");
+      set({ old_password: "", password: "" });
       tell("Your password is changed.", "All your other sessions have ended.");
     },
   });
@@ -114,18 +92,26 @@ function Password({ me }: { me: User }) {
     );
   }
   const type = isShown ? "text" : "password";
-  const error = unlessFields(change.error);
   return (
     <Panel
       title="Password"
       lead="A new password ends all your sessions but this one. Tokens go on; end those you no longer trust."
     >
-      <form
-        className={css.form}
-        onSubmit={(event: FormEvent) => {
-          event.preventDefault();
-          change.mutate();
-        }}
+      <Form
+        saving={change}
+        verb="Change password"
+        busy="Changing…"
+        isReady={Boolean(given.old_password && given.password)}
+        beside={
+          <label className={css.check}>
+            <input
+              type="checkbox"
+              checked={isShown}
+              onChange={(event) => setShown(event.target.checked)}
+            />
+            Show what is typed
+          </label>
+        }
       >
         <input
           type="text"
@@ -139,40 +125,20 @@ function Password({ me }: { me: User }) {
         />
         <Field
           label="Old password"
-          name="old_password"
           type={type}
-          value={old}
           required
+          {...field("old_password", change.error)}
           autoComplete="current-password"
-          wrong={wrongWith(change.error, "old_password")}
-          onChange={(event) => setOld(event.target.value)}
         />
         <Field
           label="New password"
-          name="password"
           type={type}
-          value={wanted}
           required
-          autoComplete="new-password"
           hint="At least 8 characters."
-          wrong={wrongWith(change.error, "password")}
-          onChange={(event) => setWanted(event.target.value)}
+          {...field("password", change.error)}
+          autoComplete="new-password"
         />
-        {error !== null && <ErrorBox error={error} />}
-        <div className={css.buttons}>
-          <Button kind="primary" type="submit" disabled={change.isPending || !old || !wanted}>
-            {change.isPending ? "Changing…" : "Change password"}
-          </Button>
-          <label className={css.check}>
-            <input
-              type="checkbox"
-              checked={isShown}
-              onChange={(event) => setShown(event.target.checked)}
-            />
-            Show what is typed
-          </label>
-        </div>
-      </form>
+      </Form>
     </Panel>
   );
 }

@@ -1,21 +1,21 @@
 // Makes a user: a person with a password, or a program that lives by tokens.
 import { useMutation } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useRef, useState, type FormEvent } from "react";
+import { useState } from "react";
 
-import { Option, unlessFields, wrongWith } from "../account/parts";
+import { FormDialog, useFields } from "../account/forms";
+import { Option, wrongWith } from "../account/parts";
 import css from "../account/settings.module.css";
 import { api, newKey } from "../api/client";
 import { queryClient } from "../api/queries";
-import { Button, Dialog, ErrorBox, Field } from "../design";
+import { Field } from "../design";
 import { tell } from "../design/toast";
 import { usersKey } from "./queries";
 import { githubProblem } from "./users";
 
 export function NewUser({ onClose }: { onClose: () => void }) {
   const navigate = useNavigate();
-  const form = useRef<HTMLFormElement>(null);
-  const [given, setGiven] = useState({
+  const { given, field } = useFields({
     username: "",
     email: "",
     name: "",
@@ -45,80 +45,50 @@ export function NewUser({ onClose }: { onClose: () => void }) {
       await navigate({ to: "/admin/users/$user", params: { user: user.username } });
     },
   });
-  const field = (name: keyof typeof given) => ({
-    value: given[name],
-    autoComplete: "off",
-    wrong: wrongWith(create.error, name),
-    onChange: (event: { target: { value: string } }) =>
-      setGiven({ ...given, [name]: event.target.value }),
-  });
-  const error = unlessFields(create.error);
   return (
-    <Dialog
+    <FormDialog
       title="New user"
-      isOpen
+      saving={create}
+      verb="Make user"
+      isReady={!githubProblem(given.github)}
       onClose={onClose}
-      actions={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button
-            kind="primary"
-            disabled={create.isPending}
-            onClick={() => form.current?.requestSubmit()}
-          >
-            {create.isPending ? "Making…" : "Make user"}
-          </Button>
-        </>
-      }
     >
-      <form
-        ref={form}
-        className={css.form}
-        onSubmit={(event: FormEvent) => {
-          event.preventDefault();
-          if (!githubProblem(given.github)) create.mutate();
-        }}
-      >
-        <Kind isService={isService} onChange={setService} />
+      <Kind isService={isService} onChange={setService} />
+      <Field
+        label="User name"
+        required
+        autoFocus
+        autoCapitalize="none"
+        spellCheck={false}
+        hint="Letters, digits and hyphens."
+        {...field("username", create.error)}
+      />
+      <Field
+        label="Email"
+        type="email"
+        required
+        hint={isService ? "Of whoever looks after it." : "They sign in by it."}
+        {...field("email", create.error)}
+      />
+      <Field label="Full name" hint="May be empty." {...field("name", create.error)} />
+      {!isService && (
         <Field
-          label="User name"
+          label="Password"
+          type="password"
           required
-          autoFocus
-          autoCapitalize="none"
-          spellCheck={false}
-          hint="Letters, digits and hyphens."
-          {...field("username")}
+          hint="At least 8 characters. Have them change it after the first sign-in."
+          {...field("password", create.error)}
+          autoComplete="new-password"
         />
-        <Field
-          label="Email"
-          type="email"
-          required
-          hint={isService ? "Of whoever looks after it." : "They sign in by it."}
-          {...field("email")}
-        />
-        <Field label="Full name" hint="May be empty." {...field("name")} />
-        {!isService && (
-          <Field
-            label="Password"
-            type="password"
-            required
-            hint="At least 8 characters. Have them change it after the first sign-in."
-            {...field("password")}
-            autoComplete="new-password"
-          />
-        )}
-        <Field
-          label="GitHub user id"
-          inputMode="numeric"
-          hint="The account's number, so that tasks from its issues find this user. May be empty."
-          {...field("github")}
-          wrong={githubProblem(given.github) || wrongWith(create.error, "github_com_user_id")}
-        />
-        {error !== null && <ErrorBox error={error} />}
-        {/* So that Enter sends it: the buttons that are seen stand outside of the form. */}
-        <button type="submit" hidden />
-      </form>
-    </Dialog>
+      )}
+      <Field
+        label="GitHub user id"
+        inputMode="numeric"
+        hint="The account's number, so that tasks from its issues find this user. May be empty."
+        {...field("github", create.error)}
+        wrong={githubProblem(given.github) || wrongWith(create.error, "github_com_user_id")}
+      />
+    </FormDialog>
   );
 }
 

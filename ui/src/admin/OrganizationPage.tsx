@@ -3,7 +3,8 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 
-import { Confirm, Panel, SettingsPage, unlessFields, wrongWith } from "../account/parts";
+import { Form, LimitField, limitProblem, limitWord, useFields } from "../account/forms";
+import { Confirm, Panel, SettingsPage } from "../account/parts";
 import css from "../account/settings.module.css";
 import { Table, type Column } from "../account/Table";
 import { api, ApiError, newKey } from "../api/client";
@@ -61,65 +62,32 @@ export default function OrganizationPage() {
 }
 
 function Edit({ one }: { one: Organization }) {
-  const was = {
+  const { given, changed, isChanged, field } = useFields({
     display_name: one.display_name,
     description: one.description,
-    max_running: one.max_running === undefined ? "" : String(one.max_running),
-  };
-  const [given, setGiven] = useState(was);
+    max_running: limitWord(one.max_running),
+  });
   const save = useMutation({
-    mutationFn: () =>
-      api.patch("/api/v2/organizations/{organization}", {
+    mutationFn: () => {
+      const { max_running: limit, ...words } = changed;
+      return api.patch("/api/v2/organizations/{organization}", {
         path: { organization: one.id },
-        body: {
-          ...(given.display_name !== was.display_name && { display_name: given.display_name }),
-          ...(given.description !== was.description && { description: given.description }),
-          ...(given.max_running !== was.max_running && { max_running: Number(given.max_running) }),
-        },
-      }),
+        body: { ...words, ...(limit !== undefined && { max_running: Number(limit) }) },
+      });
+    },
     onSuccess: async (saved) => {
       queryClient.setQueryData(organizationQuery(saved.name).queryKey, saved);
       tell(`${saved.name} is saved.`);
       await refresh();
     },
   });
-  const field = (name: keyof typeof given) => ({
-    value: given[name],
-    autoComplete: "off",
-    wrong: wrongWith(save.error, name),
-    onChange: (event: { target: { value: string } }) =>
-      setGiven({ ...given, [name]: event.target.value }),
-  });
-  const wrongLimit = /^\d{0,6}$/.test(given.max_running) ? "" : "Give a whole number.";
-  const isChanged = (Object.keys(was) as (keyof typeof was)[]).some(
-    (name) => given[name] !== was[name],
-  );
-  const error = unlessFields(save.error);
   return (
     <Panel title="Settings">
-      <form
-        className={css.form}
-        onSubmit={(event: FormEvent) => {
-          event.preventDefault();
-          if (isChanged && !wrongLimit) save.mutate();
-        }}
-      >
-        <Field label="Shown as" {...field("display_name")} />
-        <Field label="Description" {...field("description")} />
-        <Field
-          label="Workspaces that may run at once"
-          inputMode="numeric"
-          hint="Empty: the server's own limit."
-          {...field("max_running")}
-          wrong={wrongLimit || wrongWith(save.error, "max_running")}
-        />
-        {error !== null && <ErrorBox error={error} />}
-        <div className={css.buttons}>
-          <Button kind="primary" type="submit" disabled={!isChanged || save.isPending}>
-            {save.isPending ? "Saving…" : "Save"}
-          </Button>
-        </div>
-      </form>
+      <Form saving={save} verb="Save" isReady={isChanged && !limitProblem(given.max_running)}>
+        <Field label="Shown as" {...field("display_name", save.error)} />
+        <Field label="Description" {...field("description", save.error)} />
+        <LimitField {...field("max_running", save.error)} />
+      </Form>
     </Panel>
   );
 }

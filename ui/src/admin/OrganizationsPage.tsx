@@ -1,15 +1,16 @@
 // What users, templates and workspaces belong to.
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { useRef, useState, type FormEvent } from "react";
+import { useState } from "react";
 
-import { SettingsPage, unlessFields, When, wrongWith } from "../account/parts";
+import { FormDialog, useFields } from "../account/forms";
+import { SettingsPage, When } from "../account/parts";
 import css from "../account/settings.module.css";
 import { Table, type Column } from "../account/Table";
 import { api, newKey } from "../api/client";
 import { queryClient } from "../api/queries";
 import type { Organization } from "../api/types";
-import { Button, Dialog, ErrorBox, Field } from "../design";
+import { Button, ErrorBox, Field } from "../design";
 import { visible } from "../design/text";
 import { tell } from "../design/toast";
 import { useMyRoles } from "../session/may";
@@ -73,13 +74,11 @@ export default function OrganizationsPage() {
 
 function NewOrganization({ onClose }: { onClose: () => void }) {
   const navigate = useNavigate();
-  const form = useRef<HTMLFormElement>(null);
-  const [name, setName] = useState("");
-  const [shown, setShown] = useState("");
+  const { given, field } = useFields({ name: "", display_name: "" });
   const create = useMutation({
     mutationFn: () =>
       api.post("/api/v2/organizations", {
-        body: { name, display_name: shown },
+        body: given,
         idempotencyKey: newKey(),
       }),
     onSuccess: async (made) => {
@@ -92,56 +91,17 @@ function NewOrganization({ onClose }: { onClose: () => void }) {
       });
     },
   });
-  const error = unlessFields(create.error);
   return (
-    <Dialog
-      title="New organization"
-      isOpen
-      onClose={onClose}
-      actions={
-        <>
-          <Button onClick={onClose}>Cancel</Button>
-          <Button
-            kind="primary"
-            disabled={create.isPending}
-            onClick={() => form.current?.requestSubmit()}
-          >
-            {create.isPending ? "Making…" : "Make organization"}
-          </Button>
-        </>
-      }
-    >
-      <form
-        ref={form}
-        className={css.form}
-        onSubmit={(event: FormEvent) => {
-          event.preventDefault();
-          create.mutate();
-        }}
-      >
-        <Field
-          label="Name"
-          value={name}
-          required
-          autoComplete="off"
-          autoCapitalize="none"
-          spellCheck={false}
-          hint="Letters, digits and hyphens."
-          wrong={wrongWith(create.error, "name")}
-          onChange={(event) => setName(event.target.value)}
-        />
-        <Field
-          label="Shown as"
-          value={shown}
-          autoComplete="off"
-          hint="May be empty."
-          wrong={wrongWith(create.error, "display_name")}
-          onChange={(event) => setShown(event.target.value)}
-        />
-        {error !== null && <ErrorBox error={error} />}
-        {/* So that Enter sends it: the buttons that are seen stand outside of the form. */}
-        <button type="submit" hidden />
-      </form>
-    </Dialog>
+    <FormDialog title="New organization" saving={create} verb="Make organization" onClose={onClose}>
+      <Field
+        label="Name"
+        required
+        autoCapitalize="none"
+        spellCheck={false}
+        hint="Letters, digits and hyphens."
+        {...field("name", create.error)}
+      />
+      <Field label="Shown as" hint="May be empty." {...field("display_name", create.error)} />
+    </FormDialog>
   );
 }

@@ -1,9 +1,10 @@
 // What administrators change of a user, each on its own, with what the server says to it.
 import { useMutation } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
-import { useState, type FormEvent } from "react";
+import { useState } from "react";
 
-import { Confirm, Option, Panel, unlessFields, wrongWith } from "../account/parts";
+import { Form, LimitField, limitProblem, limitWord, useFields } from "../account/forms";
+import { Confirm, Option, Panel, wrongWith } from "../account/parts";
 import css from "../account/settings.module.css";
 import { api } from "../api/client";
 import { meQuery, queryClient } from "../api/queries";
@@ -14,7 +15,7 @@ import { userQuery, usersKey } from "./queries";
 import { githubProblem, SITE_ROLES } from "./users";
 
 /** Shows a changed user wherever users are shown. */
-async function changed(user: User): Promise<void> {
+async function show(user: User): Promise<void> {
   queryClient.setQueryData(userQuery(user.username).queryKey, user);
   const me = queryClient.getQueryData(meQuery.queryKey);
   if (me?.id === user.id) queryClient.setQueryData(meQuery.queryKey, user);
@@ -23,30 +24,29 @@ async function changed(user: User): Promise<void> {
 
 export function EditUser({ user }: { user: User }) {
   const navigate = useNavigate();
-  const was = {
+  const { given, changed, isChanged, set, field } = useFields({
     username: user.username,
     name: user.name ?? "",
     email: user.email,
-    max_running: user.max_running === undefined ? "" : String(user.max_running),
+    max_running: limitWord(user.max_running),
     github: "",
-  };
-  const [given, setGiven] = useState(was);
+  });
   const save = useMutation({
-    mutationFn: () =>
-      api.patch("/api/v2/users/{user}", {
+    mutationFn: () => {
+      const { max_running: limit, github, ...words } = changed;
+      return api.patch("/api/v2/users/{user}", {
         path: { user: user.id },
         body: {
-          ...(given.username !== was.username && { username: given.username }),
-          ...(given.name !== was.name && { name: given.name }),
-          ...(given.email !== was.email && { email: given.email }),
-          ...(given.max_running !== was.max_running && { max_running: Number(given.max_running) }),
-          ...(given.github.trim() && { github_com_user_id: Number(given.github) }),
+          ...words,
+          ...(limit !== undefined && { max_running: Number(limit) }),
+          ...(github?.trim() && { github_com_user_id: Number(github) }),
         },
-      }),
+      });
+    },
     onSuccess: async (saved) => {
       tell(`${saved.username} is saved.`);
-      setGiven({ ...given, github: "" });
-      await changed(saved);
+      set({ github: "" });
+      await show(saved);
       if (saved.username !== user.username) {
         await navigate({
           to: "/admin/users/$user",
@@ -56,27 +56,13 @@ export function EditUser({ user }: { user: User }) {
       }
     },
   });
-  const field = (name: keyof typeof given) => ({
-    value: given[name],
-    autoComplete: "off",
-    wrong: wrongWith(save.error, name),
-    onChange: (event: { target: { value: string } }) =>
-      setGiven({ ...given, [name]: event.target.value }),
-  });
-  const isChanged = (Object.keys(was) as (keyof typeof was)[]).some(
-    (name) => given[name] !== was[name],
-  );
   const problem = githubProblem(given.github);
-  const wrongLimit = /^\d{0,6}$/.test(given.max_running) ? "" : "Give a whole number.";
-  const error = unlessFields(save.error);
   return (
     <Panel title="Profile">
-      <form
-        className={css.form}
-        onSubmit={(event: FormEvent) => {
-          event.preventDefault();
-          if (isChanged && !problem && !wrongLimit) save.mutate();
-        }}
+      <Form
+        saving={save}
+        verb="Save"
+        isReady={isChanged && !problem && !limitProblem(given.max_running)}
       >
         <Field
           label="User name"
@@ -84,36 +70,24 @@ export function EditUser({ user }: { user: User }) {
           autoCapitalize="none"
           spellCheck={false}
           hint="Part of the addresses of their tasks."
-          {...field("username")}
+          {...field("username", save.error)}
         />
-        <Field label="Full name" {...field("name")} />
+        <Field label="Full name" {...field("name", save.error)} />
         <Field
           label="Email"
           type="email"
           hint={user.is_service_account ? "Of whoever looks after it." : "They sign in by it."}
-          {...field("email")}
+          {...field("email", save.error)}
         />
-        <Field
-          label="Workspaces that may run at once"
-          inputMode="numeric"
-          hint="Empty: the server's own limit."
-          {...field("max_running")}
-          wrong={wrongLimit || wrongWith(save.error, "max_running")}
-        />
+        <LimitField {...field("max_running", save.error)} />
         <Field
           label="GitHub user id"
           inputMode="numeric"
           hint="It is not shown. Empty: as it is. 0: none."
-          {...field("github")}
+          {...field("github", save.error)}
           wrong={problem || wrongWith(save.error, "github_com_user_id")}
         />
-        {error !== null && <ErrorBox error={error} />}
-        <div className={css.buttons}>
-          <Button kind="primary" type="submit" disabled={!isChanged || save.isPending}>
-            {save.isPending ? "Saving…" : "Save"}
-          </Button>
-        </div>
-      </form>
+      </Form>
     </Panel>
   );
 }
@@ -137,7 +111,7 @@ export function SetRoles({
       }),
     onSuccess: async (saved) => {
       tell(`The roles of ${saved.username} are saved.`);
-      await changed(saved);
+      await show(saved);
     },
   });
   const isChanged = roles.size !== had.length || had.some((word) => !roles.has(word));
@@ -146,6 +120,26 @@ export function SetRoles({
     : mayGrant
       ? ""
       : "Owners give and take away roles.";
+  const choices = (
+    <fieldset className={css.choices} disabled={reason !== ""}>
+      <legend className="sr-only">Roles</legend>
+      {SITE_ROLES.map(([word, label, does]) => (
+        <Option
+          key={word}
+          type="checkbox"
+          label={label}
+          hint={does}
+          checked={roles.has(word)}
+          onChange={(event) => {
+            const next = new Set(roles);
+            if (event.target.checked) next.add(word);
+            else next.delete(word);
+            setRoles(next);
+          }}
+        />
+      ))}
+    </fieldset>
+  );
   return (
     <Panel
       title="Roles"
@@ -154,52 +148,24 @@ export function SetRoles({
         "Everybody is a member: their own tasks, with the templates of their organizations."
       }
     >
-      <form
-        className={css.form}
-        onSubmit={(event: FormEvent) => {
-          event.preventDefault();
-          save.mutate();
-        }}
-      >
-        <fieldset className={css.choices} disabled={reason !== ""}>
-          <legend className="sr-only">Roles</legend>
-          {SITE_ROLES.map(([word, label, does]) => (
-            <Option
-              key={word}
-              type="checkbox"
-              label={label}
-              hint={does}
-              disabled={reason !== ""}
-              checked={roles.has(word)}
-              onChange={(event) => {
-                const next = new Set(roles);
-                if (event.target.checked) next.add(word);
-                else next.delete(word);
-                setRoles(next);
-              }}
-            />
-          ))}
-        </fieldset>
-        {save.error && <ErrorBox error={save.error} />}
-        {!reason && (
-          <div className={css.buttons}>
-            <Button kind="primary" type="submit" disabled={!isChanged || save.isPending}>
-              {save.isPending ? "Saving…" : "Save roles"}
-            </Button>
-          </div>
-        )}
-      </form>
+      {reason ? (
+        choices
+      ) : (
+        <Form saving={save} verb="Save roles" isReady={isChanged}>
+          {choices}
+        </Form>
+      )}
     </Panel>
   );
 }
 
 export function SetPassword({ user, isMe }: { user: User; isMe: boolean }) {
-  const [password, setPassword] = useState("");
+  const { given, set, field } = useFields({ password: "" });
   const save = useMutation({
     mutationFn: () =>
-      api.put("/api/v2/users/{user}/password", { path: { user: user.id }, body: { password } }),
+      api.put("/api/v2/users/{user}/password", { path: { user: user.id }, body: given }),
     onSuccess: () => {
-      setPassword("");
+      set({ password: "" });
       tell(`${user.username} has a new password.`, "All their sessions have ended.");
     },
   });
@@ -221,33 +187,24 @@ export function SetPassword({ user, isMe }: { user: User; isMe: boolean }) {
       </Panel>
     );
   }
-  const error = unlessFields(save.error);
   return (
     <Panel title="Password" lead="A new one ends all their sessions. Their tokens go on.">
-      <form
-        className={css.form}
-        onSubmit={(event: FormEvent) => {
-          event.preventDefault();
-          save.mutate();
-        }}
+      <Form
+        saving={save}
+        verb="Set password"
+        busy="Setting…"
+        isPlain
+        isReady={given.password !== ""}
       >
         <Field
           label="New password"
           type="password"
-          value={password}
           required
-          autoComplete="new-password"
           hint="At least 8 characters. Have them change it after they sign in."
-          wrong={wrongWith(save.error, "password")}
-          onChange={(event) => setPassword(event.target.value)}
+          {...field("password", save.error)}
+          autoComplete="new-password"
         />
-        {error !== null && <ErrorBox error={error} />}
-        <div className={css.buttons}>
-          <Button type="submit" disabled={!password || save.isPending}>
-            {save.isPending ? "Setting…" : "Set password"}
-          </Button>
-        </div>
-      </form>
+      </Form>
     </Panel>
   );
 }
@@ -262,7 +219,7 @@ export function Standing({ user, isMe }: { user: User; isMe: boolean }) {
     onSuccess: async (saved, deed) => {
       setAsking(null);
       tell(`${saved.username} is ${deed === "suspend" ? "suspended" : "let in again"}.`);
-      await changed(saved);
+      await show(saved);
     },
   });
   const remove = useMutation({
