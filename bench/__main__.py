@@ -6,6 +6,7 @@ from collections.abc import Callable
 from bench import (
     attack,
     bridge,
+    cli,
     cold,
     confined,
     create,
@@ -24,6 +25,7 @@ from bench.report import table, write_numbers
 ROWS: dict[str, tuple[str, Callable[..., list[Figure]]]] = {
     "attack": (attack.QUESTION, attack.measure),
     "bridge": (bridge.QUESTION, bridge.measure),
+    "cli": (cli.QUESTION, cli.measure),
     "cold": (cold.QUESTION, cold.measure),
     "confined": (confined.QUESTION, confined.measure),
     "create": (create.QUESTION, create.measure),
