@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import md5
 from pathlib import Path
@@ -111,9 +112,27 @@ async def add_key(conn: "Connection", user: str) -> str:
     return key
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A server with a crowd: its process, the database behind it, a token of its owner, one of user7, a member."""
+
+    port: int
+    pid: int
+    database: str
+    owner: str
+    member: str
+
+
 @contextmanager
 def crowded(tasks: int) -> Iterator[tuple[int, str, str]]:
     """The port of a server with so many tasks, a token of its owner, and one of a member, who is user7."""
+    with crowded_site(tasks) as site:
+        yield site.port, site.owner, site.member
+
+
+@contextmanager
+def crowded_site(tasks: int) -> Iterator[Site]:
+    """A server with so many tasks, for who needs more of it than its answers."""
     home = Path(tempfile.mkdtemp(prefix="taskyard-bench-"))
     home.chmod(0o711)
     try:
@@ -122,8 +141,8 @@ def crowded(tasks: int) -> Iterator[tuple[int, str, str]]:
             runner.run(postgres.start())
             try:
                 owner, member = runner.run(_fill(postgres.url, tasks))
-                with _server(postgres.url) as port:
-                    yield port, owner, member
+                with _server(postgres.url) as (port, pid):
+                    yield Site(port, pid, postgres.url, owner, member)
             finally:
                 runner.run(postgres.stop())
     finally:
@@ -143,10 +162,10 @@ async def _fill(url: str, tasks: int) -> tuple[str, str]:
 
 
 @contextmanager
-def _server(url: str) -> Iterator[int]:
+def _server(url: str) -> Iterator[tuple[int, int]]:
     argv = [sys.executable, "-m", "bench.served", url]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield int((process.stdout and process.stdout.readline()) or 0)
+            yield int((process.stdout and process.stdout.readline()) or 0), process.pid
         finally:
             process.terminate()
