@@ -342,7 +342,7 @@ class Worker:
                 await jobs.retry_job(conn, run.lease, now, now)
             log.info("job.given_back")
         except (LeaseLost, *DATABASE_TROUBLE) as error:
-            log.warning("job.not_given_back", exc_info=error)
+            log.warning("job.not_given_back", cause=repr(error))
 
     async def _keep_lease(self, run: JobRun) -> None:
         """Renews the lease until cancelled; interrupts the job when it is lost or to be canceled."""
