@@ -1,5 +1,6 @@
 """The command `taskyard`. Command modules are imported when they are called, so that help is quick."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -111,7 +112,14 @@ def say(failure: Failure) -> int:
 
 def main() -> None:
     """Runs the command line of this process."""
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        sys.exit(status)  # Python says what nobody reads any more
+    # Nothing is left to do, and taking the interpreter apart takes as long as a command.
+    os._exit(status)
 
 
 if __name__ == "__main__":
