@@ -106,6 +106,52 @@ def test_nobody_there(ask: Ask) -> None:
         )  # of others nobody knows who gets them next
 
 
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (
+            "transfer-encoding: chunked\r\n",
+            b'9\r\n{"message\r\n9\r\n":"hello"\r\n1\r\n}\r\n0\r\n\r\n',
+        ),
+        ("connection: close\r\n", b'{"message":"hello"}'),
+        ("content-length: 19\r\nconnection: close\r\n", b'{"message":"hello"}'),
+    ],
+    ids=["chunks", "to the end of the connection", "of a length"],
+)
+def test_bodies_come_whole(ask: Ask, head: str, body: bytes) -> None:
+    """However an answer tells where its body ends, and also behind one that only announces it."""
+    early = b"HTTP/1.1 103 Early Hints\r\nlink: </style>\r\n\r\n"
+    reply = f"HTTP/1.1 200 OK\r\n{head}\r\n".encode() + body
+    with peer([early + reply, reply], ends_idle=True) as server:
+        assert ask(lambda c: c.api_root(), server.url).message == "hello"
+        assert ask(lambda c: c.api_root(), server.url).message == "hello"
+
+
+@pytest.mark.parametrize("head", ["transfer-encoding: chunked", "content-length: 99"])
+def test_a_part_is_not_the_whole(ask: Ask, head: str) -> None:
+    """A body that breaks off is no answer."""
+    part = f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n5\r\n".encode()
+    with (
+        peer([part] * 3, ends_idle=True) as server,
+        pytest.raises(Unreachable),
+    ):
+        ask(lambda c: c.api_root(), server.url)
+    assert len(server.asked) == 3
+
+
+def test_what_is_no_http(ask: Ask) -> None:
+    """A server of something else is said to be one that cannot be reached."""
+    with peer([b"220 mail.example.com ESMTP\r\n"] * 3) as server, pytest.raises(Unreachable):
+        ask(lambda c: c.api_root(), server.url)
+
+
+def test_a_token_with_a_line_end(ask: Ask) -> None:
+    """Nothing is sent that would be taken for another header."""
+    with peer([GREETING]) as server, pytest.raises(ValueError, match="header"):
+        ask(lambda c: c.api_root(), server.url, "a\r\nX-Other: b")
+    assert server.asked == []
+
+
 def test_connections_are_kept() -> None:
     """Calls one after another share one connection."""
     with peer([GREETING] * 3) as server, Client(server.url) as client:

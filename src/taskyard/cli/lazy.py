@@ -1,7 +1,9 @@
 """A group of commands that costs nothing until one of them is called."""
 
+import gc
 import importlib
 from collections.abc import Mapping
+from types import ModuleType
 
 import click
 
@@ -30,7 +32,7 @@ class LazyGroup(click.Group):
         if place is None:
             return None
         module, _, name = place[0].partition(":")
-        command = getattr(importlib.import_module(module), name)
+        command = getattr(_imported(module), name)
         assert isinstance(command, click.Command)
         return command
 
@@ -38,3 +40,13 @@ class LazyGroup(click.Group):
         """The list of commands, from the table alone."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, self._table[name][1]) for name in sorted(self._table)])
+
+
+def _imported(name: str) -> ModuleType:
+    """A module; what an import makes stays, so that looking for garbage among it is time lost, now and later."""
+    gc.disable()
+    try:
+        return importlib.import_module(name)
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -1,6 +1,5 @@
 """What every method of the blocking client goes through: one request, or one followed log."""
 
-import ssl
 from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -22,6 +21,8 @@ from taskyard.sdk.calls import (
 from taskyard.sdk.transport import Transport
 
 if TYPE_CHECKING:
+    import ssl
+
     from websockets.sync.client import ClientConnection
 
 T = TypeVar("T")
@@ -40,7 +41,7 @@ class Caller:
         token: str = "",
         *,
         timeout_s: float = DEFAULT_TIMEOUT_S,
-        tls: ssl.SSLContext | None = None,
+        tls: "ssl.SSLContext | None" = None,
     ) -> None:
         self._address = parse_address(url)
         self._token = token

@@ -2,7 +2,6 @@
 
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -60,16 +59,14 @@ KEY_HEADER: Final = "Idempotency-Key"
 """Where a POST has the key that makes it safe to be sent again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(msgspec.Struct, frozen=True):
     """A body that is sent as it is."""
 
     data: bytes
     media_type: str
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """Where a server is: a socket file, or host and port; prefix is the path before `/api`."""
 
     url: str
@@ -84,9 +81,14 @@ class Address:
         """The server's name in requests."""
         return f"[{self.host}]" if ":" in self.host else self.host
 
+    @property
+    def authority(self) -> str:
+        """That name with its port, where it is not the usual one."""
+        usual = 443 if self.secure else 80
+        return self.host_header if self.port == usual else f"{self.host_header}:{self.port}"
 
-@dataclass(frozen=True, slots=True)
-class Request:
+
+class Request(msgspec.Struct, frozen=True):
     """One HTTP request; target is path and query."""
 
     operation: str
@@ -103,8 +105,7 @@ class Request:
         return REPEAT_PAUSES_S if KEY_HEADER in self.headers else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """One HTTP answer; header names are in lower case."""
 
     status: int

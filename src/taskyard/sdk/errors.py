@@ -1,14 +1,13 @@
 """What calls to a server raise: it refused, it could not be reached, or its answer made no sense."""
 
-from dataclasses import dataclass
+import msgspec
 
 
 class SdkError(Exception):
     """The root of what the clients raise; str() is for a person."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """A server's own words about a refusal; validations are pairs of field and reason.
 
     reason is the word that programs match, request_id finds the request in the server's log; both

@@ -1,7 +1,6 @@
 """Streams of events that are followed: what their text says, where to take up again, when to give up. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -21,8 +20,7 @@ PASSING: Final = frozenset({429, 502, 503, 504})
 """Statuses of refusals that may be over in a moment; any other is the answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Followed(Generic[T]):
+class Followed(msgspec.Struct, Generic[T], frozen=True):
     """Something that a stream told. id is where to go on behind it, on whatever server."""
 
     id: str

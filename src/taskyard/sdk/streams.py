@@ -1,23 +1,21 @@
 """Methods of the blocking client: transcripts, and following tasks."""
 
-import http.client
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import TypeVar
+
+import msgspec
 
 from taskyard.sdk.caller import Caller
 from taskyard.sdk.calls import PathPart, Query, Reply, Request, check
 from taskyard.sdk.errors import ApiError, SdkError, Unreachable
 from taskyard.sdk.event_text import SILENCE_S, EventText, Followed, is_passing, patience
+from taskyard.sdk.http1 import Answer
 from taskyard.sdk.transport import reason
 from taskyard.wire import transcript
 from taskyard.wire.base import as_uuid
 
 T = TypeVar("T")
-
-CHUNK_BYTES = 64 * 1024
-"""Bytes of an answer that are read at once."""
 
 Lost = Callable[[SdkError], None]
 """Called when a stream broke off and is taken up again."""
@@ -57,11 +55,10 @@ class StreamCalls(Caller):
         query: Query = {"format": output, "kinds": kinds}
         request = self._prepared("get_task_transcript", (user, task), query, None)
         try:
-            with self._transport.opened(request, SILENCE_S) as response:
-                check(request, _reply(response), self.url)
-                while piece := response.read1(CHUNK_BYTES):
-                    yield piece
-        except (OSError, http.client.HTTPException) as error:
+            with self._transport.opened(request, SILENCE_S) as answer:
+                check(request, _reply(answer), self.url)
+                yield from answer.pieces()
+        except OSError as error:
             raise Unreachable(self.url, reason(error)) from error
 
     def follow_task(
@@ -133,24 +130,22 @@ class StreamCalls(Caller):
     def _pieces(self, request: Request) -> Iterator[bytes]:
         """A stream as it comes. Raises ApiError, Unreachable."""
         try:
-            with self._transport.opened(request, SILENCE_S) as response:
-                check(request, _reply(response), self.url)
-                while piece := response.read1(CHUNK_BYTES):
-                    yield piece
-        except (OSError, http.client.HTTPException) as error:
+            with self._transport.opened(request, SILENCE_S) as answer:
+                check(request, _reply(answer), self.url)
+                yield from answer.pieces()
+        except OSError as error:
             raise Unreachable(self.url, reason(error)) from error
 
 
 def resumed(request: Request, last_id: str) -> Request:
     """The request for what comes behind this id; from where it says itself when there is none."""
     headers = {**request.headers, "Accept": "text/event-stream"}
-    return replace(
+    return msgspec.structs.replace(
         request, headers=headers | ({transcript.LAST_EVENT_ID: last_id} if last_id else {})
     )
 
 
-def _reply(response: http.client.HTTPResponse) -> Reply:
+def _reply(answer: Answer) -> Reply:
     """An answer without its body, if it is a good one."""
-    headers = {name.lower(): value for name, value in response.getheaders()}
-    is_good = 200 <= response.status < 300
-    return Reply(response.status, headers, b"" if is_good else response.read())
+    is_good = 200 <= answer.status < 300
+    return Reply(answer.status, answer.headers, b"" if is_good else answer.read())

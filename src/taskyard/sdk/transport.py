@@ -1,17 +1,19 @@
-"""Blocking HTTP with connections that are kept, by http.client: it imports in a twentieth of a second."""
+"""Requests of the blocking client: connections that are kept, and what is sent again."""
 
-import http.client
 import select
 import socket
-import ssl
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from taskyard.sdk.calls import CONNECT_TIMEOUT_S, Address, Reply, Request, Tries
+from taskyard.sdk.calls import Address, Reply, Request, Tries
 from taskyard.sdk.errors import Unreachable
+from taskyard.sdk.http1 import Answer, Connection
+
+if TYPE_CHECKING:
+    import ssl
 
 MAX_IDLE = 8
 """Connections kept for the next call; more than that many threads at once open new ones."""
@@ -31,11 +33,11 @@ REASONS: Final = {
 class Transport:
     """Requests to one server; may be used by several threads at once."""
 
-    def __init__(self, address: Address, timeout_s: float, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, address: Address, timeout_s: float, tls: "ssl.SSLContext | None") -> None:
         self._address = address
         self._timeout_s = timeout_s
         self._tls = tls
-        self._idle: deque[http.client.HTTPConnection] = deque(maxlen=MAX_IDLE)
+        self._idle: deque[Connection] = deque(maxlen=MAX_IDLE)
 
     def exchange(self, request: Request) -> Reply:
         """The answer, whatever its status; what may be sent again is, on a new connection. Raises Unreachable."""
@@ -43,7 +45,7 @@ class Transport:
         while True:
             try:
                 reply = self._once(request)
-            except (OSError, http.client.HTTPException) as error:
+            except OSError as error:
                 pause = None if is_final(error) else tries.broken()
                 if pause is None:
                     raise Unreachable(self._address.url, reason(error)) from error
@@ -53,14 +55,11 @@ class Transport:
             time.sleep(pause)
 
     @contextmanager
-    def opened(self, request: Request, silence_s: float) -> Iterator[http.client.HTTPResponse]:
+    def opened(self, request: Request, silence_s: float) -> Iterator[Answer]:
         """The answer to a read while it still comes, over a connection of its own; no byte for so long is an error."""
-        connection = self._connect()
+        connection = Connection(self._address, self._tls, silence_s)
         try:
-            connection.sock.settimeout(silence_s)
-            connection.request(request.method, request.target, request.body, request.headers)
-            with connection.getresponse() as response:
-                yield response
+            yield connection.ask(request)
         finally:
             connection.close()
 
@@ -72,20 +71,18 @@ class Transport:
     def _once(self, request: Request) -> Reply:
         connection = self._take()
         try:
-            connection.request(request.method, request.target, request.body, request.headers)
-            response = connection.getresponse()
-            body = response.read()
+            answer = connection.ask(request)
+            reply = Reply(answer.status, answer.headers, answer.read())
         except BaseException:
             connection.close()
             raise
-        headers = {name.lower(): value for name, value in response.getheaders()}
-        if response.will_close or len(self._idle) == MAX_IDLE:
+        if not answer.keeps_alive or len(self._idle) == MAX_IDLE:
             connection.close()
         else:
             self._idle.append(connection)
-        return Reply(response.status, headers, body)
+        return reply
 
-    def _take(self) -> http.client.HTTPConnection:
+    def _take(self) -> Connection:
         """A kept connection that the server has not ended, or a new one."""
         while self._idle:
             try:
@@ -95,48 +92,7 @@ class Transport:
             if not is_over(connection.sock):
                 return connection
             connection.close()
-        return self._connect()
-
-    def _connect(self) -> http.client.HTTPConnection:
-        address = self._address
-        connection: http.client.HTTPConnection
-        if address.socket is not None:
-            connection = _SocketFile(address.socket)
-        elif address.secure:
-            connection = http.client.HTTPSConnection(
-                address.host, address.port, timeout=CONNECT_TIMEOUT_S, context=self._tls
-            )
-        else:
-            connection = http.client.HTTPConnection(
-                address.host, address.port, timeout=CONNECT_TIMEOUT_S
-            )
-        connection.connect()
-        connection.sock.settimeout(self._timeout_s)
-        return connection
-
-
-class _SocketFile(http.client.HTTPConnection):
-    """A connection over a socket of the file system."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__("localhost", timeout=CONNECT_TIMEOUT_S)
-        self._path = path
-
-    def connect(self) -> None:
-        """Opens it."""
-        self.sock = socket_file(self._path)
-
-
-def socket_file(path: str) -> socket.socket:
-    """A connection to a socket of the file system; raises OSError."""
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(CONNECT_TIMEOUT_S)
-    try:
-        sock.connect(path)
-    except OSError:
-        sock.close()
-        raise
-    return sock
+        return Connection(self._address, self._tls, self._timeout_s)
 
 
 def reason(error: BaseException) -> str:
@@ -144,8 +100,8 @@ def reason(error: BaseException) -> str:
     for kind, words in REASONS.items():
         if isinstance(error, kind):
             return words
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not trusted ({error.verify_message})"
+    if (distrust := _distrust(error)) is not None:
+        return f"its certificate is not trusted ({distrust})"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return str(error) or type(error).__name__
@@ -153,13 +109,16 @@ def reason(error: BaseException) -> str:
 
 def is_final(error: BaseException) -> bool:
     """Whether another try would only waste time."""
-    return isinstance(error, TimeoutError | ssl.SSLCertVerificationError | socket.gaierror)
+    return isinstance(error, TimeoutError | socket.gaierror) or _distrust(error) is not None
 
 
-def is_over(sock: socket.socket | None) -> bool:
+def _distrust(error: BaseException) -> str | None:
+    """Why a certificate is not trusted, None where that is not the error; without `ssl`, which is slow to import."""
+    return getattr(error, "verify_message", None)
+
+
+def is_over(sock: socket.socket) -> bool:
     """Whether the server ended a connection: there is something to read though nothing was asked."""
-    if sock is None:
-        return True
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     return bool(poll.poll(0))

@@ -4,10 +4,11 @@ The order counts where patterns overlap: a path with a fixed word stands before 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal
+
+import msgspec
 
 from taskyard.wire import (
     apps,
@@ -52,8 +53,7 @@ class Body(StrEnum):
     WEBSOCKET = "websocket"
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """One endpoint. status is that of success; request or response None means no body.
 
     query None means that the route takes no query.

@@ -25,7 +25,8 @@ from taskyard.sdk.following import (
     socket_headers,
     socket_url,
 )
-from taskyard.sdk.transport import reason, socket_file
+from taskyard.sdk.http1 import socket_file
+from taskyard.sdk.transport import reason
 
 T = TypeVar("T")
 
