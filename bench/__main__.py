@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 
 from bench import (
+    agents,
     attack,
     bridge,
     cli,
@@ -24,6 +25,7 @@ from bench.measure import Figure, load_all, result, save
 from bench.report import table, write_numbers
 
 ROWS: dict[str, tuple[str, Callable[..., list[Figure]]]] = {
+    "agents": (agents.QUESTION, agents.measure),
     "attack": (attack.QUESTION, attack.measure),
     "bridge": (bridge.QUESTION, bridge.measure),
     "cli": (cli.QUESTION, cli.measure),

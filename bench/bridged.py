@@ -177,7 +177,7 @@ def _ask_to_end(made: list[Bridge]) -> None:
 
 
 @contextmanager
-def ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def ended(process: subprocess.Popen[bytes] | subprocess.Popen[str]) -> Iterator[None]:
     """The process is gone after the context, by its own doing if it can be."""
     try:
         yield

@@ -1,7 +1,8 @@
 """`python -m bench.served URL`: the API on a database, and nothing else; prints its port.
 
 `/floor` is what a read cannot be cheaper than: one round trip to Postgres behind a handler that does nothing. `/emit`
-stores an item as an agent's would be; `/fan` is a stream that does nothing but pass on what `/fan-out` is called for.
+stores an item as an agent's would be; `/fan?NAME` is a stream that does nothing but tell when `/fan-out?NAME` is
+called.
 """
 
 import asyncio
@@ -41,7 +42,7 @@ class _WithFloor:
     def __init__(self, app: ASGIApp, services: Services) -> None:
         self._app = app
         self._services = services
-        self._fanned = asyncio.Event()
+        self._fanned: dict[bytes, asyncio.Event] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["path"]:
@@ -53,20 +54,19 @@ class _WithFloor:
                 await self._emit(UUID(parse_qs(scope["query_string"].decode())["task"][0]))
                 await Response(b"1")(scope, receive, send)
             case "/fan-out":
-                fanned, self._fanned = self._fanned, asyncio.Event()
-                fanned.set()
+                self._fanned.pop(scope["query_string"], asyncio.Event()).set()
                 await Response(b"1")(scope, receive, send)
             case "/fan":
-                await self._fan(send)
+                await self._fan(scope["query_string"], send)
             case _:
                 await self._app(scope, receive, send)
 
-    async def _fan(self, send: Send) -> None:
+    async def _fan(self, name: bytes, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         part = b": hello\n\n"
         while True:
             await send({"type": "http.response.body", "body": part, "more_body": True})
-            await self._fanned.wait()
+            await self._fanned.setdefault(name, asyncio.Event()).wait()
             part = EVENT
 
     async def _emit(self, task_id: UUID) -> None:

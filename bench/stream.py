@@ -1,30 +1,41 @@
-"""How quick everybody who follows a task hears of an item."""
+"""How quick everybody who follows a task hears of an item, and what each who follows costs."""
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
-from urllib.parse import quote
+from itertools import islice, pairwise
+from uuid import UUID
 
-from bench.crowd import FEW, crowded, identify
-from bench.measure import Figure, figure
+from bench.bridged import pss_mb
+from bench.crowd import FEW, Site, crowded_site, identify
+from bench.measure import Figure, amount, figure
 from taskyard.daemon.guard import raise_file_limit
 from taskyard.sdk import Client
 from taskyard.wire.identity import CreateTokenRequest, UpdateRolesRequest
 
 QUESTION = (
-    "How long from a call that stores an item until the last of those who follow the task has it, "
-    "beside a handler that writes the same bytes to as many sockets and stores nothing?"
+    "How long from a call that stores an item until the last of those who follow the task has it, and how much memory "
+    "does the server need for each of them, beside a handler that writes the same bytes to as many sockets and stores "
+    "nothing? Of many tasks, each gets an item a second."
 )
 
-CROWDS = (200, 1000)
-"""How many follow: a team's screens, and more than anybody has."""
+SHAPES = ((1, 200), (1, 1000), (100, 10))
+"""Tasks, and how many follow each: a team's screens, more than anybody has, and a busy site."""
 
 EACH = 100
 """Streams of one user; a server gives nobody more than 128."""
 
-WARM = 5
+ITEMS = 200
+"""Items of a single task, one after the other; of many tasks, 20 of each."""
 
-TASK = identify("task7")
+WARM = 3
+"""Rounds before any is counted."""
+
+SETTLE_S = 0.5
+"""Whoever has just come may still be reading what was."""
+
+FIRST_TASK = 7
 
 
 class Follower(asyncio.Protocol):
@@ -62,15 +73,14 @@ class Crowd:
         self._followers: list[Follower] = []
 
     async def join(self, port: int, path: str, tokens: list[str]) -> None:
-        """Returns once all follow."""
+        """Returns once all follow, each with its token."""
         loop = asyncio.get_running_loop()
-        for number in range(self._size):
-            made = partial(Follower, self, path, tokens[number // EACH])
+        for token in tokens:
+            made = partial(Follower, self, path, token)
             _, follower = await loop.create_connection(made, "127.0.0.1", port)
             self._followers.append(follower)
         async with asyncio.timeout(60):
             await self._full.wait()
-        await asyncio.sleep(0.5)  # whoever has just come may still be reading what was
 
     def came(self) -> None:
         """One more follows."""
@@ -106,45 +116,89 @@ class Crowd:
 
 
 def measure(*, quick: bool) -> list[Figure]:
-    """Times for each size of a crowd, the floor in turns with the stream."""
+    """Times and memory for each shape, the floor in turns with the stream, on a server of its own."""
     raise_file_limit()
-    with crowded(FEW) as (port, owner, _):
-        tokens = _tokens(f"http://127.0.0.1:{port}", owner, max(CROWDS) // EACH)
-        found: list[Figure] = []
-        for size in CROWDS[: 1 if quick else None]:
-            found += asyncio.run(_compare(port, tokens, size, 10 if quick else 200))
+    found: list[Figure] = []
+    for tasks, followers in ((1, 200), (10, 10)) if quick else SHAPES:
+        with crowded_site(FEW) as site:
+            tokens = _tokens(f"http://127.0.0.1:{site.port}", site.owner, tasks * followers)
+            run = _Run(site, tasks, followers, tokens)
+            found += asyncio.run(run.measure(2 if quick else ITEMS // min(tasks, 10)))
     return found
 
 
-async def _compare(port: int, tokens: list[str], size: int, samples: int) -> list[Figure]:
-    floor, stream = Crowd(size), Crowd(size)
-    await floor.join(port, "/fan", tokens)
-    await stream.join(port, f"/api/v2/tasks/me/{TASK}/events?tail=0", tokens)
-    times: dict[str, list[float]] = {"floor": [], "stream": []}
-    for number in range(WARM + samples):
-        took = await floor.time(port, "/fan-out")
-        both = took, await stream.time(port, f"/emit?task={quote(str(TASK))}")
-        if number >= WARM:
-            times["floor"].append(both[0])
-            times["stream"].append(both[1])
-    floor.leave()
-    stream.leave()
-    name = f"bare fan-out to {size} sockets"
-    return [
-        figure(name, times["floor"]),
-        figure(f"item to the last of {size} followers", times["stream"], (name, times["floor"])),
-    ]
+class _Run:
+    def __init__(self, site: Site, tasks: int, followers: int, tokens: list[str]) -> None:
+        self._site = site
+        self._tasks = [identify(f"task{FIRST_TASK + number}") for number in range(tasks)]
+        self._followers = followers
+        self._tokens = tokens
+
+    async def measure(self, rounds: int) -> list[Figure]:
+        weights = [pss_mb(self._site.pid)]
+        floor = await self._join(lambda task: f"/fan?{task}")
+        weights.append(pss_mb(self._site.pid))
+        stream = await self._join(lambda task: f"/api/v2/tasks/me/{task}/events?tail=0")
+        bare: list[float] = []
+        times: list[float] = []
+        for number in range(WARM + rounds):
+            both = (
+                await self._round(floor, lambda task: f"/fan-out?{task}"),
+                await self._round(stream, lambda task: f"/emit?task={task}"),
+            )
+            if number >= WARM:
+                bare += both[0]
+                times += both[1]
+        weights.append(pss_mb(self._site.pid))
+        for crowd in (*floor, *stream):
+            crowd.leave()
+        count = self._followers * len(self._tasks)
+        bare_kib, kib = ([1024 * (now - then) / count] for then, now in pairwise(weights))
+        return self._figures(bare, times, bare_kib, kib)
+
+    def _figures(
+        self, bare: list[float], times: list[float], bare_kib: list[float], kib: list[float]
+    ) -> list[Figure]:
+        all_, many = f"{self._followers:,}", len(self._tasks)
+        if many > 1:
+            all_ = f"{all_}, of each of {many} tasks"
+        fan, socket = f"bare fan-out to the last of {all_}", f"memory of a bare socket, {all_}"
+        return [
+            figure(fan, bare),
+            figure(f"item to the last follower of {all_}", times, (fan, bare)),
+            amount(socket, "KiB", bare_kib),
+            amount(f"memory of a follower, {all_}", "KiB", kib, (socket, bare_kib)),
+        ]
+
+    async def _join(self, path: Callable[[UUID], str]) -> list[Crowd]:
+        """Who follows each task, once all do."""
+        crowds = []
+        tokens = iter(self._tokens)
+        for task in self._tasks:
+            crowd = Crowd(self._followers)
+            mine = list(islice(tokens, self._followers))
+            crowds.append(crowd)
+            await crowd.join(self._site.port, path(task), mine)
+        await asyncio.sleep(SETTLE_S)
+        return crowds
+
+    async def _round(self, crowds: list[Crowd], path: Callable[[UUID], str]) -> list[float]:
+        """Seconds until all who follow a task have its item: one of each task, evenly within a second."""
+        pause_s = 1 / len(crowds) if len(crowds) > 1 else 0.0
+        async with asyncio.TaskGroup() as group:
+            timed = []
+            for crowd, task in zip(crowds, self._tasks, strict=True):
+                timed.append(group.create_task(crowd.time(self._site.port, path(task))))
+                await asyncio.sleep(pause_s)
+        return [each.result() for each in timed]
 
 
 def _tokens(url: str, owner: str, count: int) -> list[str]:
-    """Tokens of so many people who see every task."""
+    """A token for each of so many followers, of as few people as may be; all of them see every task."""
+    people = -(-count // EACH)
     with Client(url, owner) as client:
-        for number in range(1, count):
+        keys = [owner]
+        for number in range(1, people):
             client.update_user_roles(f"crowd-{number}", UpdateRolesRequest(roles=["owner"]))
-        return [
-            owner,
-            *(
-                client.create_token(f"crowd-{number}", CreateTokenRequest()).key
-                for number in range(1, count)
-            ),
-        ]
+            keys.append(client.create_token(f"crowd-{number}", CreateTokenRequest()).key)
+    return [keys[number // EACH] for number in range(count)]
