@@ -14,6 +14,7 @@ import { readUsersSearch } from "./admin/users";
 import { ApiError } from "./api/client";
 import { buildInfoQuery, firstUserQuery, meQuery, queryClient } from "./api/queries";
 import { Button, Empty, ErrorBox } from "./design";
+import { readNewTaskSearch } from "./new-task/search";
 import css from "./router.module.css";
 import { safeNext } from "./session/next";
 import { readTab, type TabId } from "./task/tabs/tabs";
@@ -85,8 +86,7 @@ export const tasksRoute = createRoute({
 const newTask = createRoute({
   getParentRoute: () => inside,
   path: "/tasks/new",
-  validateSearch: (given: Record<string, unknown>): { template?: string } =>
-    typeof given["template"] === "string" ? { template: given["template"] } : {},
+  validateSearch: readNewTaskSearch,
   component: lazyRouteComponent(() => import("./new-task/NewTaskPage")),
 });
 

@@ -120,6 +120,7 @@ def version_view(row: VersionRow) -> wire.TemplateVersion:
             most_recently_seen=row.workers_seen_at,
         ),
         has_external_agent=False,
+        requires_env=unless_empty(msgspec.json.decode(row.requires_env or b"[]", type=list[str])),
     )
 
 

@@ -89,8 +89,8 @@ class TemplateFilter(msgspec.Struct, frozen=True, kw_only=True):
 class VersionRow(msgspec.Struct, frozen=True, kw_only=True):
     """A template version with its import job, whose columns begin with `job_`.
 
-    template_* is null while it belongs to no template. warnings is a JSON array of sentences. workers_* tell
-    of those who could take the job.
+    template_* is null while it belongs to no template. warnings is a JSON array of sentences, requires_env one of
+    entries as the template has them, null until the import succeeded. workers_* tell of those who could take the job.
     """
 
     id: UUID
@@ -137,6 +137,7 @@ class VersionRow(msgspec.Struct, frozen=True, kw_only=True):
     workers_count: int
     workers_available: int
     workers_seen_at: datetime | None
+    requires_env: bytes | None
 
     @property
     def job(self) -> JobRow:

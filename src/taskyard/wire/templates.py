@@ -118,7 +118,8 @@ class MinimalUser(msgspec.Struct, frozen=True, kw_only=True):
 class TemplateVersion(msgspec.Struct, frozen=True, kw_only=True):
     """One archive of a template and the job that reads it. Source: S11, U25.
 
-    template_id is the nil UUID while the version belongs to no template.
+    template_id is the nil UUID while the version belongs to no template. requires_env is ours: names of secrets that a
+    start needs, absent where it needs none; "A|B" where one of them is enough, "A|" where none will do too.
     """
 
     id: UUID
@@ -135,6 +136,7 @@ class TemplateVersion(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[str] | UnsetType = UNSET
     matched_provisioners: MatchedProvisioners | UnsetType = UNSET
     has_external_agent: bool
+    requires_env: list[str] | UnsetType = UNSET
 
 
 class ParameterOption(msgspec.Struct, frozen=True, kw_only=True):

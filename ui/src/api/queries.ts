@@ -63,6 +63,13 @@ export const templatesQuery = queryOptions({
 
 const ofVersion = (version: string) => ["version", version] as const;
 
+export const versionQuery = (version: string) =>
+  queryOptions({
+    queryKey: ofVersion(version),
+    queryFn: ({ signal }) =>
+      api.get("/api/v2/templateversions/{version}", { path: { version }, signal }),
+  });
+
 /** What a version of a template asks whoever makes a task of it; it never changes. */
 export const parametersQuery = (version: string) =>
   queryOptions({

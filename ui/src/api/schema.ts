@@ -4047,7 +4047,7 @@ export interface components {
      * TemplateVersion
      * @description One archive of a template and the job that reads it.
      *
-     *     template_id is the nil UUID while the version belongs to no template.
+     *     template_id is the nil UUID while the version belongs to no template. requires_env is ours: names of secrets that a start needs, absent where it needs none; "A|B" where one of them is enough, "A|" where none will do too.
      */
     TemplateVersion: {
       /** Format: uuid */
@@ -4069,6 +4069,7 @@ export interface components {
       warnings?: string[];
       matched_provisioners?: components["schemas"]["MatchedProvisioners"];
       has_external_agent: boolean;
+      requires_env?: string[];
     };
     /**
      * TemplateVersionExternalAuth

@@ -4,12 +4,27 @@ import { Link } from "@tanstack/react-router";
 import { useState, type FormEvent } from "react";
 
 import { templatesQuery } from "../api/queries";
-import { Bone, Button, ErrorBox, inputClass } from "../design";
+import { Bone, Button, buttonClass, ErrorBox, inputClass } from "../design";
 import { useCreateTask } from "./create";
 import css from "./new.module.css";
 
 /** Ranks the words of the small tree that the shell template brings along. */
 const FIRST = "cat words/*/* | tr -cs '[:alpha:]' '\\n' | sort | uniq -c | sort -rn | head -5";
+
+/** What to do where there is nothing that a task could be made from. */
+export function NoTemplate() {
+  return (
+    <div className={css.card}>
+      <p>
+        There is no template yet, and a task is made from one. Whoever administers templates uploads
+        a folder with a <code>taskyard.toml</code>.
+      </p>
+      <Link to="/templates" className={buttonClass()}>
+        Templates
+      </Link>
+    </div>
+  );
+}
 
 export function QuickStart() {
   const templates = useQuery(templatesQuery);
@@ -61,15 +76,7 @@ export function QuickStart() {
           </div>
         </form>
       )}
-      {templates.data && !shell && others.length === 0 && (
-        <div className={css.card}>
-          <p>
-            There is no template yet, and a task is made from one. Push a folder with a
-            taskyard.toml:
-          </p>
-          <pre className={css.pre}>taskyard templates push FOLDER</pre>
-        </div>
-      )}
+      {templates.data?.length === 0 && <NoTemplate />}
       {others.length > 0 && (
         <section className={css.others} aria-labelledby="others">
           <h2 id="others">Or with a coding agent</h2>

@@ -1,11 +1,12 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { useEffect, useLayoutEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
 import { api, ApiError, newKey } from "../api/client";
 import { promptsQuery, queryClient } from "../api/queries";
 import type { Task } from "../api/types";
 import { Button, ErrorBox, inputClass, Kbd, Notice } from "../design";
 import { oneLine } from "../design/text";
+import { useGrowing } from "../design/useGrowing";
 import { draftOf, keepDraft, queuedWords, waysOf, type Way } from "./compose";
 import type { Place } from "./Entries";
 import { troubled, troubleWords } from "./outcomes";
@@ -15,18 +16,10 @@ import css from "./task.module.css";
 export function Composer({ task, place }: { task: Task; place: Place }) {
   const [text, setText] = useState(() => draftOf(task.id));
   const [told, setTold] = useState("");
-  const area = useRef<HTMLTextAreaElement>(null);
+  const area = useGrowing(text);
   const ways = waysOf(task);
   const intent = useRef({ what: "", key: "" });
   useEffect(() => keepDraft(task.id, text), [task.id, text]);
-
-  // The field grows with its text, up to what the style sheet allows.
-  useLayoutEffect(() => {
-    const field = area.current;
-    if (!field) return;
-    field.style.height = "auto";
-    field.style.height = `${field.scrollHeight + 2}px`;
-  }, [text]);
 
   const readQueue = () =>
     queryClient.invalidateQueries({ queryKey: promptsQuery(...place.address).queryKey });

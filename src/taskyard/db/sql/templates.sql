@@ -141,7 +141,8 @@ select
     job_template_version_id, job_workspace_id, job_workspace_build_id, job_tags, job_attempt, job_run_at,
     job_worker_id, job_worker_name, job_lease_expires_at, job_created_at, job_updated_at, job_started_at,
     job_canceled_at, job_completed_at, job_error, job_error_code, job_queue_position, job_queue_size, workers_count,
-    workers_available, workers_seen_at
+    workers_available, workers_seen_at,
+    (select d.definition -> 'requires_env' from template_versions d where d.id = v.id) as requires_env
 from version_facts v
 where id = :version_id
     and (:viewer_all or organization_id = any(:viewer_orgs) or exists (
@@ -158,8 +159,9 @@ select
     job_template_version_id, job_workspace_id, job_workspace_build_id, job_tags, job_attempt, job_run_at,
     job_worker_id, job_worker_name, job_lease_expires_at, job_created_at, job_updated_at, job_started_at,
     job_canceled_at, job_completed_at, job_error, job_error_code, job_queue_position, job_queue_size, workers_count,
-    workers_available, workers_seen_at
-from version_facts
+    workers_available, workers_seen_at,
+    (select d.definition -> 'requires_env' from template_versions d where d.id = v.id) as requires_env
+from version_facts v
 where template_id = :template_id and lower(name) = lower(:name);
 
 -- name: get_previous_version
@@ -171,8 +173,9 @@ select
     job_template_version_id, job_workspace_id, job_workspace_build_id, job_tags, job_attempt, job_run_at,
     job_worker_id, job_worker_name, job_lease_expires_at, job_created_at, job_updated_at, job_started_at,
     job_canceled_at, job_completed_at, job_error, job_error_code, job_queue_position, job_queue_size, workers_count,
-    workers_available, workers_seen_at
-from version_facts
+    workers_available, workers_seen_at,
+    (select d.definition -> 'requires_env' from template_versions d where d.id = v.id) as requires_env
+from version_facts v
 where template_id = :template_id
     and (created_at, id) < (select a.created_at, a.id from template_versions a where a.id = :version_id)
 order by created_at desc, id desc
@@ -187,8 +190,9 @@ select
     job_template_version_id, job_workspace_id, job_workspace_build_id, job_tags, job_attempt, job_run_at,
     job_worker_id, job_worker_name, job_lease_expires_at, job_created_at, job_updated_at, job_started_at,
     job_canceled_at, job_completed_at, job_error, job_error_code, job_queue_position, job_queue_size, workers_count,
-    workers_available, workers_seen_at
-from version_facts
+    workers_available, workers_seen_at,
+    (select d.definition -> 'requires_env' from template_versions d where d.id = v.id) as requires_env
+from version_facts v
 where template_id = :template_id
     and (:include_archived or not archived)
     and (:after_id::uuid is null or (created_at, id) > (
