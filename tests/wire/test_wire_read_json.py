@@ -11,16 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskyard.errors import BodyInvalid
-from taskyard.wire.base import (
-    MAX_DEPTH,
-    MAX_VALUES,
-    NIL_UUID,
-    ZERO_TIME,
-    encode,
-    read_json,
-    unless_empty,
-)
+from taskyard.wire.base import NIL_UUID, ZERO_TIME, encode, unless_empty
 from taskyard.wire.identity import CreateTokenRequest
+from taskyard.wire.reading import MAX_DEPTH, MAX_VALUES, read_json
 from taskyard.wire.routes import ROUTES
 from taskyard.wire.tasks import CreateTaskRequest, SnapshotUpload, TaskSendRequest
 from taskyard.wire.templates import CreateTemplateVersionRequest

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from taskyard.errors import QueryInvalid
-from taskyard.wire.base import PageNumber, Time, read_query
+from taskyard.wire.base import PageNumber, Time
+from taskyard.wire.reading import read_query
 
 ID = UUID("11111111-2222-4333-8444-555555555555")
 

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from taskyard.wire.paths import PATHS
 from taskyard.wire.routes import BY_OPERATION, ROUTES, Auth, Body, Route
 
 WORDS = re.compile(r"[a-z]+(_[a-z]+)*")
@@ -22,6 +23,7 @@ def overlaps(first: str, second: str) -> bool:
 def test_operations_are_unique() -> None:
     """An operation names one route."""
     assert len(BY_OPERATION) == len(ROUTES)
+    assert list(PATHS) == [route.operation for route in ROUTES]
     assert all(WORDS.fullmatch(route.operation) for route in ROUTES)
 
 

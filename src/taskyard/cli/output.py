@@ -1,7 +1,6 @@
 """What commands print: data on stdout as a table or JSON, everything else on stderr, never in colour."""
 
 import re
-import shutil
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -167,7 +166,10 @@ class Progress:
         """What goes on now, with the seconds since the start."""
         elapsed = f" ({int(time.monotonic() - self._began)} s)"
         if self._live:
-            room = shutil.get_terminal_size().columns - len(elapsed) - 1
+            # Imported on use: most commands show no progress, and it is slow to import.
+            from shutil import get_terminal_size
+
+            room = get_terminal_size().columns - len(elapsed) - 1
             self._stream.write(f"\r\x1b[2K{one_line(text, max(room, 3))}{elapsed}")
             self._stream.flush()
         elif text != self._last:

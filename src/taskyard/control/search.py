@@ -14,7 +14,8 @@ from taskyard.db import identity
 from taskyard.errors import QueryInvalid
 from taskyard.lifecycle.permissions import Verb
 from taskyard.lifecycle.search import explain, parse_query
-from taskyard.wire.base import BOOLEANS, Time, as_uuid
+from taskyard.wire.base import Time, as_uuid
+from taskyard.wire.reading import BOOLEANS
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection

@@ -1,6 +1,5 @@
 """What a call sends and what its answer means, by the table of routes: pure, shared by both clients."""
 
-import string
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final, TypeVar
@@ -11,7 +10,7 @@ import msgspec
 
 from taskyard.sdk.errors import AnswerInvalid, ApiError, Problem
 from taskyard.wire.base import Response, encode
-from taskyard.wire.routes import BY_OPERATION, Method
+from taskyard.wire.paths import PATHS, Method
 from taskyard.wire.tasks import QueuedPrompt
 
 T = TypeVar("T")
@@ -169,19 +168,19 @@ def prepare(
     body: msgspec.Struct | Raw | None = None,
 ) -> Request:
     """The request of an operation; raises ValueError for an empty path part, TypeError for too few."""
-    route = BY_OPERATION[operation]
+    method, pattern = PATHS[operation]
     headers = {"Accept": "application/json", "User-Agent": USER_AGENT}
     if token:
         headers[TOKEN_HEADER] = token
-    if route.method == "POST":
+    if method == "POST":
         headers[KEY_HEADER] = uuid4().hex
     data: bytes | None = None
     if isinstance(body, Raw):
         data, headers["Content-Type"] = body.data, body.media_type
     elif body is not None:
         data, headers["Content-Type"] = encode(body), "application/json"
-    target = prefix + _filled(route.path, path) + _query_text(query or {})
-    return Request(operation, route.method, target, headers, data)
+    target = prefix + _filled(pattern, path) + _query_text(query or {})
+    return Request(operation, method, target, headers, data)
 
 
 def understand(wanted: type[T], request: Request, reply: Reply, url: str) -> T:
@@ -237,7 +236,7 @@ def _unexplained(reply: Reply) -> str:
 
 def _filled(pattern: str, parts: tuple[PathPart, ...]) -> str:
     """A path with its parameters filled in, in order."""
-    names = [name for _, name, _, _ in string.Formatter().parse(pattern) if name]
+    names = [piece.partition("}")[0] for piece in pattern.split("{")[1:]]
     texts = [str(part) for part in parts]
     if len(texts) != len(names):
         raise TypeError(f"{pattern} takes {len(names)} path parts, not {len(texts)}")

@@ -8,7 +8,7 @@ from uuid import UUID
 from taskyard.control import agent_requests
 from taskyard.errors import BodyInvalid, NotFound, QueryInvalid, RequestRefused
 from taskyard.server.call import Call, Handler
-from taskyard.wire.base import read_json
+from taskyard.wire.reading import read_json
 from taskyard.wire.tasks import SnapshotUpload
 from taskyard.wire.workspaces import (
     AppendAgentLogsRequest,

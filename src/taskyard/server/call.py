@@ -16,7 +16,7 @@ from taskyard.control.services import Services
 from taskyard.errors import BodyInvalid, Forbidden, NotFound
 from taskyard.server.bodies import room_for_body
 from taskyard.server.deps import agent_actor, session_of
-from taskyard.wire.base import read_json, read_query
+from taskyard.wire.reading import read_json, read_query
 from taskyard.wire.routes import Auth, Route
 
 T = TypeVar("T")
