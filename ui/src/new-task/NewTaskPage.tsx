@@ -11,7 +11,8 @@ import { visible } from "../design/text";
 import { useTitle } from "../notices/title";
 import { useMyRoles } from "../session/may";
 import { useCreateTask, type Wish } from "./create";
-import { EMPTY, keepDraft, readDraft, type Draft } from "./draft";
+import { Details } from "./Details";
+import { EMPTY, isBegun, keepDraft, readDraft, type Draft } from "./draft";
 import { Needs } from "./Needs";
 import css from "./new.module.css";
 import { problemsOf, startingValues, valuesToSend, type Values } from "./values";
@@ -59,7 +60,7 @@ function NewTask({
 }) {
   const [kept] = useState(() => readDraft(me.id));
   const [draft, setDraft] = useState<Draft>(() => begun(kept, search));
-  const [isRestored, setRestored] = useState(kept !== null && !search.prompt);
+  const [isRestored, setRestored] = useState(kept !== null && isBegun(kept) && !search.prompt);
   useEffect(() => keepDraft(me.id, draft), [me.id, draft]);
   const change = (some: Partial<Draft>) => setDraft((before) => ({ ...before, ...some }));
 
@@ -74,7 +75,7 @@ function NewTask({
   const form = useRef<HTMLFormElement>(null);
   const [seen, setSeen] = useState<ReadonlySet<string>>(new Set());
   const [attempts, setAttempts] = useState(0);
-  const create = useCreateTask(() => keepDraft(me.id, EMPTY));
+  const create = useCreateTask(() => keepDraft(me.id, { ...EMPTY, template: draft.template }));
   const problems = problemsOf(parameters.data ?? [], values);
   const told = (name: string) =>
     (attempts > 0 || seen.has(name) ? problems[name] : "") || wrongWith(create.error, name);
@@ -245,35 +246,34 @@ function More({
 }) {
   const { roles } = useMyRoles();
   const mayForOthers = roles.has("owner") || roles.has("organization-admin");
-  const isUsed = draft.title !== "" || draft.owner !== "";
   return (
-    <details className={css.fold} open={isUsed || undefined}>
-      <summary>{mayForOthers ? "Title, and for whom" : "Title"}</summary>
-      <div className={css.folded}>
+    <Details
+      summary={mayForOthers ? "Title, and for whom" : "Title"}
+      isNeeded={draft.title !== "" || draft.owner !== ""}
+    >
+      <Field
+        label="Title"
+        name="title"
+        autoComplete="off"
+        maxLength={64}
+        hint="How it is called in lists. Empty: the beginning of the prompt."
+        wrong={wrongWith(error, "display_name")}
+        value={draft.title}
+        onChange={(event) => onChange({ title: event.target.value })}
+      />
+      {mayForOthers && (
         <Field
-          label="Title"
-          name="title"
+          label="For"
+          name="owner"
           autoComplete="off"
-          maxLength={64}
-          hint="How it is called in lists. Empty: the beginning of the prompt."
-          wrong={wrongWith(error, "display_name")}
-          value={draft.title}
-          onChange={(event) => onChange({ title: event.target.value })}
+          autoCapitalize="none"
+          spellCheck={false}
+          hint="Name of the user whose task it is to be. Empty: yourself."
+          value={draft.owner}
+          onChange={(event) => onChange({ owner: event.target.value })}
         />
-        {mayForOthers && (
-          <Field
-            label="For"
-            name="owner"
-            autoComplete="off"
-            autoCapitalize="none"
-            spellCheck={false}
-            hint="Name of the user whose task it is to be. Empty: yourself."
-            value={draft.owner}
-            onChange={(event) => onChange({ owner: event.target.value })}
-          />
-        )}
-      </div>
-    </details>
+      )}
+    </Details>
   );
 }
 
@@ -296,7 +296,9 @@ function begun(kept: Draft | null, search: NewTaskSearch): Draft {
 
 function chosenOf(templates: readonly Template[], name: string): Template | null {
   const usable = templates.filter((template) => !template.deprecated);
-  return usable.find((template) => template.name === name) ?? usable[0] ?? null;
+  const named = (wanted: string) => usable.find((template) => template.name === wanted);
+  // The shell needs neither model nor key.
+  return named(name) ?? named("shell") ?? usable[0] ?? null;
 }
 
 /** name: null while nobody chose, which is the template's own choice. */

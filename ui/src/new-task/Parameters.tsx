@@ -6,6 +6,7 @@ import settings from "../account/settings.module.css";
 import type { Parameter } from "../api/types";
 import { Button, classes, fieldClass, hintClass, inputClass, labelClass } from "../design";
 import { visible } from "../design/text";
+import { Details } from "./Details";
 import css from "./new.module.css";
 import { entriesOf, listOf, type Values } from "./values";
 
@@ -53,12 +54,12 @@ export function Parameters({
   return (
     <>
       {needed.map(field)}
-      <details className={css.fold} open={others.some((one) => problems[one.name]) || undefined}>
-        <summary>
-          {others.length} more {others.length === 1 ? "question" : "questions"}, all with an answer
-        </summary>
-        <div className={css.folded}>{others.map(field)}</div>
-      </details>
+      <Details
+        summary={`${others.length} more ${others.length === 1 ? "question" : "questions"}, all with an answer`}
+        isNeeded={others.some(({ name }) => problems[name])}
+      >
+        {others.map(field)}
+      </Details>
     </>
   );
 }

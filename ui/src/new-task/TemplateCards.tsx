@@ -8,7 +8,7 @@ import { oneLine, visible } from "../design/text";
 import css from "./new.module.css";
 
 /** Templates that are seen at a glance; with more there is a field to find one by. */
-const FEW = 8;
+const FEW = 12;
 
 export function TemplateCards({
   templates,

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test, vi } from "vitest";
 
-import { EMPTY, keepDraft, readDraft } from "./draft";
+import { EMPTY, isBegun, keepDraft, readDraft } from "./draft";
 
 const DRAFT = { ...EMPTY, template: "shell", input: "count", edits: { size: "xl" } };
 
@@ -15,13 +15,16 @@ beforeEach(() => {
   });
 });
 
-test("a draft is kept for its user alone, until there is nothing in it", () => {
+test("a draft is kept for its user alone", () => {
   keepDraft("u1", DRAFT);
   expect(readDraft("u1")).toEqual(DRAFT);
   expect(readDraft("u2")).toBeNull();
-  keepDraft("u1", { ...EMPTY, template: "shell" });
-  expect(readDraft("u1")).toBeNull();
-  expect(kept.size).toBe(0);
+});
+
+test("a template alone is nothing that anybody began", () => {
+  expect(isBegun({ ...EMPTY, template: "shell" })).toBe(false);
+  expect(isBegun({ ...EMPTY, input: " \n" })).toBe(false);
+  expect(isBegun(DRAFT)).toBe(true);
 });
 
 test("what is no draft of this release is none", () => {

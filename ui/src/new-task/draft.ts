@@ -1,4 +1,4 @@
-// What somebody began to ask for and did not send: kept in this browser until the task is made.
+// What somebody began to ask for and did not send: kept in this browser until the task is made, and its template longer.
 import type { Values } from "./values";
 
 export interface Draft {
@@ -35,18 +35,17 @@ export function readDraft(user: string): Draft | null {
   }
 }
 
-/** Keeps a draft; nothing typed is nothing kept. A browser that keeps nothing is no error. */
+/** Keeps a draft. A browser that keeps nothing is no error. */
 export function keepDraft(user: string, draft: Draft): void {
   try {
-    if (isWorthKeeping(draft)) localStorage.setItem(keyOf(user), JSON.stringify(draft));
-    else localStorage.removeItem(keyOf(user));
+    localStorage.setItem(keyOf(user), JSON.stringify(draft));
   } catch {
     // It is full, or refuses: the form works without.
   }
 }
 
-/** Whether something was typed that would be missed. */
-export function isWorthKeeping({ input, title, edits }: Draft): boolean {
+/** Whether it is more than the template that was used last. */
+export function isBegun({ input, title, edits }: Draft): boolean {
   return input.trim() !== "" || title.trim() !== "" || Object.keys(edits).length > 0;
 }
 
