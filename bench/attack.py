@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from uuid import UUID
 
+from bench.fresh import first_client, pushed_version, wait
 from bench.measure import Figure, figure
-from bench.send import first_client, pushed_version, wait
 from taskyard.sdk import Client
 from taskyard.sdk.local import LocalServer
 from taskyard.wire.enums import TaskStatus

@@ -9,8 +9,8 @@ from pathlib import Path
 from uuid import UUID
 
 from bench.bridged import pss_mb
+from bench.fresh import first_client, pushed_version, wait
 from bench.measure import Figure, amount, figure
-from bench.send import first_client, pushed_version, wait
 from taskyard.sdk import Client
 from taskyard.sdk.local import LocalServer
 from taskyard.wire.enums import TaskState, TaskStatus

@@ -1,12 +1,7 @@
 """How long a message takes from a client to the coding agent, and its answer back to a client."""
 
-import io
 import json
-import shutil
-import tarfile
-import tempfile
 import time
-from collections.abc import Callable, Mapping
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -16,15 +11,12 @@ from uuid import UUID
 import msgspec
 
 from bench.bridge import bare_turn
-from bench.bridged import ANSWER_S, Stream, piped
-from bench.create import LOOK_S, PASSWORD
+from bench.bridged import Stream, piped
+from bench.fresh import first_token, fresh_server, pushed_version, wait
 from bench.measure import Figure, figure, interleave
 from taskyard.sdk import Client
-from taskyard.sdk.local import LocalServer
-from taskyard.wire.enums import JobStatus, TaskStatus
-from taskyard.wire.identity import CreateFirstUserRequest, LoginRequest
+from taskyard.wire.enums import TaskStatus
 from taskyard.wire.tasks import CreateTaskRequest
-from taskyard.wire.templates import CreateTemplateRequest, CreateTemplateVersionRequest
 
 QUESTION = (
     "How long from POST send to the message at the coding agent, and to its answer at a client that follows the "
@@ -55,20 +47,15 @@ class _Item(msgspec.Struct):
 
 def measure(*, quick: bool) -> list[Figure]:
     """Times of messages to one idle task, one at a time."""
-    home = Path(tempfile.mkdtemp(prefix="taskyard-bench-"))
-    home.chmod(0o711)
-    try:
-        with LocalServer(home) as server, piped() as (to_fd, from_fd):
-            return _Run(server.url, to_fd, from_fd).measure(10 if quick else 300)
-    finally:
-        shutil.rmtree(home)
+    with fresh_server() as server, piped() as (to_fd, from_fd):
+        return _Run(server.url, to_fd, from_fd).measure(10 if quick else 300)
 
 
 class _Run:
     def __init__(self, url: str, to_fd: int, from_fd: int) -> None:
         self._fds = (to_fd, from_fd)
         self._times: dict[str, list[float]] = {}
-        self._token = _first_token(url)
+        self._token = first_token(url)
         with Client(url, self._token) as client:
             self._path = f"/api/v2/tasks/me/{_task(client)}"
         host, port = urlsplit(url).hostname, urlsplit(url).port
@@ -126,24 +113,6 @@ class _Run:
         return msgspec.json.decode(event.data, type=_Item)
 
 
-def wait(look: Callable[[], bool]) -> None:
-    """Returns once the look says so."""
-    deadline = time.monotonic() + ANSWER_S
-    while not look():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"the server did not get there in {ANSWER_S:g} s")
-        time.sleep(LOOK_S)
-
-
-def _first_token(url: str) -> str:
-    with Client(url, "") as nobody:
-        nobody.create_first_user(
-            CreateFirstUserRequest(username="bench", email="bench@example.com", password=PASSWORD)
-        )
-        login = LoginRequest(email="bench@example.com", password=PASSWORD)
-        return nobody.login(login).session_token
-
-
 def _task(client: Client) -> UUID:
     """An active task of a template whose coding agent tells when a message came."""
     peer = Path(__file__).with_name("bridge_peers.py").read_text(encoding="utf-8")
@@ -151,32 +120,3 @@ def _task(client: Client) -> UUID:
     task = client.create_task("me", CreateTaskRequest(template_version_id=version, input=""))
     wait(lambda: client.get_task("me", task.id).status is TaskStatus.ACTIVE)
     return task.id
-
-
-def first_client(url: str) -> Client:
-    """A client of the owner of a server that nobody has used yet."""
-    return Client(url, _first_token(url))
-
-
-def pushed_version(client: Client, name: str, files: Mapping[str, str]) -> UUID:
-    """The version of a new template of these files, once it is imported."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        for path, content in files.items():
-            entry = tarfile.TarInfo(path)
-            entry.size = len(content.encode())
-            archive.addfile(entry, io.BytesIO(content.encode()))
-    file_id = client.upload_file(packed.getvalue(), "application/x-tar").hash
-    version = client.create_template_version(
-        "default",
-        CreateTemplateVersionRequest(file_id=file_id, storage_method="file", provisioner="echo"),
-    )
-    wait(lambda: _is_imported(client, version.id))
-    client.create_template(
-        "default", CreateTemplateRequest(name=name, template_version_id=version.id)
-    )
-    return version.id
-
-
-def _is_imported(client: Client, version_id: UUID) -> bool:
-    return client.get_template_version(version_id).job.status is JobStatus.SUCCEEDED
