@@ -82,7 +82,6 @@ async def insert_build(
     await _keep_parameters(conn, locked.id, build_id, parameters)
     if transition is Transition.START:
         await phases.begin(conn, locked.id, build_id, now)
-    await jobs.ring_changed(conn, locked.id, build_id)
     await points.reached("build.writing", str(locked.id))
     return await _read(conn, build_id)
 

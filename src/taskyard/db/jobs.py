@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from taskyard.db.locks import CLAIMS
-from taskyard.db.pool import ring
+from taskyard.db.pool import CHANNEL, ring
 from taskyard.db.statements import NoRow, statement
 from taskyard.errors import (
     JobCancelRequested,
@@ -103,6 +103,12 @@ class TurnRow(msgspec.Struct, frozen=True):
     """It is this claimer's turn."""
 
     taken: int
+
+
+class RungRow(msgspec.Struct, frozen=True):
+    """How many were rung."""
+
+    rung: int
 
 
 class FinishedRow(msgspec.Struct, frozen=True):
@@ -210,7 +216,7 @@ _RELEASE = statement("jobs", "release_leases", NoRow)
 _FINISH = statement("jobs", "finish_job", FinishedRow)
 _SETTLE = statement("jobs", "settle_build", NoRow)
 _TOUCH = statement("jobs", "touch_workspace_of_job", NoRow)
-_TASK = statement("jobs", "get_task_of_workspace_as_system", IdRow)
+_RING_CHANGED = statement("jobs", "ring_changed_as_system", RungRow)
 _RETRY = statement("jobs", "retry_job", NoRow)
 _LOCK = statement("jobs", "lock_job", LockedRow)
 _CANCEL_PENDING = statement("jobs", "cancel_pending_job", NoRow)
@@ -233,7 +239,7 @@ async def enqueue_job(
     workspace_build_id: UUID | None,
     now: datetime,
 ) -> None:
-    """Puts a job at the end of the queue and wakes the workers when the transaction commits."""
+    """Puts a job at the end of the queue; workers, and who waits for a build, are woken when that is committed."""
     await _INSERT.execute(
         conn,
         id=job_id,
@@ -246,7 +252,13 @@ async def enqueue_job(
         workspace_build_id=workspace_build_id,
         now=now,
     )
-    await ring(conn, JOBS, str(job_id))
+    is_seen = kind != JobKind.REPAIR
+    await ring_changed(
+        conn,
+        workspace_id if is_seen else None,
+        workspace_build_id if is_seen else None,
+        also=(f"{JOBS}:{job_id}",),
+    )
 
 
 async def get_job(conn: "Connection", job_id: UUID) -> JobRow | None:
@@ -411,18 +423,17 @@ async def _over(conn: "Connection", row: FinishedRow, now: datetime) -> None:
         # The workspace before its build, as everywhere: else two transactions may wait for each other.
         await _TOUCH.execute(conn, job_id=row.id, now=now)
         await _SETTLE.execute(conn, job_id=row.id, now=now)
-    await ring(conn, JOBS, str(row.id))
-    await ring_changed(conn, row.workspace_id, row.workspace_build_id)
+    await ring_changed(conn, row.workspace_id, row.workspace_build_id, also=(f"{JOBS}:{row.id}",))
 
 
 async def ring_changed(
-    conn: "Connection", workspace_id: UUID | None, build_id: UUID | None
+    conn: "Connection",
+    workspace_id: UUID | None,
+    build_id: UUID | None,
+    *,
+    also: tuple[str, ...] = (),
 ) -> None:
-    """Wakes who waits for a build, its workspace, or the task of that; nothing without a build."""
-    if workspace_id is None or build_id is None:
-        return
-    await ring(conn, "build", str(build_id))
-    await ring(conn, WORKSPACES, str(workspace_id))
-    task = await _TASK.one(conn, workspace_id=workspace_id)
-    if task is not None:
-        await ring(conn, "task", str(task.id))
+    """Wakes who waits for a build, its workspace, or the task of that; without a build only with other payloads."""
+    changed = () if build_id is None else (f"build:{build_id}", f"{WORKSPACES}:{workspace_id}")
+    if payloads := [*also, *changed]:
+        await _RING_CHANGED.one(conn, channel=CHANNEL, payloads=payloads, workspace_id=workspace_id)

@@ -18,8 +18,10 @@ from job_facts
 where id = :job_id;
 
 -- name: take_turn
--- Claims come one after another, so that the limit of running workspaces is never overrun.
-select 1 as taken from pg_advisory_xact_lock(:lock);
+-- Claims come one after another, so that the limit of running workspaces is never overrun. A claim is planned once for
+-- all its values: to plan it takes as long as to run it.
+select 1 as taken
+from set_config('plan_cache_mode', 'force_generic_plan', true), pg_advisory_xact_lock(:lock);
 
 -- name: claim_job
 -- The oldest runnable job of these kinds, leased to this worker until the given time: one that nobody
@@ -32,47 +34,78 @@ select 1 as taken from pg_advisory_xact_lock(:lock);
 -- first start, and where it is only given up. Times that lie further ahead
 -- than any job of ours waits or is leased were written before the clock was set back, and count for nothing. What the
 -- worker has in hand itself is not taken from it by a clock that was set forward.
--- Starts that wait for room are looked at only where there is some, and one of each initiator and owner: there may be
--- ten thousand of them.
-with busy as materialized (
+-- Of jobs that wait, be they ten thousand, the first of each initiator are looked at, and the first start of each
+-- initiator, owner and organization: the two lists of these skip through an index. Starts that wait for room are looked
+-- at only where there is some.
+with recursive busy as materialized (
     select initiator_id, count(*) as jobs
     from provisioner_jobs
     where completed_at is null and not for_room and worker_id is not null and lease_expires_at > :now
     group by initiator_id
+), askers as (
+    (
+        select initiator_id, place from provisioner_jobs
+        where completed_at is null and not for_room
+        order by initiator_id, place
+        limit 1
+    )
+    union all
+    select next.initiator_id, next.place
+    from askers
+    cross join lateral (
+        select j.initiator_id, j.place from provisioner_jobs j
+        where j.completed_at is null and not j.for_room and j.initiator_id > askers.initiator_id
+        order by j.initiator_id, j.place
+        limit 1
+    ) next
+), askers_in_turn as (
+    select askers.initiator_id, askers.place, coalesce(busy.jobs, 0) as in_hand
+    from askers
+    left join busy on busy.initiator_id = askers.initiator_id
+    order by coalesce(busy.jobs, 0), askers.place
 ), ready as (
-    select j.id, j.attempt, j.lease_expires_at, coalesce(busy.jobs, 0) as in_hand, j.place
-    from provisioner_jobs j
-    left join busy on busy.initiator_id = j.initiator_id
-    left join workspace_builds b on b.id = j.workspace_build_id
-    left join workspaces w on w.id = j.workspace_id
-    left join lateral (
-        select coalesce(w.host_id, case when w.driver is not null then (select id from deployment) end) as host_id
-    ) home on true
-    where j.completed_at is null and not j.for_room
-        and (j.run_at <= :now or j.run_at > :now::timestamptz + interval '5 minutes')
-        and (
-            j.worker_id is null
-            or j.lease_expires_at <= :now
-            or j.lease_expires_at - :lease_expires_at::timestamptz
-                > :lease_expires_at::timestamptz - :now::timestamptz + interval '5 minutes'
-        )
-        and j.id <> all(:in_hand::uuid[])
-        and j.type = any(:kinds)
-        and not exists (
-            select 1 from provisioner_jobs earlier
-            where earlier.workspace_id = j.workspace_id and earlier.completed_at is null and earlier.place < j.place
-        )
-        and (
-            coalesce(home.host_id, :host_id) = :host_id
-            or (
-                b.transition = 'delete'
-                and (b.orphan or b.force and not exists (
-                    select 1 from servers s where s.host_id = home.host_id and s.seen_at > now() - :alive::interval
-                ))
+    select first.id, first.attempt, first.lease_expires_at, askers_in_turn.in_hand, first.place
+    from askers_in_turn
+    cross join lateral (
+        select j.id, j.attempt, j.lease_expires_at, j.place
+        from provisioner_jobs j
+        where j.completed_at is null and not j.for_room and j.initiator_id = askers_in_turn.initiator_id
+            and (j.run_at <= :now or j.run_at > :now::timestamptz + interval '5 minutes')
+            and (
+                j.worker_id is null
+                or j.lease_expires_at <= :now
+                or j.lease_expires_at - :lease_expires_at::timestamptz
+                    > :lease_expires_at::timestamptz - :now::timestamptz + interval '5 minutes'
             )
-        )
-    order by coalesce(busy.jobs, 0), j.place
-    limit 8
+            and j.id <> all(:in_hand::uuid[])
+            and j.type = any(:kinds)
+            and not exists (
+                select 1 from provisioner_jobs earlier
+                where earlier.workspace_id = j.workspace_id and earlier.completed_at is null and earlier.place < j.place
+            )
+            and (
+                j.workspace_id is null
+                or (
+                    select
+                        coalesce(home.host_id, :host_id) = :host_id
+                        or (
+                            b.transition = 'delete'
+                            and (b.orphan or b.force and not exists (
+                                select 1 from servers s
+                                where s.host_id = home.host_id and s.seen_at > now() - :alive::interval
+                            ))
+                        )
+                    from workspaces w
+                    join workspace_builds b on b.id = j.workspace_build_id
+                    cross join lateral (select home_of(w.host_id, w.driver) as host_id) home
+                    where w.id = j.workspace_id
+                )
+            )
+        order by j.place
+        limit 2
+    ) first
+    order by askers_in_turn.in_hand, askers_in_turn.place
+    limit 16
 ), taken_here as materialized (
     select count(*) as places
     from (
@@ -80,41 +113,79 @@ with busy as materialized (
         union all
         (select from workspace_room where taken and host_id is null limit :max_running)
     ) t
-), waiting as materialized (
-    select initiator_id, owner_id, organization_id, host_id, min(waits) as place
-    from workspace_room
-    where waits is not null and (select places from taken_here) < :max_running and 'workspace_build' = any(:kinds)
-    group by initiator_id, owner_id, organization_id, host_id
+), waiting as (
+    (
+        select initiator_id, owner_id, organization_id from workspace_room
+        where waits is not null and (select places from taken_here) < :max_running and 'workspace_build' = any(:kinds)
+        order by initiator_id, owner_id, organization_id
+        limit 1
+    )
+    union all
+    select next.initiator_id, next.owner_id, next.organization_id
+    from waiting
+    cross join lateral (
+        select r.initiator_id, r.owner_id, r.organization_id from workspace_room r
+        where r.waits is not null
+            and (r.initiator_id, r.owner_id, r.organization_id)
+                > (waiting.initiator_id, waiting.owner_id, waiting.organization_id)
+        order by r.initiator_id, r.owner_id, r.organization_id
+        limit 1
+    ) next
 ), full_organizations as materialized (
     select g.id
     from (select distinct organization_id from waiting) o
-    join organizations g on g.id = o.organization_id
-    where coalesce(g.max_running, :max_per_organization::integer) <= (
+    cross join lateral (
+        select id, coalesce(max_running, :max_per_organization::integer) as most
+        from organizations
+        where id = o.organization_id
+        offset 0 -- counted for these organizations alone
+    ) g
+    where g.most <= (
         select count(*)
         from (
             select from workspace_room t
             where t.taken and t.organization_id = g.id
-            limit coalesce(g.max_running, :max_per_organization::integer, 0)
+            order by t.owner_id -- as the index has them
+            limit coalesce(g.most, 0)
         ) t
     )
 ), in_turn as (
-    select waiting.*, coalesce(busy.jobs, 0) as in_hand
+    select waiting.*, first.waits as place, coalesce(busy.jobs, 0) as in_hand
     from waiting
     left join busy on busy.initiator_id = waiting.initiator_id
-    where coalesce(waiting.host_id, :host_id) = :host_id
-        and waiting.organization_id not in (select id from full_organizations)
-    order by coalesce(busy.jobs, 0), waiting.place
+    cross join lateral (
+        select r.waits from workspace_room r
+        where r.waits is not null and r.initiator_id = waiting.initiator_id and r.owner_id = waiting.owner_id
+            and r.organization_id = waiting.organization_id and coalesce(r.host_id, :host_id) = :host_id
+        order by r.waits
+        limit 1
+    ) first
+    where waiting.organization_id not in (select id from full_organizations)
+    order by coalesce(busy.jobs, 0), first.waits
 ), starts as (
     select first.id, first.attempt, first.lease_expires_at, in_turn.in_hand, first.place
     from in_turn
-    join users u on u.id = in_turn.owner_id
+    cross join lateral (
+        select 1 from users u
+        where u.id = in_turn.owner_id and coalesce(u.max_running, :max_per_user::integer, 2147483647) > (
+            select count(*)
+            from (
+                select from workspace_room t
+                where t.taken and t.owner_id = in_turn.owner_id
+                order by t.organization_id -- as the index has them
+                limit case when u.max_running is null and :max_per_user::integer is null then 0
+                    else coalesce(u.max_running, :max_per_user::integer) end
+            ) t
+        )
+        offset 0 -- counted for those in turn alone
+    ) has_room
     cross join lateral (
         select j.id, j.attempt, j.lease_expires_at, j.place
         from workspace_room r
         join provisioner_jobs j on j.workspace_id = r.workspace_id and j.place = r.waits
         where r.waits is not null and r.initiator_id = in_turn.initiator_id and r.owner_id = in_turn.owner_id
-            and r.organization_id = in_turn.organization_id and r.host_id is not distinct from in_turn.host_id
-            and j.for_room
+            and r.organization_id = in_turn.organization_id and coalesce(r.host_id, :host_id) = :host_id
+            and j.for_room and j.completed_at is null
             and (j.run_at <= :now or j.run_at > :now::timestamptz + interval '5 minutes')
             and not exists (
                 select 1 from provisioner_jobs earlier
@@ -123,15 +194,6 @@ with busy as materialized (
         order by r.waits
         limit 1
     ) first
-    where coalesce(u.max_running, :max_per_user::integer, 2147483647) > (
-        select count(*)
-        from (
-            select from workspace_room t
-            where t.taken and t.owner_id = u.id
-            limit case when u.max_running is null and :max_per_user::integer is null then 0
-                else coalesce(u.max_running, :max_per_user::integer) end
-        ) t
-    )
     order by in_turn.in_hand, in_turn.place
     limit 8
 )
@@ -198,9 +260,14 @@ update workspace_builds set settled = true, updated_at = :now where job_id = :jo
 -- The workspace of a build changes when its job ends; a repair is no change that anybody wished to see.
 update workspaces w set updated_at = :now from workspace_builds b where b.job_id = :job_id and w.id = b.workspace_id;
 
--- name: get_task_of_workspace_as_system
--- The live task of a workspace, to ring for it.
-select id from tasks where workspace_id = :workspace_id and deleted_at is null;
+-- name: ring_changed_as_system
+-- Rings with these payloads, and for the live task of the workspace.
+select count(pg_notify(:channel, payload)) as rung
+from (
+    select unnest(:payloads::text[])
+    union all
+    select 'task:' || id from tasks where workspace_id = :workspace_id and deleted_at is null
+) as r (payload);
 
 -- name: retry_job
 -- The job goes back for a later try by any worker. No row changes when the lease was lost.
