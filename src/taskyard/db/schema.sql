@@ -1860,6 +1860,8 @@ CREATE UNIQUE INDEX organizations_one_default ON public.organizations USING btre
 
 CREATE INDEX provisioner_job_logs_job ON public.provisioner_job_logs USING btree (job_id, id);
 
+CREATE INDEX provisioner_jobs_askers ON public.provisioner_jobs USING btree (initiator_id, place) WHERE ((completed_at IS NULL) AND (NOT for_room));
+
 CREATE INDEX provisioner_jobs_earlier ON public.provisioner_jobs USING btree (workspace_id, place) WHERE ((completed_at IS NULL) AND (workspace_id IS NOT NULL));
 
 CREATE INDEX provisioner_jobs_file ON public.provisioner_jobs USING btree (file_id);
@@ -1870,7 +1872,7 @@ CREATE UNIQUE INDEX provisioner_jobs_one_repair ON public.provisioner_jobs USING
 
 CREATE INDEX provisioner_jobs_open ON public.provisioner_jobs USING btree (place) WHERE (completed_at IS NULL);
 
-CREATE INDEX provisioner_jobs_ready ON public.provisioner_jobs USING btree (initiator_id, place) WHERE ((completed_at IS NULL) AND (NOT for_room));
+CREATE INDEX provisioner_jobs_ready ON public.provisioner_jobs USING btree (place) WHERE ((completed_at IS NULL) AND (NOT for_room));
 
 CREATE INDEX provisioner_jobs_workspace ON public.provisioner_jobs USING btree (workspace_id, place) WHERE (workspace_id IS NOT NULL);
 
@@ -1952,13 +1954,15 @@ CREATE INDEX workspace_builds_version ON public.workspace_builds USING btree (te
 
 CREATE INDEX workspace_resources_job ON public.workspace_resources USING btree (job_id);
 
+CREATE INDEX workspace_room_askers ON public.workspace_room USING btree (initiator_id, owner_id, organization_id, waits, host_id) WHERE (waits IS NOT NULL);
+
 CREATE INDEX workspace_room_hosts ON public.workspace_room USING btree (host_id) WHERE taken;
 
 CREATE INDEX workspace_room_organizations ON public.workspace_room USING btree (organization_id, owner_id) WHERE taken;
 
 CREATE INDEX workspace_room_taken ON public.workspace_room USING btree (owner_id, organization_id) WHERE taken;
 
-CREATE INDEX workspace_room_waits ON public.workspace_room USING btree (initiator_id, owner_id, organization_id, waits, host_id) WHERE (waits IS NOT NULL);
+CREATE INDEX workspace_room_waits ON public.workspace_room USING btree (initiator_id, owner_id, organization_id, host_id, waits) WHERE (waits IS NOT NULL);
 
 CREATE INDEX workspaces_deleting ON public.workspaces USING btree (deleting_at) WHERE ((deleting_at IS NOT NULL) AND (NOT deleted));
 
