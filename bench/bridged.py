@@ -234,7 +234,11 @@ def cpu_s(pid: int) -> float:
 
 def pss_mb(pid: int) -> float:
     """Memory of a process alone, what it shares with others divided among them; in MB of 2**20 bytes."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except ProcessLookupError:
+        return 0.0  # it has ended, and only its number is kept
+    for line in lines:
         if line.startswith("Pss:"):
             return int(line.split()[1]) / 1024
     raise RuntimeError(f"the kernel does not tell how much memory {pid} takes")

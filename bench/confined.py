@@ -1,18 +1,15 @@
 """What many confined workspaces take at once that have nothing to do, each with agent, bridge and the shell agent."""
 
 import json
-import shutil
-import tempfile
 import time
 from functools import partial
 from pathlib import Path
 from uuid import UUID
 
 from bench.bridged import pss_mb
-from bench.fresh import first_client, pushed_version, wait
+from bench.fresh import first_client, fresh_server, pushed_version, wait
 from bench.measure import Figure, amount, figure
 from taskyard.sdk import Client
-from taskyard.sdk.local import LocalServer
 from taskyard.wire.enums import TaskState, TaskStatus
 from taskyard.wire.tasks import CreateTaskRequest, Task
 
@@ -37,14 +34,11 @@ processes = 128
 def measure(*, quick: bool) -> list[Figure]:
     """All are made at once, and weighed when the last one waits for input."""
     count = 5 if quick else COUNT
-    home = Path(tempfile.mkdtemp(prefix="taskyard-bench-"))
-    home.chmod(0o711)
-    try:
-        server = LocalServer(home, options=["--max-running", str(count)])
-        with server, first_client(server.url) as client:
-            return _weigh(client, home / "workspaces", count)
-    finally:
-        shutil.rmtree(home)
+    with (
+        fresh_server("--max-running", str(count)) as server,
+        first_client(server.url) as client,
+    ):
+        return _weigh(client, server.data_dir / "workspaces", count)
 
 
 def _weigh(client: Client, root: Path, count: int) -> list[Figure]:
@@ -52,9 +46,9 @@ def _weigh(client: Client, root: Path, count: int) -> list[Figure]:
     request = CreateTaskRequest(template_version_id=version, input="")
     began = time.perf_counter()
     tasks = [client.create_task("me", request) for _ in range(count)]
-    wait(partial(_all_idle, client, {task.id for task in tasks}))
+    wait(partial(all_idle, client, {task.id for task in tasks}))
     took_s = time.perf_counter() - began
-    weights = [_pss_of(root, task) for task in tasks]
+    weights = [pss_of(root, task) for task in tasks]
     found = [
         amount("workspaces that wait for input at once", "", [float(count)]),
         figure("until all of them do", [took_s]),
@@ -66,7 +60,8 @@ def _weigh(client: Client, root: Path, count: int) -> list[Figure]:
     return found
 
 
-def _all_idle(client: Client, ids: set[UUID]) -> bool:
+def all_idle(client: Client, ids: set[UUID]) -> bool:
+    """Whether each of these tasks is active and waits for input."""
     seen = [task for task in client.list_tasks().tasks if task.id in ids]
     return len(seen) == len(ids) and all(map(_is_idle, seen))
 
@@ -77,11 +72,13 @@ def _is_idle(task: Task) -> bool:
     return task.current_state.state is TaskState.IDLE
 
 
-def _pss_of(root: Path, task: Task) -> float:
+def pss_of(root: Path, task: Task) -> float:
+    """Memory of all processes of a task, in MB."""
     record = json.loads((root / str(task.workspace_id) / "record.json").read_text())
-    return sum(pss_mb(pid) for pid in _descendants(record["monitor"]["pid"]))
+    return sum(pss_mb(pid) for pid in descendants(record["monitor"]["pid"]))
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
+    """A process and all that came of it."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(each for child in children for each in _descendants(int(child)))]
+    return [pid, *(each for child in children for each in descendants(int(child)))]
