@@ -115,7 +115,7 @@ class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
 
 _LOCK = statement("transcript", "lock_workspace_as_system", LockedWorkspaceRow)
 _TAKE_NUMBERS = statement("transcript", "take_numbers_as_system", TakenRow)
-_INSERT_ITEM = statement("transcript", "insert_item_as_system", NoRow)
+_INSERT_ITEMS = statement("transcript", "insert_items_as_system", NoRow)
 _SET_ACKED = statement("transcript", "set_acked_seq_as_system", NoRow)
 _LIST_ITEMS = statement("transcript", "list_items_as_system", ItemRow)
 _GET_END = statement("transcript", "get_end_of_items_as_system", EndRow)
@@ -152,8 +152,17 @@ async def insert_items_as_system(
     conn: "Connection", task_id: UUID, items: list[NewItem], now: datetime
 ) -> None:
     """Stores items under numbers that were taken for them."""
-    await _INSERT_ITEM.execute_many(
-        conn, [msgspec.structs.asdict(item) | {"task_id": task_id, "now": now} for item in items]
+    await _INSERT_ITEMS.execute(
+        conn,
+        task_id=task_id,
+        numbers=[item.number for item in items],
+        seqs=[item.seq for item in items],
+        generations=[item.generation for item in items],
+        kinds=[item.kind for item in items],
+        turns=[item.turn for item in items],
+        datas=[item.data.decode() for item in items],
+        times=[item.time for item in items],
+        now=now,
     )
 
 

@@ -19,10 +19,14 @@ set last_number = last_number + :count, item_bytes = coalesce(:item_bytes::bigin
 where workspace_id = :workspace_id
 returning id as task_id, last_number - :count as before;
 
--- name: insert_item_as_system
--- One transcript item.
+-- name: insert_items_as_system
+-- Transcript items of one task.
 insert into task_items (task_id, number, seq, generation, kind, turn, data, time, stored_at)
-values (:task_id, :number, :seq, :generation, :kind, :turn, :data, :time, :now);
+select :task_id, i.number, i.seq, i.generation, i.kind, i.turn, i.data::json, i.time, :now
+from unnest(
+    :numbers::bigint[], :seqs::bigint[], :generations::integer[], :kinds::text[], :turns::integer[], :datas::text[],
+    :times::timestamptz[]
+) as i (number, seq, generation, kind, turn, data, time);
 
 -- name: set_acked_seq_as_system
 -- How far the workspace's items are held now.
