@@ -1,62 +1,82 @@
-"""How long until a server answers: on an empty directory, on its own of before, and after a crash."""
+"""How long until a server answers: on an empty directory, on a full one, and after a crash."""
 
 import asyncio
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import asyncpg
+
+from bench.crowd import FEW, TASKS, seed
 from bench.measure import Figure, figure, interleave
 from taskyard.daemon.postgres import EmbeddedPostgres
 from taskyard.sdk.local import LocalServer
 
-QUESTION = "How long does `./yard server` take from its first instruction to `ready`?"
+QUESTION = (
+    "How long does `./yard server` take from its first instruction to `ready`? A full data directory is one of "
+    f"{TASKS:,} tasks; kill -9 ends the server right after it was ready."
+)
+
+EMPTY_FLOOR, FULL_FLOOR = "initdb and Postgres alone", "Postgres alone, full data directory"
+
+FLOORS = {
+    "server, empty data directory": EMPTY_FLOOR,
+    "server, full data directory": FULL_FLOOR,
+    "server, full, after kill -9 of it": FULL_FLOOR,
+}
+"""What each is judged by."""
 
 
 def measure(*, quick: bool) -> list[Figure]:
     """Start-up times beside those of Postgres alone."""
-    empty: list[float] = []
-    full: list[float] = []
-    crashed: list[float] = []
-    floor_empty: list[float] = []
-    floor_full: list[float] = []
+    times: dict[str, list[float]] = {name: [] for name in (EMPTY_FLOOR, FULL_FLOOR, *FLOORS)}
+    bare, full, crashed = FLOORS
 
-    def server() -> None:
-        home = _folder()
-        empty.append(_start(home, kill=False))
-        full.append(_start(home, kill=True))
-        crashed.append(_start(home, kill=False))
-        shutil.rmtree(home)
+    def on_empty() -> None:
+        with _folder() as home:
+            times[EMPTY_FLOOR].append(asyncio.run(_start_postgres(home)))
+        with _folder() as home:
+            times[bare].append(_start(home, kill=False))
 
-    def postgres() -> None:
-        home = _folder()
-        floor_empty.append(asyncio.run(_start_postgres(home)))
-        floor_full.append(asyncio.run(_start_postgres(home)))
-        shutil.rmtree(home)
+    with _folder() as home:
+        _start(home, kill=False)
+        asyncio.run(_fill(home, FEW if quick else TASKS))
 
-    interleave(2 if quick else 10, server, postgres)
-    return [
-        figure("initdb and Postgres alone", floor_empty),
-        figure("Postgres alone, its data there", floor_full),
-        figure("server, empty data directory", empty, ("initdb and Postgres alone", floor_empty)),
-        figure(
-            "server, data directory of before", full, ("Postgres alone, its data there", floor_full)
-        ),
-        figure(
-            "server, after kill -9 of it", crashed, ("Postgres alone, its data there", floor_full)
-        ),
-    ]
+        def on_full() -> None:
+            times[FULL_FLOOR].append(asyncio.run(_start_postgres(home)))
+            times[full].append(_start(home, kill=True))
+            times[crashed].append(_start(home, kill=False))
+
+        interleave(1 if quick else 10, on_empty, on_full)
+    floors = {name: (floor, times[floor]) for name, floor in FLOORS.items()}
+    return [figure(name, took, floors.get(name)) for name, took in times.items()]
+
+
+async def _fill(home: Path, tasks: int) -> None:
+    """Puts so many tasks into a data directory that a server has made."""
+    postgres = EmbeddedPostgres(home / "postgres")
+    await postgres.start()
+    await seed(postgres.url, tasks)
+    conn = await asyncpg.connect(postgres.url)
+    # What waits for a worker goes on waiting, so that each start finds the same.
+    await conn.execute("update provisioner_jobs set run_at = now() + interval '9 years' where started_at is null")
+    await conn.close()
+    await postgres.stop()
 
 
 def _start(home: Path, *, kill: bool) -> float:
-    server = LocalServer(home)
+    # Into a file, as the workspaces of these tasks are missed by the server, and that is no news here.
+    server = LocalServer(home, log=home / "log")
     began = time.perf_counter()
     server.start()
     took = time.perf_counter() - began
     if kill:
         server.kill()
     else:
-        server.stop()
+        server.stop(by_hand=False)
     return took
 
 
@@ -69,7 +89,11 @@ async def _start_postgres(home: Path) -> float:
     return took
 
 
-def _folder() -> Path:
+@contextmanager
+def _folder() -> Iterator[Path]:
     home = Path(tempfile.mkdtemp(prefix="taskyard-bench-"))
     home.chmod(0o711)
-    return home
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home)
