@@ -57,7 +57,7 @@ def measure(*, quick: bool) -> list[Figure]:
 
 async def _fill(home: Path, tasks: int) -> None:
     """Puts so many tasks into a data directory that a server has made."""
-    postgres = EmbeddedPostgres(home / "postgres")
+    postgres = EmbeddedPostgres(home / "data" / "postgres")
     await postgres.start()
     await seed(postgres.url, tasks)
     conn = await asyncpg.connect(postgres.url)
@@ -69,7 +69,7 @@ async def _fill(home: Path, tasks: int) -> None:
 
 def _start(home: Path, *, kill: bool) -> float:
     # Into a file, as the workspaces of these tasks are missed by the server, and that is no news here.
-    server = LocalServer(home, log=home / "log")
+    server = LocalServer(home / "data", log=home / "log")
     began = time.perf_counter()
     server.start()
     took = time.perf_counter() - began
@@ -81,7 +81,7 @@ def _start(home: Path, *, kill: bool) -> float:
 
 
 async def _start_postgres(home: Path) -> float:
-    postgres = EmbeddedPostgres(home / "postgres")
+    postgres = EmbeddedPostgres(home / "data" / "postgres")
     began = time.perf_counter()
     await postgres.start()
     took = time.perf_counter() - began
