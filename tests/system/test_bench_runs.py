@@ -1,0 +1,54 @@
+"""Every row of the benchmark runs. What it measures is judged by people, on a quiet machine."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import goals
+from bench.__main__ import ROWS
+from bench.goals import aimless, judge, load_goals, unexplained
+from bench.measure import Result, amount, load_all
+from bench.report import goals_table
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.mark.all_tier
+def test_the_bench_runs_quickly() -> None:
+    """Each row measures something, each goal is about something measured, and nothing is kept."""
+    argv = [sys.executable, "-m", "bench", "--quick"]
+    before = load_all()
+    ran = subprocess.run(argv, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert [row for row in ROWS if f"\n## {row}\n" not in ran.stdout] == []
+    assert load_all() == before
+
+
+def test_goals_are_of_rows_and_have_one_bound() -> None:
+    """No goal stands in the file that nothing is judged by."""
+    found = [goal for row in ROWS for goal in load_goals(row)]
+    assert all((goal.at_most is None) != (goal.at_least is None) for goal in found)
+    assert all(bool(goal.cause) == bool(goal.would_take) for goal in found)
+
+
+def test_a_missed_goal_needs_a_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A figure over its bound is told, unless the file says why; one within is not."""
+    goal = '[[walls]]\nfigure = "a * one"\nof = "p95"\nat_most = 10\n'
+    monkeypatch.setattr(goals, "GOALS", tmp_path / "goals.toml")
+    goals.GOALS.write_text(goal)
+    slow, quick = _walls("a slow one", 11), _walls("a quick one", 10)
+    assert [one.is_met for one in judge(slow) + judge(quick)] == [False, True]
+    assert unexplained(slow) == [
+        "walls: p95 of 'a slow one' is 11, not at most 10, and goals.toml does not say why or what it would take"
+    ]
+    assert unexplained(quick) == []
+    assert aimless(_walls("another", 1)) == ["walls has no p95 of 'a * one', which has a goal"]
+    goals.GOALS.write_text(goal + 'cause = "It rains."\nwould_take = "Sun."\n')
+    assert unexplained(slow) == []
+    assert "a slow one: It rains. Sun." in goals_table(judge(slow))
+
+
+def _walls(name: str, value: float) -> Result:
+    return Result("walls", "", "2026-01-01", False, "", "", {}, [amount(name, "ms", [value])])
