@@ -1,15 +1,6 @@
 // The conversation: some thirty rows of however many there are, which follow the end while one is at the end.
 import { useVirtualizer } from "@tanstack/react-virtual";
-import {
-  memo,
-  useCallback,
-  useEffect,
-  useLayoutEffect,
-  useMemo,
-  useRef,
-  useState,
-  type KeyboardEvent,
-} from "react";
+import { memo, useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
 
 import type { Task } from "../api/types";
 import { Bone, Button, ErrorBox } from "../design";
@@ -23,6 +14,7 @@ import { guess, isShown, nameOf } from "./rows";
 import { Seen, SeenIds } from "./seen";
 import css from "./task.module.css";
 import type { Transcript, TranscriptView } from "./transcript";
+import { usePlace } from "./usePlace";
 
 /** Pixels from the end within which the page follows what comes, and from an edge within which more is read. */
 const NEAR = 80;
@@ -76,19 +68,8 @@ export function ConversationView({
     scrollEndThreshold: NEAR,
   });
 
-  // Written as somebody scrolls: while a command of the virtual list is under way, it does not keep what is read in place.
-  const jump = (to: "start" | "end") => {
-    const box = scroller.current;
-    if (box) box.scrollTop = to === "end" ? box.scrollHeight : 0;
-  };
-
-  // It opens at the end, and is there again after a jump.
-  const goal = useRef<"start" | "end" | null>("end");
-  useLayoutEffect(() => {
-    if (!isReady || rows.length === 0 || goal.current === null) return;
-    jump(goal.current);
-    goal.current = null;
-  }, [isReady, rows]);
+  const keys = useMemo(() => rows.map((row) => row.key), [rows]);
+  const { moved, go } = usePlace(scroller, virtual, keys, hasNewer);
 
   const look = useCallback(() => {
     const box = scroller.current;
@@ -99,16 +80,19 @@ export function ConversationView({
     if (hasOlder && box.scrollTop < SOON) void transcript.older();
     else if (hasNewer && left < SOON) void transcript.newer();
   }, [isReady, hasOlder, hasNewer, reading, transcript]);
-  // Also where nothing was scrolled: a page may not fill the screen.
-  useEffect(look, [look, version]);
+  // Also where nothing was scrolled: a page may not fill the screen. Rows have their true heights in the next frame.
+  useEffect(() => {
+    const frame = requestAnimationFrame(look);
+    return () => cancelAnimationFrame(frame);
+  }, [look, version]);
 
   const toStart = async () => {
-    if (await transcript.toStart()) goal.current = "start";
-    else jump("start");
+    await transcript.toStart();
+    go("start");
   };
   const toEnd = async () => {
-    if (await transcript.toEnd()) goal.current = "end";
-    else jump("end");
+    await transcript.toEnd();
+    go("end");
   };
 
   const onKeyDown = (event: KeyboardEvent) => {
@@ -122,10 +106,9 @@ export function ConversationView({
   useSearchHint(rows.length > ALL_ROWS || hasOlder || hasNewer);
 
   const show = (id: string): boolean => {
-    const index = rows.findIndex((entry) => entry.kind === "permission" && entry.id === id);
-    if (index === -1) return false;
-    virtual.scrollToIndex(index, { align: "center" });
-    return true;
+    const row = rows.find((entry) => entry.kind === "permission" && entry.id === id);
+    if (row) go(row.key);
+    return row !== undefined;
   };
 
   const isWorking =
@@ -146,7 +129,10 @@ export function ConversationView({
           data-talk=""
           aria-label="Conversation"
           tabIndex={0}
-          onScroll={look}
+          onScroll={() => {
+            moved();
+            look();
+          }}
           onKeyDown={onKeyDown}
         >
           {!isReady && view.error === null && (

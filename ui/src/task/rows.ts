@@ -34,12 +34,18 @@ const NAMES: Readonly<Record<Entry["kind"], string>> = {
 /** What a screen reader calls an entry. */
 export const nameOf = (entry: Entry): string => NAMES[entry.kind];
 
+/** Lines of the beginning of a text, about. */
+function linesOf(text: string): number {
+  const breaks = text.slice(0, 2000).match(/\n/g)?.length ?? 0;
+  return Math.max(breaks, Math.ceil(text.length / 90));
+}
+
 /** Pixels of a row that was never drawn; what is wrong with it is made good when it is. */
 export function guess(entry: Entry): number {
   switch (entry.kind) {
     case "text":
     case "prompt":
-      return 40 + 20 * Math.min(25, Math.ceil(entry.text.length / 90));
+      return 40 + 20 * Math.min(25, linesOf(entry.text));
     case "plan":
       return 32 + 24 * entry.steps.length;
     case "permission":
