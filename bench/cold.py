@@ -62,7 +62,9 @@ async def _fill(home: Path, tasks: int) -> None:
     await seed(postgres.url, tasks)
     conn = await asyncpg.connect(postgres.url)
     # What waits for a worker goes on waiting, so that each start finds the same.
-    await conn.execute("update provisioner_jobs set run_at = now() + interval '9 years' where started_at is null")
+    await conn.execute(
+        "update provisioner_jobs set run_at = now() + interval '9 years' where started_at is null"
+    )
     await conn.close()
     await postgres.stop()
 
