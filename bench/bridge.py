@@ -27,7 +27,12 @@ from bench.measure import Figure, figure, interleave
 
 QUESTION = (
     "How long do messages, updates and output take through the bridge, beside the same coding agent "
-    "on a bare pipe or terminal, and what does a bridge cost that has nothing to do?"
+    "on a bare pipe or terminal, and what does a bridge cost that has nothing to do? "
+    + (
+        "AgentAPI, the bridge that this one stands in for, beside it."
+        if len(PROGRAMS) > 1
+        else "Without AgentAPI, the bridge that this one stands in for: AGENTAPI_BIN names none."
+    )
 )
 
 PAUSE_S = 0.005
