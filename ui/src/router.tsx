@@ -19,6 +19,7 @@ import css from "./router.module.css";
 import { safeNext } from "./session/next";
 import { readTab, type TabId } from "./task/tabs/tabs";
 import { readSearch } from "./tasks/filter";
+import { taskStore } from "./tasks/live";
 
 const root = createRootRoute({
   component: Outlet,
@@ -59,6 +60,8 @@ const inside = createRoute({
         queryClient.ensureQueryData(meQuery),
         queryClient.ensureQueryData(buildInfoQuery),
       ]);
+      // The first rows are asked for while the page is still being loaded.
+      if (location.pathname === "/tasks") taskStore();
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 401) throw error;
       const next = location.href === "/" ? {} : { next: location.href };

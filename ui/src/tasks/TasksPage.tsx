@@ -20,7 +20,9 @@ export default function TasksPage() {
   const store = taskStore();
   const { tasks, isComplete, isLoading, error } = useSyncExternalStore(store.watch, store.get);
   const search = readSearch(useSearch({ strict: false }));
-  const shown = useDeferredValue(tasks);
+  const deferred = useDeferredValue(tasks);
+  // The first rows are not to wait for a second drawing.
+  const shown = deferred.size === 0 ? tasks : deferred;
   const { q, state, owner } = search;
   const list = useMemo(
     () => listing(shown.values(), readSearch({ q, state, owner }), me.id),

@@ -21,7 +21,7 @@ export interface Snapshot {
 }
 
 /** Tasks of the first page: what a screen shows, so that the first rows are there at once. */
-export const FIRST_PAGE = 100;
+export const FIRST_PAGE = 50;
 /** Tasks of each further page, the most that the server gives. */
 export const NEXT_PAGE = 1000;
 /** Tasks read at once after news of them. */

@@ -130,7 +130,7 @@ describe("the store", () => {
     ]);
     await store.load();
     await settle();
-    expect(asked).toEqual([":100", "a:1000"]);
+    expect(asked).toEqual([":50", "a:1000"]);
     expect([...store.get().tasks.keys()]).toEqual(["1", "2"]);
     expect(store.get().isComplete).toBe(true);
   });
@@ -142,7 +142,7 @@ describe("the store", () => {
     void store.load();
     await loading;
     await settle();
-    expect(asked).toEqual([":100", ":100", "a:1000"]);
+    expect(asked).toEqual([":50", ":50", "a:1000"]);
     expect([...store.get().tasks.keys()]).toEqual(["1"]);
     expect(store.get().isComplete).toBe(true);
   });
@@ -158,7 +158,7 @@ describe("the store", () => {
     store.hear(news("2"));
     await settle();
     expect(store.get().tasks.get("1")?.current_state?.message).toBe("At it.");
-    expect(asked).toEqual([":100", "2"]);
+    expect(asked).toEqual([":50", "2"]);
     expect(store.get().tasks.get("2")?.display_name).toBe("New one");
   });
 
