@@ -257,7 +257,12 @@ function Facts({ deed }: { deed: AuditLog }) {
 
 function Waiting() {
   return (
-    <ul className={classes(css.log, css.bones)} aria-busy="true" aria-label="Reading the audit">
+    <ul
+      className={classes(css.log, css.bones)}
+      role="status"
+      aria-busy="true"
+      aria-label="Reading the audit"
+    >
       {[52, 64, 46, 70, 58, 49].map((width) => (
         <li key={width}>
           <Bone width={width} />

@@ -234,7 +234,7 @@ const DRIVERS: Column<Driver>[] = [
 
 function Waiting() {
   return (
-    <div className={css.tiles} aria-busy="true" aria-label="Looking">
+    <div className={css.tiles} role="status" aria-busy="true" aria-label="Looking">
       {[1, 2, 3, 4].map((one) => (
         <div key={one} className={css.tile}>
           <Bone width={60} />

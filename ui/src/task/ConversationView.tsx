@@ -136,7 +136,12 @@ export function ConversationView({
           onKeyDown={onKeyDown}
         >
           {!isReady && view.error === null && (
-            <div className={css.bones} aria-busy="true" aria-label="Reading the conversation">
+            <div
+              className={css.bones}
+              role="status"
+              aria-busy="true"
+              aria-label="Reading the conversation"
+            >
               <Bone width={60} />
               <Bone width={85} />
               <Bone width={70} />

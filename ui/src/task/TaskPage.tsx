@@ -48,7 +48,7 @@ export default function TaskPage() {
     );
   }
   return (
-    <div className={css.loading} aria-busy="true" aria-label="Reading the task">
+    <div className={css.loading} role="status" aria-busy="true" aria-label="Reading the task">
       <Bone width={40} />
       <Bone width={70} />
       <Bone width={55} />

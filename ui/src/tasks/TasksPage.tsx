@@ -135,7 +135,7 @@ function NoMatch({ isComplete }: { isComplete: boolean }) {
 
 function Waiting() {
   return (
-    <div className={css.bones} aria-busy="true" aria-label="Reading the tasks">
+    <div className={css.bones} role="status" aria-busy="true" aria-label="Reading the tasks">
       {[44, 62, 38, 70, 52, 58, 40, 66].map((width, index) => (
         <div key={index}>
           <Bone width={width} />

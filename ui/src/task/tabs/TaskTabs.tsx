@@ -57,7 +57,7 @@ export function TaskTabs({
 /** Grey bars where the part will be. */
 export function Waiting() {
   return (
-    <div className={css.waiting} aria-busy="true" aria-label="Loading">
+    <div className={css.waiting} role="status" aria-busy="true" aria-label="Loading">
       <Bone width={35} />
       <Bone width={80} />
       <Bone width={65} />
