@@ -50,23 +50,103 @@ async def insert_build(
     """
     locked, file_id = await _free(conn, workspace.id, template_version_id)
     await jobs.drop_waiting_repairs(conn, locked.id, now)
+    build_id = await _insert(
+        conn,
+        workspace_id=locked.id,
+        organization_id=locked.organization_id,
+        file_id=file_id,
+        transition=transition,
+        reason=reason,
+        initiator_id=initiator_id,
+        template_version_id=template_version_id,
+        preset_id=preset_id,
+        orphan=orphan,
+        force=force,
+        now=now,
+    )
+    by_person = transition is Transition.START and not by_clock
+    await builds.touch_workspace(conn, locked.id, now, wanted=by_person)
+    if parameters is None:
+        await builds.copy_build_parameters(conn, locked.id, build_id)
+    elif parameters:
+        await builds.insert_build_parameters(conn, build_id, parameters)
+    if transition is Transition.START:
+        await phases.begin(conn, locked.id, build_id, now)
+    await points.reached("build.writing", str(locked.id))
+    return await _read(conn, build_id)
+
+
+async def insert_first_build(
+    conn: "Connection",
+    *,
+    workspace_id: UUID,
+    organization_id: UUID,
+    initiator_id: UUID,
+    template_version_id: UUID,
+    preset_id: UUID | None,
+    parameters: Mapping[str, str],
+    now: datetime,
+) -> None:
+    """The first start of a workspace that this transaction has made, so that nothing can be in its way.
+
+    Raises NotFound when the version is gone.
+    """
+    file_id = await builds.get_file_of_version_as_system(conn, template_version_id)
+    if file_id is None:
+        raise NotFound(f"template version {template_version_id}")
+    build_id = await _insert(
+        conn,
+        workspace_id=workspace_id,
+        organization_id=organization_id,
+        file_id=file_id,
+        transition=Transition.START,
+        reason=BuildReason.INITIATOR,
+        initiator_id=initiator_id,
+        template_version_id=template_version_id,
+        preset_id=preset_id,
+        orphan=False,
+        force=False,
+        now=now,
+    )
+    if parameters:
+        await builds.insert_build_parameters(conn, build_id, parameters)
+    await phases.begin(conn, workspace_id, build_id, now)
+    await points.reached("build.writing", str(workspace_id))
+
+
+async def _insert(
+    conn: "Connection",
+    *,
+    workspace_id: UUID,
+    organization_id: UUID,
+    file_id: UUID,
+    transition: Transition,
+    reason: BuildReason,
+    initiator_id: UUID,
+    template_version_id: UUID,
+    preset_id: UUID | None,
+    orphan: bool,
+    force: bool,
+    now: datetime,
+) -> UUID:
+    """The id of a new build, whose job is at the end of the queue."""
     build_id, job_id = uuid4(), uuid4()
     await jobs.enqueue_job(
         conn,
         job_id=job_id,
         kind=jobs.JobKind.BUILD,
-        organization_id=locked.organization_id,
+        organization_id=organization_id,
         initiator_id=initiator_id,
         file_id=file_id,
         template_version_id=None,
-        workspace_id=locked.id,
+        workspace_id=workspace_id,
         workspace_build_id=build_id,
         now=now,
     )
     await builds.insert_build(
         conn,
         id=build_id,
-        workspace_id=locked.id,
+        workspace_id=workspace_id,
         transition=transition,
         reason=reason,
         initiator_id=initiator_id,
@@ -77,13 +157,7 @@ async def insert_build(
         force=force,
         now=now,
     )
-    by_person = transition is Transition.START and not by_clock
-    await builds.touch_workspace(conn, locked.id, now, wanted=by_person)
-    await _keep_parameters(conn, locked.id, build_id, parameters)
-    if transition is Transition.START:
-        await phases.begin(conn, locked.id, build_id, now)
-    await points.reached("build.writing", str(locked.id))
-    return await _read(conn, build_id)
+    return build_id
 
 
 async def _free(
@@ -97,15 +171,6 @@ async def _free(
     if await builds.has_active_build(conn, locked.id):
         raise BuildActive(locked.id)
     return locked, file_id
-
-
-async def _keep_parameters(
-    conn: "Connection", workspace_id: UUID, build_id: UUID, parameters: Mapping[str, str] | None
-) -> None:
-    if parameters is None:
-        await builds.copy_build_parameters(conn, workspace_id, build_id)
-    elif parameters:
-        await builds.insert_build_parameters(conn, build_id, parameters)
 
 
 async def _read(conn: "Connection", build_id: UUID) -> BuildRow:

@@ -180,11 +180,10 @@ async def _once(services: Services, asked: Try) -> Claim | KeyRow | _Held:
     # Keys of nobody known are few: each of them has brought somebody in, and is not kept for long.
     most = None if asked.owner_id == NIL_UUID else MOST_KEYS
     key_id = uuid4()
-    async with services.db.transaction() as conn:
-        # Should Postgres lose these lines, then it has lost all that was done after them too.
-        await conn.execute("set local synchronous_commit = off")
+    async with services.db.connection() as conn:
         if await db.insert_key_as_system(conn, asked, id=key_id, most=most, **fresh):
             return Claim(key_id, asked.request_id)
+    async with services.db.transaction() as conn:
         row = await db.lock_key_as_system(conn, asked.owner_id, asked.key)
         if row is None:
             if most is not None and await db.has_keys_as_system(conn, asked.owner_id, most):
@@ -240,7 +239,7 @@ async def finish(
     A database that does not answer loses the answer, not what was done: the next try finds that out.
     """
     try:
-        async with services.db.transaction() as conn:
+        async with services.db.connection() as conn:
             await db.finish_key_as_system(
                 conn,
                 id=claim.id,
@@ -249,9 +248,9 @@ async def finish(
                 sealed=sealed,
                 now=services.now(),
             )
-            await ring(conn, TOPIC, str(claim.id))
     except (DatabaseAway, DatabaseBusy) as error:
         log.warning("idempotency.answer_lost", key_id=str(claim.id), cause=str(error))
+    services.doorbell.ring_soon(TOPIC, str(claim.id))
 
 
 async def release(services: Services, claim: Claim) -> bool:

@@ -10,7 +10,7 @@ from asyncpg import UniqueViolationError
 
 from taskyard.control.actors import Actor
 from taskyard.control.audit import Deed, record
-from taskyard.control.builds import insert_build
+from taskyard.control.builds import insert_first_build
 from taskyard.control.services import Services
 from taskyard.control.template_use import (
     check_import,
@@ -23,7 +23,6 @@ from taskyard.control.workspace_create import check_rights, template_ttl_ms
 from taskyard.db import tasks as db
 from taskyard.db import workspaces as workspaces_db
 from taskyard.db.identity import UserRow
-from taskyard.db.jobs import IdRow
 from taskyard.db.workspaces import VersionRow
 from taskyard.errors import NotFound, RequestRefused, WorkspaceNameTaken
 from taskyard.lifecycle.names import (
@@ -36,7 +35,7 @@ from taskyard.lifecycle.names import (
     name_violation,
 )
 from taskyard.lifecycle.template_model import Template
-from taskyard.wire.enums import AuditAction, AuditResource, BuildReason, Transition
+from taskyard.wire.enums import AuditAction, AuditResource
 from taskyard.wire.tasks import CreateTaskRequest
 from taskyard_agent import points
 
@@ -74,11 +73,10 @@ async def create_task(
             given = {entry.name: entry.value for entry in request.rich_parameter_values}
             values = parameter_values(new.template, preset | given)
             await _insert(conn, request, owner.id, new, now=now)
-            await insert_build(
+            await insert_first_build(
                 conn,
-                workspace=IdRow(new.workspace_id),
-                transition=Transition.START,
-                reason=BuildReason.INITIATOR,
+                workspace_id=new.workspace_id,
+                organization_id=new.version.organization_id,
                 initiator_id=actor.user_id,
                 template_version_id=new.version.id,
                 preset_id=preset_id,

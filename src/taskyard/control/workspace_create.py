@@ -9,7 +9,7 @@ from asyncpg import UniqueViolationError
 
 from taskyard.control.actors import Actor
 from taskyard.control.audit import deed_of, record
-from taskyard.control.builds import insert_build
+from taskyard.control.builds import insert_first_build
 from taskyard.control.services import Services
 from taskyard.control.template_use import (
     check_import,
@@ -22,7 +22,6 @@ from taskyard.control.viewers import is_user_of_site
 from taskyard.control.workspaces import visible_workspace, workspace_views
 from taskyard.db import workspaces as db
 from taskyard.db.identity import UserRow
-from taskyard.db.jobs import IdRow
 from taskyard.db.workspaces import VersionRow
 from taskyard.errors import Forbidden, Invalid, NotFound, RequestRefused, WorkspaceNameTaken
 from taskyard.lifecycle.names import name_problem
@@ -30,7 +29,7 @@ from taskyard.lifecycle.permissions import Verb, can
 from taskyard.lifecycle.template_model import Template
 from taskyard.lifecycle.workspace import schedule_problem, ttl_problem
 from taskyard.wire import workspaces as wire
-from taskyard.wire.enums import AuditAction, AuditResource, BuildReason, Transition
+from taskyard.wire.enums import AuditAction, AuditResource
 from taskyard.wire.workspace_requests import CreateWorkspaceRequest
 
 if TYPE_CHECKING:
@@ -171,11 +170,10 @@ async def _insert(
         ),
         now=now,
     )
-    await insert_build(
+    await insert_first_build(
         conn,
-        workspace=IdRow(made.id),
-        transition=Transition.START,
-        reason=BuildReason.INITIATOR,
+        workspace_id=made.id,
+        organization_id=version.organization_id,
         initiator_id=actor.user_id,
         template_version_id=version.id,
         preset_id=preset_id,

@@ -1,10 +1,11 @@
 -- name: insert_key_as_system
 -- A key that nobody of this owner has used, and whose request is worked on from now on; nothing when it was used, or
--- the owner has as many as one may.
+-- the owner has as many as one may. Should Postgres lose the line, then it has lost all that was done after it too.
 insert into idempotency_keys (
     id, owner_id, key, operation, fingerprint, request_id, lease_expires_at, created_at, expires_at
 )
 select :id, :owner_id, :key, :operation, :fingerprint, :request_id, :lease_expires_at, :now, :expires_at
+from set_config('synchronous_commit', 'off', true)
 where :most::integer is null
     or not exists (select 1 from idempotency_keys k where k.owner_id = :owner_id offset greatest(:most - 1, 0))
 on conflict (owner_id, key) do nothing;
@@ -62,9 +63,11 @@ set deeds = deeds + 1, deed_action = coalesce(deed_action, :action),
 where id = :id and request_id = :request_id and finished_at is null;
 
 -- name: finish_key_as_system
--- The request is over, with the answer that is given again from now on, if there is one.
+-- The request is over, with the answer that is given again from now on, if there is one. Nobody waits until it is on
+-- the disk: without it the next try finds out what was done.
 update idempotency_keys
 set finished_at = :now, answer = :answer, sealed = :sealed
+from set_config('synchronous_commit', 'off', true)
 where id = :id and request_id = :request_id and finished_at is null;
 
 -- name: release_key_as_system
