@@ -13,6 +13,7 @@ export type TaskPrompt = Schemas["TaskPrompt"];
 export type TaskPrompts = Schemas["TaskPromptsResponse"];
 export type PermissionOption = Schemas["PermissionOption"];
 export type Template = Schemas["Template"];
+export type TemplateVersion = Schemas["TemplateVersion"];
 export type Parameter = Schemas["TemplateVersionParameter"];
 export type Preset = Schemas["Preset"];
 export type Workspace = Schemas["Workspace"];

@@ -1,19 +1,19 @@
 // What a build, its scripts and the workspace's agent wrote, as one log.
 import { useQuery } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useLayoutEffect, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 
 import type { WorkspaceBuild } from "../../api/types";
 import { Button, Empty, ErrorBox } from "../../design";
-import { Plain } from "../../design/Plain";
-import { visible } from "../../design/text";
 import { absolute } from "../../design/time";
 import { CopyButton } from "../Code";
-import { followLog, logsOf } from "./followLog";
-import { asText, clock, graveOnly, LogBook, type LogLine } from "./logLines";
+import { logsOf } from "./followLog";
+import { LineView } from "./LineView";
+import { asText, graveOnly, type LogLine } from "./logLines";
 import { buildsQuery } from "./queries";
 import css from "./tabs.module.css";
 import { Waiting, type TabProps } from "./TaskTabs";
+import { useLogs } from "./useLogs";
 
 /** Pixels from the end within which the page follows what comes. */
 const NEAR = 40;
@@ -65,25 +65,7 @@ function BuildLog({
   builds: readonly WorkspaceBuild[];
   onChoose: (id: string) => void;
 }) {
-  const book = useMemo(() => new LogBook(), []);
-  const logs = logsOf(build);
-  const keys = logs.map((log) => log.key).join(" ");
-  const latest = useRef(logs);
-  latest.current = logs;
-  const [left, setLeft] = useState(() => new Set(["any"]));
-  const [error, setError] = useState<unknown>(null);
-  useEffect(() => {
-    setLeft(new Set(latest.current.map((log) => log.key)));
-    const ends = latest.current.map((log) =>
-      followLog(log, book, {
-        onRead: () => setLeft((before) => new Set([...before].filter((key) => key !== log.key))),
-        onError: setError,
-      }),
-    );
-    return () => ends.forEach((end) => end());
-  }, [book, keys]);
-
-  const all = useSyncExternalStore(book.watch, () => book.lines);
+  const { lines: all, isRead, error } = useLogs(logsOf(build));
   const [isGraveOnly, setGraveOnly] = useState(false);
   const lines = useMemo(() => (isGraveOnly ? graveOnly(all) : all), [all, isGraveOnly]);
   return (
@@ -120,7 +102,7 @@ function BuildLog({
         </div>
       )}
       {lines.length === 0 ? (
-        left.size > 0 && error === null ? (
+        !isRead && error === null ? (
           <Waiting />
         ) : (
           <Empty title={isGraveOnly ? "No warnings and no errors" : "Nothing was written"} />
@@ -191,24 +173,6 @@ function Lines({ lines }: { lines: readonly LogLine[] }) {
           To the end
         </Button>
       )}
-    </div>
-  );
-}
-
-function LineView({ line }: { line: LogLine }) {
-  const isGrave = line.level === "warn" || line.level === "error";
-  return (
-    <div className={css.entry} data-level={line.level}>
-      <time dateTime={new Date(line.at).toISOString()} title={absolute(line.at)}>
-        {clock(line.at)}
-      </time>
-      <b title={visible(line.source)}>
-        <bdi>{visible(line.source)}</bdi>
-      </b>
-      <div className={css.words}>
-        {isGrave && <span className={css.level}>{line.level}</span>}
-        <Plain text={line.text} isOutput />
-      </div>
     </div>
   );
 }

@@ -23,22 +23,38 @@ export function logsOf(build: WorkspaceBuild): Log[] {
   return [logOfBuild(build.id), ...agents.map(logOfAgent)];
 }
 
+const ofJob = (one: Schemas["ProvisionerJobLog"]): Line => ({
+  id: one.id,
+  at: Date.parse(one.created_at),
+  level: one.log_level,
+  source: one.stage,
+  text: one.output,
+});
+
+const inMessage = (message: unknown) => [ofJob(message as Schemas["ProvisionerJobLog"])];
+
 function logOfBuild(build: string): Log {
-  const line = (one: Schemas["ProvisionerJobLog"]): Line => ({
-    id: one.id,
-    at: Date.parse(one.created_at),
-    level: one.log_level,
-    source: one.stage,
-    text: one.output,
-  });
   return {
     key: build,
     path: `/api/v2/workspacebuilds/${build}/logs`,
     read: async (after, signal) => {
       const options = { path: { build }, query: { after }, signal };
-      return (await api.get("/api/v2/workspacebuilds/{build}/logs", options)).map(line);
+      return (await api.get("/api/v2/workspacebuilds/{build}/logs", options)).map(ofJob);
     },
-    parse: (message) => [line(message as Schemas["ProvisionerJobLog"])],
+    parse: inMessage,
+  };
+}
+
+/** The log of the import that a version of a template comes from. */
+export function logOfImport(version: string): Log {
+  return {
+    key: version,
+    path: `/api/v2/templateversions/${version}/logs`,
+    read: async (after, signal) => {
+      const options = { path: { version }, query: { after }, signal };
+      return (await api.get("/api/v2/templateversions/{version}/logs", options)).map(ofJob);
+    },
+    parse: inMessage,
   };
 }
 
