@@ -1,6 +1,7 @@
 """The reconciler: what was lost comes back, what nobody wants goes, and two of it do no harm."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import uuid4
 
@@ -8,9 +9,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from taskyard.control.reconciler import GIVING_UP, Reconciler
+from taskyard.db import runs
 from taskyard.db.jobs import JobKind
 from taskyard.db.pool import ring
-from taskyard.drivers.base import Limits, PlaceState, WorkspaceSpec
+from taskyard.drivers.base import Limits, Observation, PlaceState, WorkspaceSpec
+from taskyard.drivers.echo.driver import EchoDriver
 from taskyard.lifecycle.plan import AutoPause, DestroyOrphan, Halt, Repair
 from taskyard.wire.enums import BuildReason, JobStatus, Transition, WorkspaceStatus
 from tests.control.world_kit import Place, World, background, eventually, template_tar
@@ -121,6 +124,23 @@ async def test_what_is_left_of_a_deleted_workspace_is_destroyed(world: World) ->
     assert await reconciler(world).reconcile() == [DestroyOrphan(place.id)]
     await drained(world)
     assert await world.driver.list() == []
+
+
+async def test_a_workspace_deleted_while_it_was_looked_at_is_left_alone(world: World) -> None:
+    """What a driver was seen to hold before its delete was over is no leftover: nobody is asked to remove it again."""
+
+    class Deleting(EchoDriver):
+        async def list(self) -> Sequence[Observation]:
+            seen = await super().list()
+            async with world.services.db.transaction() as conn:
+                await runs.delete_workspace(conn, place.id, world.now)
+            return seen
+
+    place = await started(world)
+    looking = Reconciler(world.services, {"echo": Deleting(world.folder)})
+    assert await looking.reconcile() == []
+    # The next look is a later one: what is there by then was left behind.
+    assert await reconciler(world).reconcile() == [DestroyOrphan(place.id)]
 
 
 async def test_a_workspace_that_should_not_run_is_stopped(world: World) -> None:

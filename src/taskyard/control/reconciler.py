@@ -134,7 +134,7 @@ class Reconciler:
                 conn, self._services.host_id, _held(seen, PlaceState.RUNNING), now=now
             )
             strangers = await runs.list_strangers_as_system(
-                conn, self._services.host_id, _held(seen, *PlaceState)
+                conn, self._services.host_id, _held(seen, *PlaceState), looked_at=now
             )
         # In a thread, as thousands of workspaces take a while; none of the loop's, which slow resolvers may hold.
         actions = await anyio.to_thread.run_sync(

@@ -245,10 +245,10 @@ async def list_world_as_system(
 
 
 async def list_strangers_as_system(
-    conn: "Connection", host_id: UUID, seen: Sequence[UUID]
+    conn: "Connection", host_id: UUID, seen: Sequence[UUID], *, looked_at: datetime
 ) -> set[UUID]:
-    """Which of these are no live workspaces of a data directory, or of none yet."""
-    rows = await _LIST_STRANGERS.many(conn, host_id=host_id, seen=list(seen))
+    """Which of these, seen at that time or later, are no live workspaces of a data directory, or of none yet."""
+    rows = await _LIST_STRANGERS.many(conn, host_id=host_id, seen=list(seen), looked_at=looked_at)
     return {row.id for row in rows}
 
 

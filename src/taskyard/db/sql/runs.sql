@@ -190,12 +190,14 @@ where not w.deleted
     and coalesce(w.host_id, case when w.driver is not null then (select id from deployment) end, :host_id) = :host_id;
 
 -- name: list_strangers_as_system
--- Which of these are no live workspaces of the data directory, or of none yet.
+-- Which of these are no live workspaces of the data directory, or of none yet; one that was deleted since they were
+-- looked at is not meant. A time that lies far ahead was written before the clock was set back.
 select s.id
 from unnest(:seen::uuid[]) s (id)
 where not exists (
     select 1 from workspaces w
-    where w.id = s.id and not w.deleted
+    where w.id = s.id
+        and (not w.deleted or w.updated_at > :looked_at and w.updated_at < :looked_at + interval '5 minutes')
         and coalesce(w.host_id, case when w.driver is not null then (select id from deployment) end, :host_id) = :host_id
 );
 
