@@ -7,8 +7,11 @@ from typing import Final
 from uuid import UUID
 from weakref import WeakValueDictionary
 
+from starlette.requests import HTTPConnection
+
 from taskyard.control import task_transcript
 from taskyard.control.actors import Actor, Who
+from taskyard.control.services import Services
 from taskyard.control.task_follow import Begin, TaskRef, read_begin
 from taskyard.control.task_follow import follow_task as follow_one
 from taskyard.control.task_follow import follow_tasks as follow_all
@@ -105,12 +108,12 @@ class _Asker:
         self._checked_at = self._clock()
         self._checking = asyncio.Lock()
 
-    async def actor(self, call: Call) -> Actor:
+    async def actor(self, services: Services, connection: HTTPConnection) -> Actor:
         """The same actor with the rights of a moment ago; raises Unauthenticated, UserSuspended, Forbidden."""
         if self._is_due():
             async with self._checking:
                 if self._is_due():
-                    session = await session_of(call.services, call.connection, call.services.now())
+                    session = await session_of(services, connection, services.now())
                     self._actor, self._checked_at = session.actor, self._clock()
         return self._actor
 
@@ -127,8 +130,11 @@ def _who(call: Call, task_id: UUID | None) -> Who:
     if asker is None:
         asker = _askers[key] = _Asker(call.actor)
 
+    # The call itself, which holds all that is known of the task, is not kept as long as the stream.
+    services, connection = call.services, call.connection
+
     async def who() -> Actor:
-        return await asker.actor(call)
+        return await asker.actor(services, connection)
 
     return who
 
