@@ -19,6 +19,7 @@ import css from "./router.module.css";
 import { safeNext } from "./session/next";
 import { readTab, type TabId } from "./task/tabs/tabs";
 import { readSearch } from "./tasks/filter";
+import { readTemplateSearch, readUploadSearch } from "./templates/search";
 import { taskStore } from "./tasks/live";
 
 const root = createRootRoute({
@@ -103,11 +104,38 @@ export const taskRoute = createRoute({
   component: lazyRouteComponent(() => import("./task/TaskPage")),
 });
 
-const templates = createRoute({
-  getParentRoute: () => inside,
-  path: "/templates",
-  component: lazyRouteComponent(() => import("./templates/TemplatesPage")),
-});
+const templatePages = [
+  createRoute({
+    getParentRoute: () => inside,
+    path: "/templates",
+    component: lazyRouteComponent(() => import("./templates/TemplatesPage")),
+  }),
+  // No template is called new, so the word is free for a page.
+  createRoute({
+    getParentRoute: () => inside,
+    path: "/templates/new",
+    validateSearch: readUploadSearch,
+    component: lazyRouteComponent(() => import("./templates/UploadPage")),
+  }),
+  createRoute({
+    getParentRoute: () => inside,
+    path: "/templates/$template",
+    validateSearch: readTemplateSearch,
+    component: lazyRouteComponent(() => import("./templates/TemplatePage")),
+  }),
+  createRoute({
+    getParentRoute: () => inside,
+    path: "/templates/$template/settings",
+    validateSearch: readTemplateSearch,
+    component: lazyRouteComponent(() => import("./templates/TemplateSettingsPage")),
+  }),
+  createRoute({
+    getParentRoute: () => inside,
+    path: "/templates/$template/versions/$version",
+    validateSearch: readTemplateSearch,
+    component: lazyRouteComponent(() => import("./templates/VersionPage")),
+  }),
+] as const;
 
 const account = createRoute({
   getParentRoute: () => inside,
@@ -194,7 +222,7 @@ export const router = createRouter({
       tasksRoute,
       newTask,
       taskRoute,
-      templates,
+      ...templatePages,
       account.addChildren(accountPages),
       admin.addChildren(adminPages),
     ]),

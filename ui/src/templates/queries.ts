@@ -4,7 +4,7 @@ import { queryOptions, type Query } from "@tanstack/react-query";
 import { addressOf, api } from "../api/client";
 import { errorOf, offline } from "../api/error";
 import { queryClient, templatesQuery, versionQuery } from "../api/queries";
-import type { Template, TemplateVersion } from "../api/types";
+import type { TemplateVersion } from "../api/types";
 import { readTar, type TarFile } from "./tar";
 
 /** Milliseconds after which a version is asked for again while its import runs. */
@@ -88,20 +88,4 @@ export function sourceAddress(file: string): string {
 /** Whether the import of a version goes on. */
 export function isImporting({ job }: TemplateVersion): boolean {
   return job.status === "pending" || job.status === "running" || job.status === "canceling";
-}
-
-/** What the address of a template says besides its name: its organization, unless it is the default one. */
-export interface TemplateSearch {
-  organization?: string;
-}
-
-export const DEFAULT = "default";
-
-export function readTemplateSearch(given: Record<string, unknown>): TemplateSearch {
-  const { organization } = given;
-  return typeof organization === "string" && organization !== DEFAULT ? { organization } : {};
-}
-
-export function searchOf({ organization_name }: Template): TemplateSearch {
-  return readTemplateSearch({ organization: organization_name });
 }
