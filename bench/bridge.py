@@ -47,17 +47,18 @@ READY, MARK = b"ready", b"END OF OUTPUT"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much of everything."""
+    """How much of everything. sessions: terminal sessions at once, as many as one person may have left open."""
 
     prompts: int
     rounds: int
     updates: int
     output_bytes: int
+    sessions: int
     idle_s: float
 
 
-FULL = Plan(prompts=200, rounds=3, updates=20_000, output_bytes=10_000_000, idle_s=20.0)
-QUICK = Plan(prompts=20, rounds=1, updates=2_000, output_bytes=1_000_000, idle_s=3.0)
+FULL = Plan(200, 3, updates=20_000, output_bytes=10_000_000, sessions=20, idle_s=20.0)
+QUICK = Plan(10, 1, updates=500, output_bytes=1_000_000, sessions=3, idle_s=1.0)
 
 
 @dataclass(slots=True)
@@ -87,7 +88,7 @@ def measure(*, quick: bool) -> list[Figure]:
         *_messages(plan),
         *_updates(plan.rounds, plan.updates),
         *_output(plan.rounds, plan.output_bytes),
-        *bridge_idle.measure(plan.idle_s),
+        *bridge_idle.measure(plan.sessions, plan.idle_s),
     ]
 
 

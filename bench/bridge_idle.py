@@ -6,9 +6,6 @@ from contextlib import ExitStack
 from bench.bridged import PROGRAMS, bridge, bridges, cpu_s, loop, pss_mb
 from bench.measure import Figure, amount
 
-SESSIONS = 20
-"""Terminal sessions at once: what one person may have left open."""
-
 SETTLE_S = 1.5
 """Seconds after which nothing is left to do of what came before: the transcript is on stable storage."""
 
@@ -16,7 +13,7 @@ CORE = "% of a core"
 FLOOR = "memory of a Python with an event loop"
 
 
-def measure(idle_s: float) -> list[Figure]:
+def measure(sessions: int, idle_s: float) -> list[Figure]:
     """Memory first, while there is no other bridge that would share it."""
     found = []
     with ExitStack() as stack:
@@ -32,12 +29,12 @@ def measure(idle_s: float) -> list[Figure]:
             name = f"{whose}memory of a bridge, without its coding agent"
             found.append(amount(name, "MB", [pss_mb(pid)], (FLOOR, floor)))
         for program, whose in PROGRAMS.items():
-            found += _sessions(idle_s, program, whose, alone[whose])
+            found += _sessions(sessions, idle_s, program, whose, alone[whose])
     return found
 
 
-def _sessions(idle_s: float, program: str, whose: str, one: int) -> list[Figure]:
-    with bridges("terminal", SESSIONS, program) as made:
+def _sessions(count: int, idle_s: float, program: str, whose: str, one: int) -> list[Figure]:
+    with bridges("terminal", count, program) as made:
         time.sleep(SETTLE_S)
         pids = [each.process.pid for each in made]
         began, one_before, all_before = time.perf_counter(), cpu_s(one), _all_cpu_s(pids)
@@ -46,9 +43,7 @@ def _sessions(idle_s: float, program: str, whose: str, one: int) -> list[Figure]
         one_took, all_took = cpu_s(one) - one_before, _all_cpu_s(pids) - all_before
         return [
             amount(f"{whose}CPU of a bridge that has nothing to do", CORE, [percent * one_took]),
-            amount(
-                f"{whose}CPU of {SESSIONS} terminal sessions together", CORE, [percent * all_took]
-            ),
+            amount(f"{whose}CPU of {count} terminal sessions together", CORE, [percent * all_took]),
             amount(f"{whose}memory of each of these", "MB", [pss_mb(pid) for pid in pids]),
         ]
 

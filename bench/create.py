@@ -35,7 +35,7 @@ START, STOP = "fork and exec of the same programs", "end of the same programs"
 def measure(*, quick: bool) -> list[Figure]:
     """Times of one task at a time on a fresh server."""
     with fresh_server() as server, first_client(server.url) as client:
-        return _Run(client).measure(3 if quick else 30)
+        return _Run(client).measure(2 if quick else 30)
 
 
 def started() -> "subprocess.Popen[bytes]":

@@ -56,7 +56,7 @@ def measure(*, quick: bool) -> list[Figure]:
     home = Path(tempfile.mkdtemp(prefix="taskyard-bench-"))
     home.chmod(0o711)
     try:
-        return asyncio.run(_measure(home, rounds=2 if quick else 8, samples=10 if quick else 200))
+        return asyncio.run(_measure(home, rounds=1 if quick else 8, samples=10 if quick else 200))
     finally:
         shutil.rmtree(home)
 

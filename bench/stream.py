@@ -29,7 +29,7 @@ EACH = 100
 ITEMS = 200
 """Items of a single task, one after the other; of many tasks, 20 of each."""
 
-WARM = 3
+WARM = 2
 """Rounds before any is counted."""
 
 SETTLE_S = 0.5
@@ -123,7 +123,7 @@ def measure(*, quick: bool) -> list[Figure]:
         with crowded_site(FEW) as site:
             tokens = _tokens(f"http://127.0.0.1:{site.port}", site.owner, tasks * followers)
             run = _Run(site, tasks, followers, tokens)
-            found += asyncio.run(run.measure(2 if quick else ITEMS // min(tasks, 10)))
+            found += asyncio.run(run.measure(1 if quick else ITEMS // min(tasks, 10)))
     return found
 
 
