@@ -29,11 +29,11 @@ def measure(sessions: int, idle_s: float) -> list[Figure]:
             name = f"{whose}memory of a bridge, without its coding agent"
             found.append(amount(name, "MB", [pss_mb(pid)], (FLOOR, floor)))
         for program, whose in PROGRAMS.items():
-            found += _sessions(sessions, idle_s, program, whose, alone[whose])
+            found += _sessions(program, whose, alone[whose], count=sessions, idle_s=idle_s)
     return found
 
 
-def _sessions(count: int, idle_s: float, program: str, whose: str, one: int) -> list[Figure]:
+def _sessions(program: str, whose: str, one: int, *, count: int, idle_s: float) -> list[Figure]:
     with bridges("terminal", count, program) as made:
         time.sleep(SETTLE_S)
         pids = [each.process.pid for each in made]
