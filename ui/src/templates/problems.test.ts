@@ -44,6 +44,10 @@ test("each error line of the log is a problem; without one, the error of the imp
   expect(problemsOf(lines.slice(0, 1), "It took too long.")).toEqual([
     { file: "", line: null, text: "It took too long.", logged: null },
   ]);
+  expect(problemsOf([...lines, line(4, "error", "All of it: x")], "All of it: x")).toHaveLength(2);
+  expect(problemsOf([line(4, "error", "No room.")], "No room.")).toEqual([
+    { file: "", line: null, text: "No room.", logged: 4 },
+  ]);
   expect(problemsOf([], "")).toEqual([]);
 });
 

@@ -22,12 +22,12 @@ export function problemOf(said: string): Omit<Problem, "logged"> {
   return { file, line: line === undefined ? null : Number(line), text };
 }
 
-/** Problems in the order of the log; where it tells of none, what the import as a whole says. */
+/** Problems in the order of the log. Its end repeats what the import as a whole says, which counts only where nothing else does. */
 export function problemsOf(lines: readonly LogLine[], said: string): Problem[] {
-  const found = lines
-    .filter((line) => line.level === "error")
-    .map((line) => ({ ...problemOf(line.text), logged: line.id }));
-  return found.length > 0 || !said ? found : [{ ...problemOf(said), logged: null }];
+  const grave = lines.filter((line) => line.level === "error");
+  const own = grave.filter((line) => line.text !== said);
+  if (own.length > 0) return own.map((line) => ({ ...problemOf(line.text), logged: line.id }));
+  return said ? [{ ...problemOf(said), logged: grave[0]?.id ?? null }] : [];
 }
 
 export interface SourceLine {
