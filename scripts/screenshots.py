@@ -125,6 +125,8 @@ USED = (
     Picture("task-failed", "/tasks/ada/try-the-local-model", "local-agent"),
     Picture("task-secret", "/tasks/ada/publish-the-package", "REGISTRY_TOKEN"),
     Picture("templates", "/templates", "Reports"),
+    Picture("template", "/templates/reports", "what it asks"),
+    Picture("upload", "/templates/new", "choose a folder"),
     Picture("tokens", "/account/tokens", "pipeline"),
     Picture("secrets", "/account/secrets", "MODEL_KEY"),
     Picture("account", "/account", "password"),
