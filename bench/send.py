@@ -19,11 +19,11 @@ from taskyard.wire.enums import TaskStatus
 from taskyard.wire.tasks import CreateTaskRequest
 
 QUESTION = (
-    "How long from POST send to the message at the coding agent, and to its answer at a client that follows the "
-    "task's events, beside a bare pipe to the same program? Queued: of a message that finds the task idle."
+    "How long from POST send to the message at the coding agent, and from there to its answer at a client that follows "
+    "the task's events, beside a bare pipe to the same program? Queued: of a message that finds the task idle."
 )
 
-FLOOR = ("bare pipe: to the coding agent", "bare pipe: to its answer")
+FLOOR = ("bare pipe: to the coding agent", "bare pipe: its answer back")
 
 TEMPLATE = """
 [task]
@@ -70,13 +70,14 @@ class _Run:
         floors = [(name, self._times[name]) for name in FLOOR]
         found = [figure(name, times) for name, times in floors]
         for name, _ in ways:
-            for what, floor in zip(("to the coding agent", "to its answer"), floors, strict=True):
+            for what, floor in zip(("to the coding agent", "its answer back"), floors, strict=True):
                 row = f"{name}: {what}"
                 found.append(figure(row, self._times[row], floor))
         return found
 
     def _bare(self) -> None:
-        for name, seconds in zip(FLOOR, bare_turn(*self._fds), strict=True):
+        came_s, whole_s = bare_turn(*self._fds)
+        for name, seconds in zip(FLOOR, (came_s, whole_s - came_s), strict=True):
             self._times.setdefault(name, []).append(seconds)
 
     def _turn(self, name: str, when: str | None) -> None:
@@ -90,7 +91,7 @@ class _Run:
             raise RuntimeError(f"the server answered {answer.status}")
         came_ns, ended_ns = self._until_answered()
         self._note(f"{name}: to the coding agent", came_ns - began_ns)
-        self._note(f"{name}: to its answer", ended_ns - began_ns)
+        self._note(f"{name}: its answer back", ended_ns - came_ns)
         self._until_idle()
 
     def _note(self, name: str, ns: int) -> None:
