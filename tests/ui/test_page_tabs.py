@@ -1,5 +1,6 @@
 """The tabs of a task's page, in a real browser: each shows what there is of a real workspace."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
@@ -53,6 +54,17 @@ echo work is done
 """A change, a file whose name and words look like markup, one of bytes, and an attempt that is refused."""
 
 
+ADD_LINES = """
+insert into workspace_agent_logs (agent_id, source_id, level, output, created_at)
+select s.agent_id, s.id, 'info', format('line %s of the start', n), now()
+from workspace_agent_log_sources s, generate_series(1, 50000) n
+where s.display_name = 'start' and s.agent_id = (select id from workspace_agents where workspace_id = $1)
+order by n
+"""
+"""More than an agent sends of one moment."""
+LONG_WORK = "seq --format='row %.0f of the change' 10000 > rows.txt; echo work is done"
+
+
 @pytest.fixture
 def task(world: World, tmp_path: Path) -> Iterator[Task]:
     """A task whose every tab has something to show."""
@@ -64,6 +76,15 @@ def task(world: World, tmp_path: Path) -> Iterator[Task]:
 def test_tabs(browser: Browser, world: World, task: Task, tmp_path: Path) -> None:
     """Apps, files, network and log of a task show its facts; one that is paused says so and resumes."""
     _play("tabs", browser, world, task, tmp_path)
+
+
+def test_long_tabs(browser: Browser, world: World, tmp_path: Path) -> None:
+    """A log of 50,000 lines and a change of 10,000 are there from end to end, and drawn where somebody looks."""
+    with git_server(tmp_path / "git") as server:
+        server.seed()
+        task = seed_tabs(world, server, work=LONG_WORK)
+        asyncio.run(world.query(ADD_LINES, task.workspace_id))
+        _play("tabs_long", browser, world, task, tmp_path)
 
 
 def test_terminal(browser: Browser, world: World, task: Task, tmp_path: Path) -> None:
@@ -83,9 +104,12 @@ def _play(scenario: str, browser: Browser, world: World, task: Task, folder: Pat
     )
 
 
-def seed_tabs(world: World, server: GitServer) -> Task:
+def seed_tabs(world: World, server: GitServer, work: str = WORK) -> Task:
     """A task whose every tab has something to show."""
-    task = world.owner.create_task("me", _request(_version(world, server)))
+    request = CreateTaskRequest(
+        template_version_id=_version(world, server), input=work, name="look-into-it"
+    )
+    task = world.owner.create_task("me", request)
     world.says(task.id, "work is done")
     return task
 
@@ -95,7 +119,3 @@ def _version(world: World, server: GitServer) -> UUID:
     version = pushed(world, f"tabs-{server.port}", {"taskyard.toml": toml, "start.sh": START})
     assert not version.job.error, version.job.error
     return version.id
-
-
-def _request(version_id: UUID) -> CreateTaskRequest:
-    return CreateTaskRequest(template_version_id=version_id, input=WORK, name="look-into-it")

@@ -61,4 +61,6 @@ async function shows(page, { phase, reason, advice, line }) {
   if (line) await main.getByText(line).first().waitFor();
   const out = main.getByRole("button", { name: /Try again|Resume|Pause|Send/ });
   assert.ok(await out.first().isEnabled(), "there is a way out");
+  const anew = await main.getByRole("link", { name: "Start anew" }).getAttribute("href");
+  assert.match(anew, /^\/tasks\/new\?template=[^&]+&prompt=./);
 }

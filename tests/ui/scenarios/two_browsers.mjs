@@ -26,6 +26,16 @@ export default async ({ visitor, page, signIn, path, name }) => {
   await other.getByRole("button", { name: "Pause", exact: true }).click();
   await page.getByRole("button", { name: "Resume", exact: true }).waitFor();
   await row("Called otherwise").getByText("Paused").waitFor();
+  await page.getByRole("button", { name: "Resume", exact: true }).click();
+  await row("Called otherwise").getByText("Idle").waitFor();
+
+  // Those that are chosen in the list are paused together.
+  await row("Called otherwise").getByRole("checkbox").check();
+  const chosen = list.getByRole("region", { name: "Selected tasks" });
+  await chosen.getByRole("button", { name: "Pause", exact: true }).click();
+  await list.getByText("1 task told to pause.").waitFor();
+  await other.getByRole("button", { name: "Resume", exact: true }).waitFor();
+  await row("Called otherwise").getByText("Paused").waitFor();
 
   await page.getByRole("button", { name: "More" }).click();
   await page.getByRole("menuitem", { name: "Delete…" }).click();

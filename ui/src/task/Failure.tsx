@@ -1,8 +1,9 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 
 import { phasesQuery } from "../api/queries";
 import type { Task } from "../api/types";
-import { Button, Notice } from "../design";
+import { Button, buttonClass, Notice } from "../design";
 import { visible } from "../design/text";
 import { tellError } from "../design/toast";
 import { pauseTask, resumeTask, retryTask } from "../tasks/actions";
@@ -13,6 +14,9 @@ import { labelOf } from "./phases";
 import { show } from "./show";
 import css from "./task.module.css";
 import { useDelete } from "./useDelete";
+
+/** Characters of a prompt that an address may carry. */
+const MOST_CHARS = 2000;
 
 /** Why a task is in error, the last lines that tell of it, and the ways out that are open now. */
 export function Failure({ task }: { task: Task }) {
@@ -44,6 +48,15 @@ export function Failure({ task }: { task: Task }) {
               {label}
             </Button>
           ))}
+          {task.initial_prompt.length <= MOST_CHARS && (
+            <Link
+              to="/tasks/new"
+              search={{ template: task.template_name, prompt: task.initial_prompt }}
+              className={buttonClass()}
+            >
+              Start anew
+            </Link>
+          )}
           {!refusal("delete", task) && (
             <Button kind="danger" onClick={askDelete}>
               Delete…

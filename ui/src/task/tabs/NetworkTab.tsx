@@ -1,7 +1,8 @@
 // What the workspace tried to reach, and what became of it.
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useSuspenseQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
+import { buildInfoQuery } from "../../api/queries";
 import type { NetworkDecision } from "../../api/types";
 import { Badge, Empty, ErrorBox, Time } from "../../design";
 import { visible } from "../../design/text";
@@ -15,6 +16,7 @@ const LOOK_MS = 5_000;
 
 export default function NetworkTab({ task, isDeleted }: TabProps) {
   const [isRefusedOnly, setRefusedOnly] = useState(false);
+  const { data: info } = useSuspenseQuery(buildInfoQuery);
   const network = useQuery({
     ...networkQuery(task.owner_name, task.id),
     enabled: !isDeleted,
@@ -38,11 +40,19 @@ export default function NetworkTab({ task, isDeleted }: TabProps) {
   const { decisions, more } = network.data;
   if (decisions.length + more.length === 0) {
     return (
-      <Empty title="Nothing has been reached for">
+      <Empty
+        title={info.confined === false ? "Nothing is written down" : "Nothing has been reached for"}
+      >
         <p>
-          Programs in the workspace reach what the template lists under <code>network.egress</code>,
-          and each attempt is counted here. Where it lists nothing, or the server runs workspaces
-          unconfined, nothing is written down.
+          {info.confined === false ? (
+            "This server runs workspaces without walls: their programs reach whatever the server itself reaches."
+          ) : (
+            <>
+              Programs in the workspace reach what the template lists under{" "}
+              <code>network.egress</code>, and each attempt is counted here. Where it lists nothing,
+              there is no network, and nothing is written down.
+            </>
+          )}
         </p>
       </Empty>
     );
