@@ -419,6 +419,24 @@ async def test_a_first_prompt_that_is_refused(world: World, tmp_path: Path) -> N
     assert "422" in failure.reason
 
 
+async def test_a_first_prompt_that_was_taken_after_all(world: World, tmp_path: Path) -> None:
+    """A turn that fails at once is answered like a refusal; what the workspace tells of it then is what counts."""
+    place, actor = await driven(world)
+    await hello(world, actor)
+    await lifecycle(world, actor, "ready")
+    await health(world, actor, "healthy")
+    seat = seat_of(world, place, actor)
+    await seat.store(state(1, AgentState.IDLE))
+    async with reached(seat, ScriptedApp(answers=[(500, "agent_error")]), tmp_path):
+        await deliver_input(world.services, actor)
+    assert (await states(world, place))["first_prompt"] is FAILED
+    await seat.store(user(2, "go"), turn_end(3, "error", "no credit left"))
+    assert (await states(world, place))["first_prompt"] is DONE
+    failure = (await shown(world, place)).failure
+    assert failure is not None
+    assert (failure.phase, failure.reason) == (Phase.FIRST_ANSWER, "no credit left")
+
+
 async def test_a_pause_ends_the_waiting(world: World) -> None:
     """A start that is stopped amid a phase did not fail; the one after it is told by itself, the old one on demand."""
     place, actor = await driven(world)

@@ -3,7 +3,7 @@
 -- the transaction ends.
 select w.generation, w.acked_seq, (
     select p.phase from workspace_build_phases p
-    where p.workspace_id = w.id and (p.ended_at is null or (p.phase = 'coding_agent' and p.outcome = 'failed'))
+    where p.workspace_id = w.id and (p.ended_at is null or (p.phase in ('coding_agent', 'first_prompt') and p.outcome = 'failed'))
     order by p.began_at desc
     limit 1
 ) as phase, coalesce((select t.item_bytes from tasks t where t.workspace_id = w.id), 0) as item_bytes
