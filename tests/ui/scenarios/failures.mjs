@@ -61,6 +61,8 @@ async function shows(page, { phase, reason, advice, line }) {
   if (line) await main.getByText(line).first().waitFor();
   const out = main.getByRole("button", { name: /Try again|Resume|Pause|Send/ });
   assert.ok(await out.first().isEnabled(), "there is a way out");
+  // A start that goes on although a phase was given up may still come through.
+  if ((await main.getByText(/^Failed at/).count()) === 0) return;
   const anew = await main.getByRole("link", { name: "Start anew" }).getAttribute("href");
   assert.match(anew, /^\/tasks\/new\?template=[^&]+&prompt=./);
 }
