@@ -1,8 +1,6 @@
 """API keys: who is let in, what that costs, and how use is written down."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -16,10 +14,10 @@ from taskyard.control.services import Services
 from taskyard.db.pool import Database
 from taskyard.db.tasks import TaskPath, get_task
 from taskyard.errors import Unauthenticated, UserSuspended
+from tests.statement_log import logged
 
 if TYPE_CHECKING:
     from asyncpg import Record
-    from asyncpg.connection import LoggedQuery
 
 pytestmark = pytest.mark.anyio
 
@@ -32,23 +30,6 @@ from api_keys k
 join users u on u.id = k.user_id
 where u.id = $1 and k.id = $2
 """
-
-
-@asynccontextmanager
-async def counted(url: str) -> AsyncIterator[tuple[Database, list[str]]]:
-    """A pool of one connection, and the statements that were run on it, in order."""
-    database, seen = Database(url, size=1), list[str]()
-
-    def note(query: "LoggedQuery") -> None:
-        seen.append(query.query)
-
-    await database.open()
-    try:
-        async with database.connection() as conn:
-            conn.add_query_logger(note)
-        yield database, seen
-    finally:
-        await database.close()
 
 
 @pytest.fixture
@@ -64,7 +45,7 @@ async def test_a_key_and_a_task_are_one_statement(
 ) -> None:
     """Once a key is in use, each request with it is one round trip to Postgres, also one that reads a task."""
     now = services.now()
-    async with counted(database_url) as (database, seen):
+    async with logged(database_url) as (database, seen):
         counting = replace(services, db=database)
         await keys.authenticate_with_task(counting, key, PATH, now)
         seen.clear()  # asyncpg has asked for the types of the columns, once for the connection
