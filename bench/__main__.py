@@ -1,4 +1,7 @@
-"""`./yard bench [ROW...] [--quick]`: measures rows, saves them, and writes docs/numbers.md."""
+"""`./yard bench [ROW...] [--quick]`: measures rows, saves them, and writes docs/numbers.md.
+
+`./yard bench seed FOLDER [TASKS]` makes a data directory with a million tasks instead.
+"""
 
 import argparse
 import subprocess
@@ -7,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
 
+from bench import seed
 from bench.goals import aimless, judge, unexplained
 from bench.measure import load_all, result, save
 from bench.report import goals_table, table, write_numbers
@@ -39,6 +43,9 @@ AT_ONCE = 4
 
 def main() -> None:
     """Measures the rows asked for, all without a name; ends with status 1 where something is wrong."""
+    if sys.argv[1:2] == ["seed"]:
+        seed.main(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(prog="./yard bench", description=__doc__)
     parser.add_argument(
         "row", nargs="*", choices=[*ROWS, []], help="what to measure; all without one"

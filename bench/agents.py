@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from functools import partial
 
 from bench.bridged import cpu_s, ended, pss_mb
-from bench.crowd import Line, Site, crowded_site, identify
+from bench.crowd import Line, Site, crowded_site
 from bench.linked import admit_agents
 from bench.measure import Figure, amount, figure, interleave
+from bench.seed import identify
 from taskyard.daemon.guard import raise_file_limit
 
 AGENTS = 2_000

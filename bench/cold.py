@@ -10,8 +10,9 @@ from pathlib import Path
 
 import asyncpg
 
-from bench.crowd import FEW, TASKS, seed
+from bench.crowd import FEW, TASKS
 from bench.measure import Figure, figure, interleave
+from bench.seed import seed
 from taskyard.daemon.postgres import EmbeddedPostgres
 from taskyard.sdk.local import LocalServer
 

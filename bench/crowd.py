@@ -9,28 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from hashlib import md5
 from pathlib import Path
-from typing import TYPE_CHECKING
-from uuid import UUID
 
-import asyncpg
-
-from taskyard.control.keys import new_key
+from bench.seed import fill
 from taskyard.daemon.postgres import EmbeddedPostgres
-from taskyard.db.identity import insert_api_key
-from taskyard.db.migrate import migrate
-from taskyard.db.pool import Database
-from taskyard.wire.enums import LoginType
-
-if TYPE_CHECKING:
-    from taskyard.db.pool import Connection
-
-SQL = Path(__file__).with_name("crowd.sql")
-
-OWN = 50
-"""Tasks of each owner: what somebody has who uses this every day for a month or two."""
 
 TASKS = 100_000
 """Tasks of the whole site, when figures are to be kept."""
@@ -73,6 +55,10 @@ class Line:
         self.ask(path)
         return self.answer()
 
+    def fileno(self) -> int:
+        """The descriptor of its socket."""
+        return self._socket.fileno()
+
     def close(self) -> None:
         """Hangs up."""
         self._socket.close()
@@ -82,34 +68,6 @@ class Line:
         if not part:
             raise RuntimeError("the server hung up")
         return part
-
-
-def identify(word: str) -> UUID:
-    """The id of a thing of the crowd, such as `task7`; owner `user7` is called `crowd-7`."""
-    return UUID(md5(word.encode(), usedforsecurity=False).hexdigest())
-
-
-async def seed(url: str, tasks: int) -> None:
-    """Puts this many tasks into an empty, migrated database; tasks is a multiple of OWN."""
-    conn = await asyncpg.connect(url)
-    try:
-        await conn.execute(SQL.read_text(encoding="utf-8").replace("{tasks}", str(tasks)))
-    finally:
-        await conn.close()
-
-
-async def add_key(conn: "Connection", user: str) -> str:
-    """A new token of a user of the crowd."""
-    now = datetime.now(UTC)
-    key, row = new_key(
-        identify(user),
-        login_type=LoginType.TOKEN,
-        token_name=f"t{now:%f}",
-        lifetime=timedelta(days=1),
-        now=now,
-    )
-    await insert_api_key(conn, row, now)
-    return key
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,25 +98,13 @@ def crowded_site(tasks: int) -> Iterator[Site]:
             postgres = EmbeddedPostgres(home / "postgres")
             runner.run(postgres.start())
             try:
-                owner, member = runner.run(_fill(postgres.url, tasks))
+                owner, member = runner.run(fill(postgres.url, tasks))
                 with _server(postgres.url) as (port, pid):
                     yield Site(port, pid, postgres.url, owner, member)
             finally:
                 runner.run(postgres.stop())
     finally:
         shutil.rmtree(home)
-
-
-async def _fill(url: str, tasks: int) -> tuple[str, str]:
-    await migrate(url)
-    await seed(url, tasks)
-    database = Database(url, size=1)
-    await database.open()
-    async with database.connection() as conn:
-        await conn.execute("update users set roles = '{owner}' where id = $1", identify("user0"))
-        tokens = await add_key(conn, "user0"), await add_key(conn, "user7")
-    await database.close()
-    return tokens
 
 
 @contextmanager

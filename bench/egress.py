@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.crowd import FEW, seed
+from bench.crowd import FEW
 from bench.measure import Figure, amount, figure, interleave
+from bench.seed import seed
 from taskyard.daemon.postgres import EmbeddedPostgres
 from taskyard.db.migrate import migrate
 

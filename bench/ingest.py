@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 import asyncpg
 import msgspec
 
-from bench.crowd import FEW, crowded_site, identify
+from bench.crowd import FEW, crowded_site
 from bench.linked import admit_agents, linked, running
 from bench.measure import Figure, amount
+from bench.seed import identify
 from taskyard_agent.link import Link
 from taskyard_agent.protocol import Item, ItemKind, Items, ItemsStored, SentItem, Welcome
 from taskyard_agent.push import BATCH_ITEMS, batch

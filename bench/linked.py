@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import msgspec
 
-from bench.crowd import OWN, identify
+from bench.seed import OWN, identify
 from taskyard.lifecycle.template import parse_template
 from taskyard_agent import __version__
 from taskyard_agent.link import Link, LinkTarget

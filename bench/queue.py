@@ -12,8 +12,8 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from bench.crowd import identify, seed
 from bench.measure import Figure, amount, figure
+from bench.seed import identify, seed
 from taskyard.config import Settings
 from taskyard.control.builds import insert_build
 from taskyard.control.job_run import JobRun

@@ -1,74 +1,189 @@
-"""How quick one task is read: by one client, and by many at once."""
+"""How quick reads are, how much of the processor they take, and how both grow with what there is."""
 
+import asyncio
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 
-from bench.crowd import FEW, TASKS, Line, crowded, identify
-from bench.measure import Figure, figure, interleave
+from bench.crowd import FEW, TASKS, Line, Site, crowded_site
+from bench.measure import Figure, amount, figure, interleave
+from bench.seed import MILLION, OWN, identify
 
-QUESTION = "How long does GET of one task take among 100,000, token and rights checked, beside one round trip to Postgres?"
+QUESTION = (
+    "How long do GET of one task and a list of 50 take, token and rights checked, beside the same statements through "
+    "asyncpg and an encoder, by how many tasks there are and how many ask at once? How much of the processor does the "
+    "server take for each, and how long does one task take while it is asked for 350 times a second, whether the last "
+    "ones are answered or not?"
+)
 
-CLIENTS = 16
-"""Requests that are on their way at once: more than there are connections to Postgres."""
+SIZES = (10, 10_000, TASKS, MILLION)
+QUICK_SIZES = (10, FEW)
+CLIENTS = (1, 16, 64)
 
 WARM = 30
 """Requests before any is counted: Postgres settles on a plan after some five on each connection."""
 
-FLOOR = "`select 1` behind a bare handler"
+RATE = 350
+"""Requests a second of the open loop."""
+
+BLOCK = 250
+"""Requests between two looks at the processor's clock, which ticks every 10 ms."""
+
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+
+ONE, LIST = "one task", "list of 50"
+OURS = {ONE: f"/api/v2/tasks/me/{identify('task7')}", LIST: f"/api/v2/tasks?page_size={OWN}"}
+FLOOR = {ONE: f"/floor/one?task={identify('task7')}", LIST: "/floor/list"}
 
 
 def measure(*, quick: bool) -> list[Figure]:
-    """Times of single requests, and of an answer when many clients ask at once."""
-    with crowded(FEW if quick else TASKS) as (port, _, token):
-        clients = [Line(port, token) for _ in range(CLIENTS)]
-        paths = {
-            FLOOR: "/floor",
-            "key only: GET users/me": "/api/v2/users/me",
-            "GET task by id": f"/api/v2/tasks/me/{identify('task7')}",
-            "GET task by name": "/api/v2/tasks/me/crowd-7",
-        }
-        times: dict[str, list[float]] = {}
-        works = [
-            work
-            for name, path in paths.items()
-            for work in (
-                _timed(times, name, partial(clients[0].get, path), 1),
-                _timed(times, _many(name), partial(_at_once, clients, path), CLIENTS),
-            )
-        ]
-        interleave(WARM, *works)
+    """Times of answers at each size, then processor and open loop where there are many tasks."""
+    sizes = QUICK_SIZES if quick else SIZES
+    with ExitStack() as stack:
+        sites = {size: stack.enter_context(crowded_site(size)) for size in sizes}
+        figures = _times(sites, rounds=2 if quick else 200)
+        figures += _growth(sites, rounds=5 if quick else 1000)
+        busiest = sites[sizes[-1] if quick else TASKS]
+        figures += _processor(busiest, blocks=1 if quick else 12)
+        figures += asyncio.run(_open_loop(busiest, seconds=1 if quick else 30))
+    return figures
+
+
+def _times(sites: dict[int, Site], *, rounds: int) -> list[Figure]:
+    times: dict[str, list[float]] = {}
+    works = []
+    floors = {}
+    with ExitStack() as stack:
+        for size, site in sites.items():
+            lines = stack.enter_context(_lines(site, max(CLIENTS)))
+            for what in (ONE, LIST):
+                for count in CLIENTS:
+                    name = f"{what} of {size:,}, {count} at once"
+                    floors[name] = f"{name}: the statements"
+                    for label, path in ((name, OURS[what]), (floors[name], FLOOR[what])):
+                        works.append(_timed(times, label, lines[:count], path))
+        interleave(min(rounds, WARM), *works)
         times.clear()
-        interleave(30 if quick else 1000, *works)
-        for client in clients:
-            client.close()
-    one, many = (FLOOR, times[FLOOR]), (_many(FLOOR), times[_many(FLOOR)])
-    alone = [figure(name, times[name], one if name != FLOOR else None) for name in paths]
-    crowd = [
-        figure(_many(name), times[_many(name)], many if name != FLOOR else None) for name in paths
-    ]
-    return alone + crowd
+        interleave(rounds, *works)
+    found = []
+    for name, floor in floors.items():
+        found.append(figure(floor, times[floor]))
+        found.append(figure(name, times[name], (floor, times[floor])))
+    return found
 
 
-def _many(name: str) -> str:
-    return f"{name}, {CLIENTS} clients: time an answer"
+def _growth(sites: dict[int, Site], *, rounds: int) -> list[Figure]:
+    """Both reads at the last size beside those at the second one, or at the first of two."""
+    few, many = [*sites][1 if len(sites) > 2 else 0], [*sites][-1]
+    times: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        works = []
+        for size in (few, many):
+            lines = stack.enter_context(_lines(sites[size], 1))
+            works += [_timed(times, f"{what}, {size:,} tasks", lines, OURS[what]) for what in OURS]
+        interleave(min(rounds, WARM), *works)
+        times.clear()
+        interleave(rounds, *works)
+    found = []
+    for what in OURS:
+        floor = f"{what}, {few:,} tasks"
+        name = f"{what}, {many:,} tasks"
+        found.append(figure(floor, times[floor]))
+        found.append(figure(name, times[name], (floor, times[floor])))
+    return found
 
 
-def _at_once(clients: list[Line], path: str) -> None:
-    for client in clients:
-        client.ask(path)
-    for client in clients:
-        client.answer()
+def _processor(site: Site, *, blocks: int) -> list[Figure]:
+    """Milliseconds of the server's processor time for an answer."""
+    spent: dict[str, list[float]] = {}
+    with _lines(site, 1) as [line]:
+        works = [
+            _spending(spent, f"processor, {what}{rest}", site.pid, partial(line.get, paths[what]))
+            for what in OURS
+            for rest, paths in ((": the statements", FLOOR), ("", OURS))
+        ]
+        interleave(blocks, *works)
+    found = []
+    for what in OURS:
+        name, floor = f"processor, {what}", f"processor, {what}: the statements"
+        found.append(amount(floor, "ms", spent[floor]))
+        found.append(amount(name, "ms", spent[name], (floor, spent[floor])))
+    return found
+
+
+async def _open_loop(site: Site, *, seconds: int) -> list[Figure]:
+    """Times from the moment at which each request was due: what waits for a free connection waits too."""
+    took: list[float] = []
+    idle: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
+    with _lines(site, max(CLIENTS)) as lines:
+        for line in lines:
+            idle.put_nowait(line)
+        began = time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for number in range(RATE * seconds):
+                due = began + number / RATE
+                await asyncio.sleep(due - time.perf_counter())
+                group.create_task(_asked(idle, due, took))
+    return [figure(f"{ONE}, {RATE} requests a second", took)]
+
+
+async def _asked(idle: "asyncio.LifoQueue[Line]", due: float, took: list[float]) -> None:
+    line = await idle.get()
+    loop, readable = asyncio.get_running_loop(), asyncio.Event()
+    line.ask(OURS[ONE])
+    loop.add_reader(line.fileno(), readable.set)
+    await readable.wait()
+    loop.remove_reader(line.fileno())
+    line.answer()
+    took.append(time.perf_counter() - due)
+    idle.put_nowait(line)
+
+
+@contextmanager
+def _lines(site: Site, count: int) -> Iterator[list[Line]]:
+    lines = [Line(site.port, site.owner) for _ in range(count)]
+    try:
+        yield lines
+    finally:
+        for line in lines:
+            line.close()
 
 
 def _timed(
-    times: dict[str, list[float]], name: str, work: Callable[[], object], answers: int
+    times: dict[str, list[float]], name: str, lines: list[Line], path: str
 ) -> Callable[[], None]:
-    """The work, which notes how long each of its answers took."""
+    """Asks on all lines at once, and notes how long an answer took."""
 
     def timed() -> None:
         began = time.perf_counter()
-        work()
-        times.setdefault(name, []).append((time.perf_counter() - began) / answers)
+        for line in lines:
+            line.ask(path)
+        for line in lines:
+            line.answer()
+        times.setdefault(name, []).append((time.perf_counter() - began) / len(lines))
 
     return timed
+
+
+def _spending(
+    spent: dict[str, list[float]], name: str, pid: int, work: Callable[[], object]
+) -> Callable[[], None]:
+    """Does the work again and again, and notes what the process spent on each."""
+
+    def spending() -> None:
+        before = _ticks(pid)
+        for _ in range(BLOCK):
+            work()
+        ticks = _ticks(pid) - before
+        spent.setdefault(name, []).append(ticks / TICKS_A_SECOND * 1000 / BLOCK)
+
+    return spending
+
+
+def _ticks(pid: int) -> int:
+    """The processor's time that a process took so far."""
+    words = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return int(words[11]) + int(words[12])

@@ -1,8 +1,7 @@
 """`python -m bench.served URL`: the API on a database, and nothing else; prints its port.
 
-`/floor` is what a read cannot be cheaper than: one round trip to Postgres behind a handler that does nothing. `/emit`
-stores an item as an agent's would be; `/fan?NAME` is a stream that does nothing but tell when `/fan-out?NAME` is
-called.
+`/floor/one` and `/floor/list` are the statements of a read without what is around them. `/emit` stores an item as an
+agent's would be; `/fan?NAME` is a stream that does nothing but tell when `/fan-out?NAME` is called.
 """
 
 import asyncio
@@ -15,11 +14,13 @@ from pathlib import Path
 from urllib.parse import parse_qs
 from uuid import UUID, uuid4
 
+import asyncpg
 import structlog
 import uvloop
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bench.floors import Floors
 from taskyard.config import Settings
 from taskyard.control.actors import AgentActor
 from taskyard.control.links import Links
@@ -39,8 +40,9 @@ EVENT = b'event: item\nid: 1.1\ndata: {"number":1,"kind":"thought","data":{"text
 
 
 class _WithFloor:
-    def __init__(self, app: ASGIApp, services: Services) -> None:
+    def __init__(self, app: ASGIApp, services: Services, floors: Floors) -> None:
         self._app = app
+        self._floors = floors
         self._services = services
         self._fanned: dict[bytes, asyncio.Event] = {}
 
@@ -50,6 +52,11 @@ class _WithFloor:
                 async with self._services.db.connection() as conn:
                     await conn.fetchrow("select 1")
                 await Response(b"1")(scope, receive, send)
+            case "/floor/one" | "/floor/list" as path:
+                floor = self._floors.one if path == "/floor/one" else self._floors.list
+                await Response(await floor(_key(scope), scope["query_string"]))(
+                    scope, receive, send
+                )
             case "/emit":
                 await self._emit(UUID(parse_qs(scope["query_string"].decode())["task"][0]))
                 await Response(b"1")(scope, receive, send)
@@ -84,6 +91,12 @@ class _WithFloor:
         await store_items(services, actor, [item], now)
 
 
+def _key(scope: Scope) -> str:
+    """The token that a request came with."""
+    found: bytes = dict(scope["headers"])[b"coder-session-token"]
+    return found.decode()
+
+
 def _vault(folder: str) -> Vault:
     """A vault with a key of no importance, for answers that are kept sealed."""
     path = Path(folder) / "secrets.key"
@@ -106,8 +119,10 @@ async def _main(url: str, folder: str) -> None:
         now=lambda: datetime.now(UTC),
         vault=_vault(folder),
     )
+    site = Site(services, load_files())
+    pool = await asyncpg.create_pool(url)
     app = _WithFloor(
-        build_app(services, ROUTES, HANDLERS, SOCKETS, site=Site(services, load_files())), services
+        build_app(services, ROUTES, HANDLERS, SOCKETS, site=site), services, Floors(pool)
     )
     listening = listen_tcp("127.0.0.1", 0)
     print(listening.getsockname()[1], flush=True)

@@ -8,8 +8,9 @@ from itertools import islice, pairwise
 from uuid import UUID
 
 from bench.bridged import pss_mb
-from bench.crowd import FEW, Site, crowded_site, identify
+from bench.crowd import FEW, Site, crowded_site
 from bench.measure import Figure, amount, figure
+from bench.seed import identify
 from taskyard.daemon.guard import raise_file_limit
 from taskyard.sdk import Client
 from taskyard.wire.identity import CreateTokenRequest, UpdateRolesRequest

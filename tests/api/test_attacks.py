@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from bench.crowd import seed
+from bench.seed import seed
 from taskyard.control import operator, sign_in
 from taskyard.control.actors import Origin
 from taskyard.control.passwords import hash_password

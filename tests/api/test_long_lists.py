@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bench.crowd import OWN, add_key, seed
+from bench.seed import OWN, add_key, seed
 from taskyard.control.services import Services
 from taskyard.control.task_list import BATCH
 from taskyard.control.template_versions import BATCH as MANY

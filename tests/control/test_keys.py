@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace as replaced
 
-from bench.crowd import add_key, identify, seed
+from bench.seed import add_key, identify, seed
 from taskyard.control import keys
 from taskyard.control.services import Services
 from taskyard.db.pool import Database

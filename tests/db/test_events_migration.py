@@ -5,7 +5,7 @@ import re
 import asyncpg
 import pytest
 
-from bench.crowd import SQL
+from bench.seed import seed_sql
 from taskyard.db.migrate import load_migrations, migrate
 from tests.db.older import database_at
 
@@ -22,7 +22,7 @@ CHANGED = "update workspace_agents set lifecycle = 'start_error'"
 
 async def test_tasks_of_before_have_an_event(postgres_url: str) -> None:
     """Each live task has one that says what it is, and what the release before changes is told from then on."""
-    seed = SQL.read_text(encoding="utf-8").replace("{tasks}", "50")
+    seed = seed_sql(50)
     seed = "\n".join(line for line in seed.splitlines() if "trigger user" not in line)
     seed = re.sub(LATER, "", seed, flags=re.DOTALL)
     async with database_at(postgres_url, BEFORE, seed) as url:

@@ -9,7 +9,8 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from bench.crowd import TASKS, identify, seed
+from bench.crowd import TASKS
+from bench.seed import identify, seed
 from taskyard.control.task_list import BATCH
 from taskyard.db.pool import Database
 from taskyard.db.statements import BOUND

@@ -1,6 +1,6 @@
--- A site with many tasks, for benchmarks and for the test that looks at plans: {tasks} tasks of 50 an owner, 20
--- organizations, each task with a workspace, builds, and in half of them an agent that runs. Ids are made of
--- words, so that each insert knows those of the others.
+-- A site with many tasks, for benchmarks and for the test that looks at plans: {tasks} tasks of {users} owners in 20
+-- organizations, each task with a workspace, builds, {items} items of a transcript, and in half of them an agent that
+-- runs. Ids are made of words, so that each insert knows those of the others.
 begin;
 
 -- Nobody follows any of these: their events would take longer than all the rest.
@@ -32,11 +32,11 @@ insert into users (
 select
     md5('user' || u)::uuid, 'crowd-' || u, 'crowd-' || u || '@example.com', '', '', 'none', 'active', '{}', now(),
     now(), now()
-from generate_series(0, {tasks} / 50 - 1) u;
+from generate_series(0, {users} - 1) u;
 
 insert into organization_members (organization_id, user_id, roles, created_at, updated_at)
 select md5('organization' || u % 20)::uuid, md5('user' || u)::uuid, '{}', now(), now()
-from generate_series(0, {tasks} / 50 - 1) u;
+from generate_series(0, {users} - 1) u;
 
 insert into api_keys (
     id, user_id, secret_hash, login_type, scope, token_name, lifetime_s, last_used_at, expires_at, created_at,
@@ -45,7 +45,7 @@ insert into api_keys (
 select
     left(md5('key' || u), 10), md5('user' || u)::uuid, sha256(('secret' || u)::bytea), 'token', 'all', 'crowd', 3600,
     now(), now() + interval '1 hour', now(), now()
-from generate_series(0, {tasks} / 50 - 1) u;
+from generate_series(0, {users} - 1) u;
 
 insert into files (id, sha256, created_by, mimetype, data, created_at)
 select md5('file')::uuid, decode(repeat('00', 32), 'hex'), md5('user0')::uuid, 'application/x-tar', '', now();
@@ -83,8 +83,8 @@ insert into workspaces (
     id, owner_id, organization_id, template_id, name, generation, driver, created_at, updated_at, last_used_at
 )
 select
-    md5('workspace' || t)::uuid, md5('user' || t % ({tasks} / 50))::uuid,
-    md5('organization' || t % ({tasks} / 50) % 20)::uuid, md5('template' || t % ({tasks} / 50) % 20)::uuid,
+    md5('workspace' || t)::uuid, md5('user' || t % {users})::uuid,
+    md5('organization' || t % {users} % 20)::uuid, md5('template' || t % {users} % 20)::uuid,
     'crowd-' || t, 1, 'echo', now(), now(), now()
 from generate_series(0, {tasks} - 1) t;
 
@@ -94,7 +94,7 @@ select
     t as task, n as number, md5('build' || t || '-' || n)::uuid as id, md5('job' || t || '-' || n)::uuid as job_id,
     k = 8 as failed, k = 9 as waits, k < 5 as runs
 from generate_series(0, {tasks} - 1) t
-cross join lateral (select (t % ({tasks} / 50) + t / ({tasks} / 50)) % 10) kind (k)
+cross join lateral (select (t % {users} + t / {users}) % 10) kind (k)
 cross join lateral generate_series(1, case when k in (5, 6, 7) then 2 else 1 end) n;
 
 insert into provisioner_jobs (
@@ -102,8 +102,8 @@ insert into provisioner_jobs (
     worker_id, worker_name, lease_expires_at, created_at, updated_at, started_at, completed_at, error
 )
 select
-    job_id, 'workspace_build', md5('organization' || task % ({tasks} / 50) % 20)::uuid,
-    md5('user' || task % ({tasks} / 50))::uuid, md5('file')::uuid, md5('workspace' || task)::uuid, id, '{}',
+    job_id, 'workspace_build', md5('organization' || task % {users} % 20)::uuid,
+    md5('user' || task % {users})::uuid, md5('file')::uuid, md5('workspace' || task)::uuid, id, '{}',
     case when waits then 0 else 1 end, now(), case when not waits then md5('worker')::uuid end,
     case when not waits then 'crowd' end, case when not waits then now() end, now(), now(),
     case when not waits then now() end, case when not waits then now() end, case when failed then 'It broke.' end
@@ -115,7 +115,7 @@ insert into workspace_builds (
 )
 select
     id, md5('workspace' || task)::uuid, number, case number when 1 then 'start' else 'stop' end, 'initiator',
-    md5('user' || task % ({tasks} / 50))::uuid, job_id, md5('version' || task % ({tasks} / 50) % 20)::uuid,
+    md5('user' || task % {users})::uuid, job_id, md5('version' || task % {users} % 20)::uuid,
     case when runs then md5('agent' || task)::uuid end, case when runs then md5('app' || task)::uuid end, not waits,
     now(), now()
 from crowd_builds;
@@ -164,18 +164,33 @@ from crowd_builds
 where runs;
 
 insert into tasks (
-    id, organization_id, owner_id, name, display_name, workspace_id, template_version_id, input, created_at
+    id, organization_id, owner_id, name, display_name, workspace_id, template_version_id, input, created_at,
+    last_number
 )
 select
-    md5('task' || t)::uuid, md5('organization' || t % ({tasks} / 50) % 20)::uuid,
-    md5('user' || t % ({tasks} / 50))::uuid, 'crowd-' || t, 'Task ' || t, md5('workspace' || t)::uuid,
-    md5('version' || t % ({tasks} / 50) % 20)::uuid, repeat('Make the tests of this project pass. ', 8),
-    now() - (t || ' seconds')::interval
+    md5('task' || t)::uuid, md5('organization' || t % {users} % 20)::uuid,
+    md5('user' || t % {users})::uuid, 'crowd-' || t, 'Task ' || t, md5('workspace' || t)::uuid,
+    md5('version' || t % {users} % 20)::uuid, repeat('Make the tests of this project pass. ', 1 + t % 16),
+    now() - (t || ' seconds')::interval, {items}
 from generate_series(0, {tasks} - 1) t;
 
 insert into task_observed (task_id, number, generation, state, session, since)
 select md5('task' || t)::uuid, 7, 1, 'working', 'running', now()
 from generate_series(0, {tasks} - 1) t;
+
+-- A prompt, what was done for it, and an answer, again and again.
+insert into task_items (task_id, number, kind, turn, data, time, stored_at)
+select
+    md5('task' || t)::uuid, n, (array['user_message', 'tool_call', 'agent_message'])[1 + (n - 1) % 3], 1 + (n - 1) / 3,
+    case (n - 1) % 3
+        when 0 then json_build_object('text', 'Make the tests of this project pass.')
+        when 1 then json_build_object(
+            'tool_call_id', 'c' || n, 'title', 'Run the tests', 'kind', 'execute', 'status', 'completed'
+        )
+        else json_build_object('message_id', 'm' || n, 'text', repeat('Two tests failed; I look at why. ', 1 + t % 20))
+    end,
+    now(), now()
+from generate_series(0, {tasks} - 1) t, generate_series(1, {items}) n;
 
 do $$
 declare key record;
