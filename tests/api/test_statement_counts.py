@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import httpx2
 import pytest
 
-from bench.crowd import seed
+from bench.seed import seed
 from taskyard.control.services import Services
 from tests.api.agent_seat import started
 from tests.api.conftest import serving
