@@ -124,10 +124,11 @@ def ends(world: World, name: str) -> None:
 
 
 async def rest(world: World) -> None:
-    """Returns once no job is open."""
+    """Returns once no job is open and no prompt on its way: a build may be over before its input has arrived."""
     async with asyncio.timeout(100):
-        while await world.query(INVARIANTS["no job without an end"]):
-            await asyncio.sleep(0.05)
+        for open_ones in ("no job without an end", "no prompt on its way for ever"):
+            while await world.query(INVARIANTS[open_ones]):
+                await asyncio.sleep(0.05)
 
 
 async def broken(world: World) -> dict[str, list[dict[str, Any]]]:
