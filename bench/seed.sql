@@ -192,6 +192,8 @@ select
     now(), now()
 from generate_series(0, {tasks} - 1) t, generate_series(1, {items}) n;
 
+insert into task_statuses (task_id, created_at, status) select id, created_at, status from task_facts;
+
 do $$
 declare key record;
 begin

@@ -96,6 +96,11 @@ async def running(app: ASGIApp) -> AsyncIterator[int]:
 
 @pytest.fixture
 async def api(services: Services) -> AsyncIterator[Api]:
-    """A running server without workers, its owner, and ways to put things into it."""
+    """A running server without workers, its owner, and ways to put things into it.
+
+    Whatever a test did, each task is found by the status that it has.
+    """
     async with serving(services) as url, connected(services, url) as connection:
         yield connection
+        other = "select count(*) from task_facts where status is distinct from noted_status"
+        assert await connection.value(other) == 0

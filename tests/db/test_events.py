@@ -95,7 +95,7 @@ async def said_and_shown(place: Seat) -> tuple[object, object]:
 
 
 async def test_the_newest_event_is_what_the_task_shows(world: World) -> None:
-    """Whatever becomes of build, job, agent, app, report and question: event and task say the same."""
+    """Whatever becomes of build, job, agent, app, report and question: event, task, and what finds it say the same."""
     place = await seat(world)
     await world.execute(
         "insert into task_observed (task_id, number, generation, state, session, since)"
@@ -110,6 +110,8 @@ async def test_the_newest_event_is_what_the_task_shows(world: World) -> None:
                 await conn.execute(move)
         said, shown = await said_and_shown(place)
         assert said == shown
+        other = "select count(*) from task_facts where status is distinct from noted_status"
+        assert await world.value(other) == 0
 
 
 async def test_nothing_seen_is_no_event(world: World) -> None:
@@ -196,3 +198,4 @@ async def test_a_deleted_task_has_one_last_event(world: World) -> None:
     told = await events(world, place.place.task_id)
     assert [row.deleted for row in told] == [False] * (len(told) - 1) + [True]
     assert told[-1].status == told[-2].status
+    assert await world.value("select count(*) from task_statuses") == 0

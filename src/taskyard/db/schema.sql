@@ -189,6 +189,21 @@ begin
 end
 $$;
 
+CREATE FUNCTION public.keep_task_status() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    if new.deleted then
+        delete from task_statuses s where s.task_id = new.task_id;
+    else
+        insert into task_statuses as s (task_id, created_at, status)
+        select t.id, t.created_at, new.status from tasks t where t.id = new.task_id
+        on conflict (task_id) do update set status = excluded.status where s.status <> excluded.status;
+    end if;
+    return null;
+end
+$$;
+
 CREATE FUNCTION public.note_task(wanted uuid) RETURNS void
     LANGUAGE plpgsql
     AS $$
@@ -1043,6 +1058,12 @@ CREATE TABLE public.task_observed (
     CONSTRAINT task_observed_state_check CHECK ((state = ANY (ARRAY['starting'::text, 'working'::text, 'waiting'::text, 'idle'::text, 'failed'::text, 'stopped'::text])))
 );
 
+CREATE TABLE public.task_statuses (
+    task_id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    status text NOT NULL
+);
+
 CREATE TABLE public.tasks (
     id uuid NOT NULL,
     organization_id uuid NOT NULL,
@@ -1207,8 +1228,10 @@ CREATE VIEW public.task_facts AS
     public.task_status(b.transition, public.job_status(j.started_at, j.completed_at, j.canceled_at, j.error), a.lifecycle, app.health) AS status,
     o.waiting_kind,
     o.waiting_id,
-    o.waiting_title
-   FROM (((((((((public.tasks t
+    o.waiting_title,
+    k.status AS noted_status
+   FROM ((((((((((public.tasks t
+     LEFT JOIN public.task_statuses k ON (((k.task_id = t.id) AND (k.created_at = t.created_at))))
      JOIN public.users u ON ((u.id = t.owner_id)))
      JOIN public.workspaces w ON ((w.id = t.workspace_id)))
      JOIN public.templates p ON ((p.id = w.template_id)))
@@ -1235,11 +1258,11 @@ CREATE VIEW public.task_facts AS
           WHERE (r.workspace_id = w.id)
           ORDER BY r.place DESC
          LIMIT 1) s ON (true))
-     LEFT JOIN LATERAL ( SELECT k.waiting_kind,
-            k.waiting_id,
-            k.waiting_title
-           FROM public.task_observed k
-          WHERE ((k.task_id = t.id) AND (k.generation = w.generation))
+     LEFT JOIN LATERAL ( SELECT q.waiting_kind,
+            q.waiting_id,
+            q.waiting_title
+           FROM public.task_observed q
+          WHERE ((q.task_id = t.id) AND (q.generation = w.generation))
          LIMIT 1) o ON (true))
   WHERE (t.deleted_at IS NULL);
 
@@ -1745,6 +1768,9 @@ ALTER TABLE ONLY public.task_reports
 ALTER TABLE ONLY public.task_snapshots
     ADD CONSTRAINT task_snapshots_pkey PRIMARY KEY (task_id);
 
+ALTER TABLE ONLY public.task_statuses
+    ADD CONSTRAINT task_statuses_pkey PRIMARY KEY (task_id);
+
 ALTER TABLE ONLY public.tasks
     ADD CONSTRAINT tasks_pkey PRIMARY KEY (id);
 
@@ -1898,7 +1924,11 @@ CREATE INDEX task_prompts_task ON public.task_prompts USING btree (task_id);
 
 CREATE INDEX task_prompts_waiting ON public.task_prompts USING btree (task_id, place) WHERE (state = ANY (ARRAY['waiting'::text, 'sending'::text]));
 
+CREATE INDEX task_statuses_newest ON public.task_statuses USING btree (status, created_at DESC, task_id DESC);
+
 CREATE INDEX tasks_gone ON public.tasks USING btree (workspace_id) WHERE (deleted_at IS NOT NULL);
+
+CREATE UNIQUE INDEX tasks_made ON public.tasks USING btree (id, created_at);
 
 CREATE UNIQUE INDEX tasks_name ON public.tasks USING btree (owner_id, lower(name)) WHERE (deleted_at IS NULL);
 
@@ -1990,6 +2020,8 @@ CREATE CONSTRAINT TRIGGER task_build_made AFTER INSERT ON public.workspace_build
 
 CREATE CONSTRAINT TRIGGER task_changed AFTER UPDATE OF name, deleted_at ON public.tasks DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((old.name IS DISTINCT FROM new.name) OR (old.deleted_at IS DISTINCT FROM new.deleted_at))) EXECUTE FUNCTION public.note_task_of_task();
 
+CREATE TRIGGER task_event_added AFTER INSERT ON public.task_events FOR EACH ROW EXECUTE FUNCTION public.keep_task_status();
+
 CREATE CONSTRAINT TRIGGER task_generation_changed AFTER UPDATE OF generation ON public.workspaces DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN ((old.generation <> new.generation)) EXECUTE FUNCTION public.note_task_of_generation();
 
 CREATE CONSTRAINT TRIGGER task_job_changed AFTER UPDATE OF started_at, completed_at, canceled_at, error ON public.provisioner_jobs DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (((new.type = 'workspace_build'::text) AND (public.job_status(old.started_at, old.completed_at, old.canceled_at, old.error) <> public.job_status(new.started_at, new.completed_at, new.canceled_at, new.error)))) EXECUTE FUNCTION public.note_task_of_workspace();
@@ -2076,6 +2108,9 @@ ALTER TABLE ONLY public.task_reports
 
 ALTER TABLE ONLY public.task_snapshots
     ADD CONSTRAINT task_snapshots_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.task_statuses
+    ADD CONSTRAINT task_statuses_task_id_created_at_fkey FOREIGN KEY (task_id, created_at) REFERENCES public.tasks(id, created_at) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.tasks
     ADD CONSTRAINT tasks_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organizations(id);

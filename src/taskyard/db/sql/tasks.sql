@@ -55,8 +55,7 @@ where a.key_id = :key_id;
 
 -- name: list_tasks
 -- Live tasks that the viewer may see, newest first, narrowed by what is not null; before_at and before_id are of
--- the last task of the page before. The condition on the status is written so that Postgres takes it for true of
--- every second task: of a plain comparison with what it has no statistics of, it expects one in 200, and reads all.
+-- the last task of the page before.
 select
     id, organization_id, owner_id, owner_name, owner_avatar_url, name, display_name, template_version_id, input,
     created_at, workspace_id, workspace_name, workspace_deleted, workspace_updated_at, template_id, template_name,
@@ -68,7 +67,7 @@ from task_facts
 where (:viewer_all or owner_id = :viewer_id or organization_id = any(:viewer_orgs))
     and (:owner_id::uuid is null or owner_id = :owner_id)
     and (:organization_id::uuid is null or organization_id = :organization_id)
-    and coalesce(status = :status, true)
+    and (:status::text is null or noted_status = :status)
     and (:before_at::timestamptz is null or (created_at, id) < (:before_at, :before_id::uuid))
 order by created_at desc, id desc
 limit :limit;
