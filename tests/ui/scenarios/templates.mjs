@@ -18,7 +18,17 @@ name = "language"
 default = "en"
 `;
 
-export default async ({ page, visitor, signIn, axe, fits, template, member }) => {
+export default async ({
+  page,
+  visitor,
+  signIn,
+  axe,
+  fits,
+  downloaded,
+  template,
+  archives,
+  member,
+}) => {
   const both = async () => {
     await axe(page);
     await page.setViewportSize({ width: 390, height: 844 });
@@ -82,6 +92,22 @@ export default async ({ page, visitor, signIn, axe, fits, template, member }) =>
   await page.getByRole("button", { name: "Archive two" }).click();
   await page.getByRole("button", { name: "Unarchive two" }).click();
   await page.getByRole("button", { name: "Archive two", exact: true }).waitFor();
+
+  // What was imported comes back as it is; archives are taken as well as folders.
+  await page.getByRole("link", { name: "two", exact: true }).click();
+  await page.getByRole("heading", { name: "two", level: 1 }).waitFor();
+  const source = await downloaded(page, () => page.getByText("Download").click());
+  assert.ok(source.text.includes('display_name = "Greeter"'), "the source of a version");
+  for (const [name, file] of Object.entries(archives)) {
+    await page.goto("/templates/new?template=greeter");
+    await page.getByLabel("Archive").setInputFiles(file);
+    await page.getByLabel("Version", { exact: true }).fill(name);
+    await page.getByLabel("Make it active when it is imported").uncheck();
+    await page.getByRole("button", { name: "Upload", exact: true }).click();
+    await page.getByRole("heading", { name, level: 1 }).waitFor();
+  }
+  await page.goto("/templates/greeter");
+  await page.getByRole("row", { name: /^one active/ }).waitFor();
 
   await menu(page, "Settings");
   await page.getByRole("heading", { name: "Settings", level: 1 }).waitFor();
