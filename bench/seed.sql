@@ -192,7 +192,13 @@ select
     now(), now()
 from generate_series(0, {tasks} - 1) t, generate_series(1, {items}) n;
 
-insert into task_statuses (task_id, created_at, status) select id, created_at, status from task_facts;
+do $$
+begin
+    if to_regclass('task_statuses') is not null then -- which a site of an earlier release has not
+        insert into task_statuses (task_id, created_at, status) select id, created_at, status from task_facts;
+    end if;
+end
+$$;
 
 do $$
 declare key record;

@@ -2110,7 +2110,7 @@ ALTER TABLE ONLY public.task_snapshots
     ADD CONSTRAINT task_snapshots_task_id_fkey FOREIGN KEY (task_id) REFERENCES public.tasks(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.task_statuses
-    ADD CONSTRAINT task_statuses_task_id_created_at_fkey FOREIGN KEY (task_id, created_at) REFERENCES public.tasks(id, created_at) ON DELETE CASCADE;
+    ADD CONSTRAINT task_statuses_task_id_created_at_fkey FOREIGN KEY (task_id, created_at) REFERENCES public.tasks(id, created_at) ON UPDATE CASCADE ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.tasks
     ADD CONSTRAINT tasks_organization_id_fkey FOREIGN KEY (organization_id) REFERENCES public.organizations(id);

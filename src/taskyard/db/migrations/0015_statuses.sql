@@ -9,7 +9,7 @@ create table task_statuses (
     task_id uuid primary key,
     created_at timestamptz not null,                                -- of the task
     status text not null,                                           -- as task_status() says
-    foreign key (task_id, created_at) references tasks (id, created_at) on delete cascade
+    foreign key (task_id, created_at) references tasks (id, created_at) on update cascade on delete cascade
 );
 create index task_statuses_newest on task_statuses (status, created_at desc, task_id desc);
 
