@@ -113,6 +113,7 @@ class FakeServer:
     statuses: list[dict[str, str]] = field(default_factory=list)
     tokens: set[str] = field(default_factory=set)
     welcomes: int = 0
+    beats: int = 0  # since the last welcome
     repeated: int = 0
     stale: bool = False
     refuse: bool = False
@@ -275,11 +276,13 @@ class FakeServer:
 
     async def _hello(self, _: Hello) -> Welcome:
         self.welcomes += 1
+        self.beats = 0
         return Welcome(
             self.manifest, self.acked, heartbeat_s=self.lease_s / 6, lease_s=self.lease_s
         )
 
     async def _heartbeat(self, _: Nothing) -> Nothing:
+        self.beats += 1
         return Nothing()
 
     async def _lifecycle(self, report: LifecycleReport) -> Nothing:
