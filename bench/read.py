@@ -44,7 +44,7 @@ def measure(*, quick: bool) -> list[Figure]:
     sizes = QUICK_SIZES if quick else SIZES
     with ExitStack() as stack:
         sites = {size: stack.enter_context(crowded_site(size)) for size in sizes}
-        figures = _times(sites, rounds=2 if quick else 200)
+        figures = _times(sites, rounds=2 if quick else 600)
         figures += _growth(sites, rounds=5 if quick else 1000)
         busiest = sites[sizes[-1] if quick else TASKS]
         figures += _processor(busiest, blocks=1 if quick else 12)
@@ -53,23 +53,29 @@ def measure(*, quick: bool) -> list[Figure]:
 
 
 def _times(sites: dict[int, Site], *, rounds: int) -> list[Figure]:
+    found = []
+    for what in OURS:
+        for count in CLIENTS:
+            found += _at_once(sites, what, count, max(2, rounds // count))
+    return found
+
+
+def _at_once(sites: dict[int, Site], what: str, count: int, rounds: int) -> list[Figure]:
+    """What so many at once wait for at each size, in turns with the statements alone."""
     times: dict[str, list[float]] = {}
+    names = {size: f"{what} of {size:,}, {count} at once" for size in sites}
     works = []
-    floors = {}
     with ExitStack() as stack:
         for size, site in sites.items():
-            lines = stack.enter_context(_lines(site, max(CLIENTS)))
-            for what in (ONE, LIST):
-                for count in CLIENTS:
-                    name = f"{what} of {size:,}, {count} at once"
-                    floors[name] = f"{name}: the statements"
-                    for label, path in ((name, OURS[what]), (floors[name], FLOOR[what])):
-                        works.append(_timed(times, label, lines[:count], path))
+            lines = stack.enter_context(_lines(site, count))
+            works.append(_timed(times, f"{names[size]}: the statements", lines, FLOOR[what]))
+            works.append(_timed(times, names[size], lines, OURS[what]))
         interleave(min(rounds, WARM), *works)
         times.clear()
         interleave(rounds, *works)
     found = []
-    for name, floor in floors.items():
+    for name in names.values():
+        floor = f"{name}: the statements"
         found.append(figure(floor, times[floor]))
         found.append(figure(name, times[name], (floor, times[floor])))
     return found
@@ -117,7 +123,8 @@ def _processor(site: Site, *, blocks: int) -> list[Figure]:
 async def _open_loop(site: Site, *, seconds: int) -> list[Figure]:
     """Times from the moment at which each request was due: what waits for a free connection waits too."""
     took: list[float] = []
-    idle: asyncio.LifoQueue[Line] = asyncio.LifoQueue()
+    # First in, first out: the server hangs up on a connection that is not used for seconds.
+    idle: asyncio.Queue[Line] = asyncio.Queue()
     with _lines(site, max(CLIENTS)) as lines:
         for line in lines:
             idle.put_nowait(line)
@@ -130,7 +137,7 @@ async def _open_loop(site: Site, *, seconds: int) -> list[Figure]:
     return [figure(f"{ONE}, {RATE} requests a second", took)]
 
 
-async def _asked(idle: "asyncio.LifoQueue[Line]", due: float, took: list[float]) -> None:
+async def _asked(idle: "asyncio.Queue[Line]", due: float, took: list[float]) -> None:
     line = await idle.get()
     loop, readable = asyncio.get_running_loop(), asyncio.Event()
     line.ask(OURS[ONE])

@@ -9864,7 +9864,10 @@ export interface operations {
            *         "available": 0,
            *         "most_recently_seen": "2026-03-01T09:00:00Z"
            *       },
-           *       "has_external_agent": false
+           *       "has_external_agent": false,
+           *       "requires_env": [
+           *         "ANTHROPIC_API_KEY|ANTHROPIC_AUTH_TOKEN"
+           *       ]
            *     }
            */
           "application/json": components["schemas"]["TemplateVersion"];
@@ -9963,7 +9966,10 @@ export interface operations {
            *         "available": 0,
            *         "most_recently_seen": "2026-03-01T09:00:00Z"
            *       },
-           *       "has_external_agent": false
+           *       "has_external_agent": false,
+           *       "requires_env": [
+           *         "ANTHROPIC_API_KEY|ANTHROPIC_AUTH_TOKEN"
+           *       ]
            *     }
            */
           "application/json": components["schemas"]["TemplateVersion"];
@@ -10434,7 +10440,10 @@ export interface operations {
            *           "available": 0,
            *           "most_recently_seen": "2026-03-01T09:00:00Z"
            *         },
-           *         "has_external_agent": false
+           *         "has_external_agent": false,
+           *         "requires_env": [
+           *           "ANTHROPIC_API_KEY|ANTHROPIC_AUTH_TOKEN"
+           *         ]
            *       }
            *     ]
            */
@@ -10574,7 +10583,10 @@ export interface operations {
            *         "available": 0,
            *         "most_recently_seen": "2026-03-01T09:00:00Z"
            *       },
-           *       "has_external_agent": false
+           *       "has_external_agent": false,
+           *       "requires_env": [
+           *         "ANTHROPIC_API_KEY|ANTHROPIC_AUTH_TOKEN"
+           *       ]
            *     }
            */
           "application/json": components["schemas"]["TemplateVersion"];
@@ -10684,7 +10696,10 @@ export interface operations {
            *         "available": 0,
            *         "most_recently_seen": "2026-03-01T09:00:00Z"
            *       },
-           *       "has_external_agent": false
+           *       "has_external_agent": false,
+           *       "requires_env": [
+           *         "ANTHROPIC_API_KEY|ANTHROPIC_AUTH_TOKEN"
+           *       ]
            *     }
            */
           "application/json": components["schemas"]["TemplateVersion"];
@@ -10782,7 +10797,10 @@ export interface operations {
            *         "available": 0,
            *         "most_recently_seen": "2026-03-01T09:00:00Z"
            *       },
-           *       "has_external_agent": false
+           *       "has_external_agent": false,
+           *       "requires_env": [
+           *         "ANTHROPIC_API_KEY|ANTHROPIC_AUTH_TOKEN"
+           *       ]
            *     }
            */
           "application/json": components["schemas"]["TemplateVersion"];
@@ -10887,7 +10905,10 @@ export interface operations {
            *         "available": 0,
            *         "most_recently_seen": "2026-03-01T09:00:00Z"
            *       },
-           *       "has_external_agent": false
+           *       "has_external_agent": false,
+           *       "requires_env": [
+           *         "ANTHROPIC_API_KEY|ANTHROPIC_AUTH_TOKEN"
+           *       ]
            *     }
            */
           "application/json": components["schemas"]["TemplateVersion"];

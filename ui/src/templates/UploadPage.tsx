@@ -274,7 +274,7 @@ function Pick({
         aria-label="Folder"
         onChange={({ target }) => {
           const { name, chosen } = fromInput(target.files!);
-          if (chosen.length > 0) void take(packFolder(name, chosen));
+          void take(packFolder(name || "The folder", chosen));
           target.value = "";
         }}
       />

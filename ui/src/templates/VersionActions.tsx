@@ -77,7 +77,8 @@ export function VersionActions({
         }
       >
         <p>
-          New tasks are made of it from now on. Tasks that are there stay on the version they have.
+          New tasks are made of it from now on. Tasks that are there stay on the version they have,
+          but for those that follow the active one: they take it at their next start.
         </p>
         {promote.error && <ErrorBox error={promote.error} />}
       </Dialog>
