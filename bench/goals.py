@@ -57,36 +57,36 @@ class Judged:
         return self.goal.is_met(self.value)
 
 
-def load_goals(row: str) -> list[Goal]:
+def load_goals(row: str, file: Path = GOALS) -> list[Goal]:
     """The goals of a row. Raises TypeError where the file says what a goal does not have."""
-    return [Goal(**goal) for goal in tomllib.loads(GOALS.read_text(encoding="utf-8")).get(row, [])]
+    return [Goal(**goal) for goal in tomllib.loads(file.read_text(encoding="utf-8")).get(row, [])]
 
 
-def judge(found: Result) -> list[Judged]:
+def judge(found: Result, file: Path = GOALS) -> list[Judged]:
     """Each goal beside each figure that it is about and that has the statistic it is of."""
     return [
         Judged(goal, figure, value)
-        for goal in load_goals(found.row)
+        for goal in load_goals(found.row, file)
         for figure in found.figures
         if goal.is_of(figure) and (value := getattr(figure, goal.of)) is not None
     ]
 
 
-def aimless(found: Result) -> list[str]:
+def aimless(found: Result, file: Path = GOALS) -> list[str]:
     """Sentences about goals that are about no figure."""
-    judged = [one.goal for one in judge(found)]
+    judged = [one.goal for one in judge(found, file)]
     return [
         f"{found.row} has no {goal.of} of '{goal.figure}', which has a goal"
-        for goal in load_goals(found.row)
+        for goal in load_goals(found.row, file)
         if goal not in judged
     ]
 
 
-def unexplained(found: Result) -> list[str]:
+def unexplained(found: Result, file: Path = GOALS) -> list[str]:
     """Sentences about goals that are missed without a cause and what reaching them would take."""
     return [
         f"{found.row}: {one.goal.of} of '{one.figure.name}' is {one.value:g}, not {one.goal.bound}, and"
         " goals.toml does not say why or what it would take"
-        for one in judge(found)
+        for one in judge(found, file)
         if not one.is_met and not (one.goal.cause and one.goal.would_take)
     ]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from bench import goals
 from bench.__main__ import ROWS
 from bench.goals import aimless, judge, load_goals, unexplained
 from bench.measure import Result, amount, load_all
@@ -33,21 +32,23 @@ def test_goals_are_of_rows_and_have_one_bound() -> None:
     assert all(bool(goal.cause) == bool(goal.would_take) for goal in found)
 
 
-def test_a_missed_goal_needs_a_cause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missed_goal_needs_a_cause(tmp_path: Path) -> None:
     """A figure over its bound is told, unless the file says why; one within is not."""
     goal = '[[walls]]\nfigure = "a * one"\nof = "p95"\nat_most = 10\n'
-    monkeypatch.setattr(goals, "GOALS", tmp_path / "goals.toml")
-    goals.GOALS.write_text(goal)
+    file = tmp_path / "goals.toml"
+    file.write_text(goal)
     slow, quick = _walls("a slow one", 11), _walls("a quick one", 10)
-    assert [one.is_met for one in judge(slow) + judge(quick)] == [False, True]
-    assert unexplained(slow) == [
+    assert [one.is_met for one in judge(slow, file) + judge(quick, file)] == [False, True]
+    assert unexplained(slow, file) == [
         "walls: p95 of 'a slow one' is 11, not at most 10, and goals.toml does not say why or what it would take"
     ]
-    assert unexplained(quick) == []
-    assert aimless(_walls("another", 1)) == ["walls has no p95 of 'a * one', which has a goal"]
-    goals.GOALS.write_text(goal + 'cause = "It rains."\nwould_take = "Sun."\n')
-    assert unexplained(slow) == []
-    assert "a slow one: It rains. Sun." in goals_table(judge(slow))
+    assert unexplained(quick, file) == []
+    assert aimless(_walls("another", 1), file) == [
+        "walls has no p95 of 'a * one', which has a goal"
+    ]
+    file.write_text(goal + 'cause = "It rains."\nwould_take = "Sun."\n')
+    assert unexplained(slow, file) == []
+    assert "a slow one: It rains. Sun." in goals_table(judge(slow, file))
 
 
 def _walls(name: str, value: float) -> Result:

@@ -16,14 +16,14 @@ import {
 } from "../design";
 import { tell } from "../design/toast";
 import { Confirm, Panel, unlessFields, When, wrongWith } from "./parts";
-import type { secretsQuery } from "./queries";
+import type { secretsOf } from "./queries";
 import css from "./settings.module.css";
 import { Table, type Column } from "./Table";
 import { secretNameProblem } from "./words";
 
 /** Whose secrets they are: where they are kept and changed, and how they are called. */
 export interface SecretStore {
-  query: typeof secretsQuery;
+  query: ReturnType<typeof secretsOf>;
   set: (name: string, value: string) => Promise<unknown>;
   remove: (name: string) => Promise<unknown>;
   /** "Your secrets". */

@@ -2,6 +2,7 @@
 import { queryOptions } from "@tanstack/react-query";
 
 import { api } from "../api/client";
+import type { Secret } from "../api/types";
 
 const TOKENS = "/api/v2/users/{user}/keys/tokens";
 
@@ -26,11 +27,13 @@ export const tokenConfigQuery = queryOptions({
   staleTime: Infinity,
 });
 
-export const secretsQuery = queryOptions({
-  queryKey: ["secrets", "me"],
-  queryFn: ({ signal }) =>
-    api.get("/api/v2/users/{user}/secrets", { path: { user: "me" }, signal }),
-});
+/** The names of some secrets. whose: "me", or the id of a template. */
+export const secretsOf = (whose: string, read: (signal: AbortSignal) => Promise<Secret[]>) =>
+  queryOptions({ queryKey: ["secrets", whose], queryFn: ({ signal }) => read(signal) });
+
+export const secretsQuery = secretsOf("me", (signal) =>
+  api.get("/api/v2/users/{user}/secrets", { path: { user: "me" }, signal }),
+);
 
 export const sshKeyQuery = queryOptions({
   queryKey: ["ssh-key"],

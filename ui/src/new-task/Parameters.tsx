@@ -4,7 +4,7 @@ import { useId, type ReactNode } from "react";
 import { Option } from "../account/parts";
 import settings from "../account/settings.module.css";
 import type { Parameter } from "../api/types";
-import { Button, classes, fieldClass, hintClass, inputClass, labelClass } from "../design";
+import { Button, fieldClass, hintClass, inputClass, labelClass } from "../design";
 import { visible } from "../design/text";
 import { Details } from "./Details";
 import css from "./new.module.css";
@@ -105,6 +105,28 @@ function Framed({
   );
 }
 
+/** Several controls that answer one question. */
+function Group({
+  parameter,
+  problem,
+  onLeave,
+  children,
+}: Pick<FieldProps, "parameter" | "problem" | "onLeave"> & { children: ReactNode }) {
+  const id = useId();
+  return (
+    <fieldset
+      className={settings.choices}
+      data-wrong={problem ? true : undefined}
+      aria-describedby={`${id}-note`}
+      onBlur={onLeave}
+    >
+      <legend>{titleOf(parameter)}</legend>
+      <Note id={`${id}-note`} parameter={parameter} problem={problem} />
+      {children}
+    </fieldset>
+  );
+}
+
 function Note({
   id,
   parameter,
@@ -175,16 +197,8 @@ function OneOfMany({ parameter, value, problem, onChange, onLeave }: FieldProps)
 }
 
 function OneOfFew({ parameter, value, problem, onChange, onLeave }: FieldProps) {
-  const id = useId();
   return (
-    <fieldset
-      className={settings.choices}
-      data-wrong={problem ? true : undefined}
-      aria-describedby={`${id}-note`}
-      onBlur={onLeave}
-    >
-      <legend>{titleOf(parameter)}</legend>
-      <Note id={`${id}-note`} parameter={parameter} problem={problem} />
+    <Group parameter={parameter} problem={problem} onLeave={onLeave}>
       {parameter.options.map((option) => (
         <Option
           key={option.value}
@@ -196,12 +210,11 @@ function OneOfFew({ parameter, value, problem, onChange, onLeave }: FieldProps) 
           onChange={() => onChange(option.value)}
         />
       ))}
-    </fieldset>
+    </Group>
   );
 }
 
 function Several({ parameter, value, problem, onChange, onLeave }: FieldProps) {
-  const id = useId();
   const chosen = new Set(entriesOf(value));
   const toggle = (entry: string) => {
     if (!chosen.delete(entry)) chosen.add(entry);
@@ -209,14 +222,7 @@ function Several({ parameter, value, problem, onChange, onLeave }: FieldProps) {
     onChange(listOf(known.filter((one) => chosen.has(one))));
   };
   return (
-    <fieldset
-      className={settings.choices}
-      data-wrong={problem ? true : undefined}
-      aria-describedby={`${id}-note`}
-      onBlur={onLeave}
-    >
-      <legend>{titleOf(parameter)}</legend>
-      <Note id={`${id}-note`} parameter={parameter} problem={problem} />
+    <Group parameter={parameter} problem={problem} onLeave={onLeave}>
       {parameter.options.map((option) => (
         <Option
           key={option.value}
@@ -228,25 +234,17 @@ function Several({ parameter, value, problem, onChange, onLeave }: FieldProps) {
           onChange={() => toggle(option.value)}
         />
       ))}
-    </fieldset>
+    </Group>
   );
 }
 
 /** A list whose entries are free: one a field, in their order. */
 function Entries({ parameter, value, problem, onChange, onLeave }: FieldProps) {
-  const id = useId();
   const entries = entriesOf(value);
   const name = visible(parameter.display_name || parameter.name);
   const put = (index: number, entry: string) => onChange(listOf(entries.with(index, entry)));
   return (
-    <fieldset
-      className={classes(settings.choices, css.entries)}
-      data-wrong={problem ? true : undefined}
-      aria-describedby={`${id}-note`}
-      onBlur={onLeave}
-    >
-      <legend>{titleOf(parameter)}</legend>
-      <Note id={`${id}-note`} parameter={parameter} problem={problem} />
+    <Group parameter={parameter} problem={problem} onLeave={onLeave}>
       {entries.map((entry, index) => (
         <div key={index} className={css.entry}>
           <input
@@ -270,6 +268,6 @@ function Entries({ parameter, value, problem, onChange, onLeave }: FieldProps) {
       <Button name={fieldName(parameter)} onClick={() => onChange(listOf([...entries, ""]))}>
         Add an entry
       </Button>
-    </fieldset>
+    </Group>
   );
 }

@@ -8,6 +8,11 @@ const AT_END = 8;
 /** An end of the conversation, or a row and where its top is below that of the box, in pixels. */
 type Anchor = "start" | "end" | { key: string; top: number };
 
+/**
+ * Keeps the place of whoever reads a list of rows that are measured as they are drawn.
+ *
+ * keys: those of all rows, in order. hasNewer: whether there are rows behind the last one, so that it is not the end.
+ */
 export function usePlace(
   scroller: RefObject<HTMLDivElement | null>,
   virtual: Virtualizer<HTMLDivElement, Element>,

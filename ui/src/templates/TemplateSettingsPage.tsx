@@ -144,7 +144,7 @@ const ONE = "/api/v2/templates/{template}/secrets/{secret}";
 
 function storeOf({ id: template }: Template): SecretStore {
   return {
-    query: templateSecretsQuery(template) as never,
+    query: templateSecretsQuery(template),
     set: (secret, value) => api.put(ONE, { path: { template, secret }, body: { value } }),
     remove: (secret) => api.delete(ONE, { path: { template, secret } }),
     label: "Secrets of the template",

@@ -1,6 +1,7 @@
 // What the pages of templates ask for. All of it is kept below one key, and a change of any asks for all again.
 import { queryOptions, type Query } from "@tanstack/react-query";
 
+import { secretsOf } from "../account/queries";
 import { addressOf, api } from "../api/client";
 import { errorOf, offline } from "../api/error";
 import { queryClient, templatesQuery, versionQuery } from "../api/queries";
@@ -59,11 +60,9 @@ export const namedVersionQuery = (organization: string, name: string, version: s
   });
 
 export const templateSecretsQuery = (template: string) =>
-  queryOptions({
-    queryKey: [ROOT, "secrets", template],
-    queryFn: ({ signal }) =>
-      api.get("/api/v2/templates/{template}/secrets", { path: { template }, signal }),
-  });
+  secretsOf(template, (signal) =>
+    api.get("/api/v2/templates/{template}/secrets", { path: { template }, signal }),
+  );
 
 /** The files that a version was imported from; they never change. */
 export const sourceQuery = (file: string) =>
