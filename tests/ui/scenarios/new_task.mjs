@@ -93,6 +93,12 @@ export default async ({ page, signIn, axe, fits, folder, allow }) => {
   assert.equal(await prompt.inputValue(), "echo hello");
   assert.equal(await preset.inputValue(), "Large");
   assert.equal(await page.getByText("What you had begun").count(), 0);
+
+  // A link to what is not there says so, and leaves the choice to whoever followed it.
+  await page.goto("/tasks/new?template=long-gone");
+  await page.getByText("There is no template").getByText("long-gone").waitFor();
+  assert.ok(await mine.isChecked(), "the template that was used last");
+  await axe(page);
 };
 
 const focused = (page) => page.evaluate(() => document.activeElement.getAttribute("name"));

@@ -10,6 +10,7 @@ import { Bone, Button, ErrorBox, Field, hintClass, Kbd } from "../design";
 import { visible } from "../design/text";
 import { useTitle } from "../notices/title";
 import { useMyRoles } from "../session/may";
+import { DEFAULT } from "../templates/search";
 import { useCreateTask, type Wish } from "./create";
 import { Details } from "./Details";
 import { EMPTY, isBegun, keepDraft, readDraft, type Draft } from "./draft";
@@ -59,7 +60,7 @@ function NewTask({
   search: NewTaskSearch;
 }) {
   const [kept] = useState(() => readDraft(me.id));
-  const [draft, setDraft] = useState<Draft>(() => begun(kept, search));
+  const [draft, setDraft] = useState<Draft>(() => begun(kept, search, templates));
   const [isRestored, setRestored] = useState(kept !== null && isBegun(kept) && !search.prompt);
   useEffect(() => keepDraft(me.id, draft), [me.id, draft]);
   const change = (some: Partial<Draft>) => setDraft((before) => ({ ...before, ...some }));
@@ -110,7 +111,7 @@ function NewTask({
     create.mutate(wish);
   };
   const choose = (chosen: Template) => {
-    change({ template: chosen.name, preset: null, edits: {} });
+    change({ template: chosen.id, preset: null, edits: {} });
     setSeen(new Set());
     setAttempts(0);
     create.reset();
@@ -125,6 +126,12 @@ function NewTask({
         if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event);
       }}
     >
+      {search.template && !namedIn(templates, search) && (
+        <p className={css.needs} role="status">
+          There is no template <code>{visible(search.template)}</code> that tasks can be made of:
+          choose another one.
+        </p>
+      )}
       {isRestored && (
         <p className={css.restored} role="status">
           What you had begun is here again.
@@ -278,27 +285,37 @@ function More({
 }
 
 /** What the form begins with: what was kept, and what the address asks for instead. */
-function begun(kept: Draft | null, search: NewTaskSearch): Draft {
+function begun(kept: Draft | null, search: NewTaskSearch, templates: readonly Template[]): Draft {
   const draft = kept ?? EMPTY;
+  const wanted = namedIn(templates, search)?.id;
   return {
     ...draft,
     // Answers to the questions of another template are none to those of this one.
-    ...(search.template &&
-      search.template !== draft.template && {
-        template: search.template,
-        preset: null,
-        edits: {},
-      }),
+    ...(wanted !== undefined &&
+      wanted !== draft.template && { template: wanted, preset: null, edits: {} }),
     ...(search.preset !== undefined && { preset: search.preset, edits: {} }),
     ...(search.prompt && { input: search.prompt }),
   };
 }
 
-function chosenOf(templates: readonly Template[], name: string): Template | null {
+/** The template that the address names: of the organization that it names, else of the default one, else of any. */
+function namedIn(
+  templates: readonly Template[],
+  { template: name, organization = DEFAULT }: NewTaskSearch,
+): Template | undefined {
+  const named = templates.filter((template) => template.name === name && !template.deprecated);
+  return named.find((template) => template.organization_name === organization) ?? named[0];
+}
+
+function chosenOf(templates: readonly Template[], id: string): Template | null {
   const usable = templates.filter((template) => !template.deprecated);
-  const named = (wanted: string) => usable.find((template) => template.name === wanted);
-  // The shell needs neither model nor key.
-  return named(name) ?? named("shell") ?? usable[0] ?? null;
+  return (
+    usable.find((template) => template.id === id) ??
+    // It needs neither model nor key.
+    usable.find((template) => template.name === "shell") ??
+    usable[0] ??
+    null
+  );
 }
 
 /** name: null while nobody chose, which is the template's own choice. */

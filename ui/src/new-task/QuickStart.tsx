@@ -5,6 +5,7 @@ import { useState, type FormEvent } from "react";
 
 import { templatesQuery } from "../api/queries";
 import { Bone, Button, buttonClass, ErrorBox, inputClass } from "../design";
+import { searchOf } from "../templates/search";
 import { useCreateTask } from "./create";
 import css from "./new.module.css";
 
@@ -83,7 +84,7 @@ export function QuickStart() {
           <ul>
             {others.map((template) => (
               <li key={template.id}>
-                <Link to="/tasks/new" search={{ template: template.name }}>
+                <Link to="/tasks/new" search={{ template: template.name, ...searchOf(template) }}>
                   <strong>{template.display_name || template.name}</strong>
                   <span>{template.description}</span>
                 </Link>

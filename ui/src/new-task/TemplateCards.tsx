@@ -40,6 +40,7 @@ export function TemplateCards({
             key={template.id}
             template={template}
             isChosen={template === chosen}
+            isTwice={templates.some((one) => one !== template && nameOf(one) === nameOf(template))}
             onChoose={() => onChoose(template)}
           />
         ))}
@@ -51,14 +52,17 @@ export function TemplateCards({
 function TemplateCard({
   template,
   isChosen,
+  isTwice,
   onChoose,
 }: {
   template: Template;
   isChosen: boolean;
+  /** Whether another one is called so, too: then it says of which organization it is. */
+  isTwice: boolean;
   onChoose: () => void;
 }) {
   const id = useId();
-  const name = template.display_name || template.name;
+  const name = nameOf(template);
   const says = template.deprecated ? template.deprecation_message : template.description;
   return (
     <label className={css.template}>
@@ -75,7 +79,7 @@ function TemplateCard({
       <TemplateIcon icon={template.icon} name={name} />
       <span className={css.words}>
         <bdi id={`${id}-name`} className={css.name}>
-          {visible(name)}
+          {visible(isTwice ? `${name} (${template.organization_name})` : name)}
         </bdi>
         {template.deprecated && <Badge tone="paused">Deprecated</Badge>}
         <bdi id={`${id}-says`} className={css.says}>
@@ -85,6 +89,8 @@ function TemplateCard({
     </label>
   );
 }
+
+const nameOf = ({ display_name, name }: Template) => display_name || name;
 
 function isFound({ name, display_name, description }: Template, words: string): boolean {
   const text = `${name} ${display_name} ${description}`.toLowerCase();

@@ -2,7 +2,7 @@
 import type { Values } from "./values";
 
 export interface Draft {
-  /** Name of the template; empty for none chosen yet. */
+  /** Id of the template; empty for none chosen yet. */
   template: string;
   /** Name of the preset; empty for none, null while nobody chose. */
   preset: string | null;

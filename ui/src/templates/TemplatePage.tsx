@@ -86,7 +86,11 @@ function Actions({ template, mayWrite }: { template: Template; mayWrite: boolean
   return (
     <>
       {!template.deprecated && (
-        <Link to="/tasks/new" search={{ template: name }} className={buttonClass("primary")}>
+        <Link
+          to="/tasks/new"
+          search={{ template: name, ...search }}
+          className={buttonClass("primary")}
+        >
           New task
         </Link>
       )}

@@ -26,7 +26,7 @@ const COLUMNS: Column<Template>[] = [
         <div className={settings.rowActions}>
           <Link
             to="/tasks/new"
-            search={{ template: template.name }}
+            search={{ template: template.name, ...searchOf(template) }}
             className={buttonClass()}
             aria-label={`New task of ${visible(template.name)}`}
           >
