@@ -49,7 +49,7 @@ def measure(*, quick: bool) -> list[Figure]:
     home.chmod(0o711)
     try:
         with LocalServer(home) as server, first_client(server.url) as client:
-            return _Run(client).measure(10 if quick else 100)
+            return _Run(client).measure(4 if quick else 100)
     finally:
         shutil.rmtree(home)
 

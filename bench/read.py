@@ -29,9 +29,6 @@ WARM = 30
 RATE = 350
 """Requests a second of the open loop."""
 
-BLOCK = 250
-"""Requests between two looks at the processor's clock, which ticks every 10 ms."""
-
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 ONE, LIST = "one task", "list of 50"
@@ -44,10 +41,10 @@ def measure(*, quick: bool) -> list[Figure]:
     sizes = QUICK_SIZES if quick else SIZES
     with ExitStack() as stack:
         sites = {size: stack.enter_context(crowded_site(size)) for size in sizes}
-        figures = _times(sites, rounds=2 if quick else 600)
+        figures = _times(sites, rounds=1 if quick else 600)
         figures += _growth(sites, rounds=5 if quick else 1000)
         busiest = sites[sizes[-1] if quick else TASKS]
-        figures += _processor(busiest, blocks=1 if quick else 12)
+        figures += _processor(busiest, blocks=1 if quick else 12, block=25 if quick else 250)
         figures += asyncio.run(_open_loop(busiest, seconds=1 if quick else 30))
     return figures
 
@@ -56,7 +53,7 @@ def _times(sites: dict[int, Site], *, rounds: int) -> list[Figure]:
     found = []
     for what in OURS:
         for count in CLIENTS:
-            found += _at_once(sites, what, count, max(2, rounds // count))
+            found += _at_once(sites, what, count, max(1, rounds // count))
     return found
 
 
@@ -102,12 +99,17 @@ def _growth(sites: dict[int, Site], *, rounds: int) -> list[Figure]:
     return found
 
 
-def _processor(site: Site, *, blocks: int) -> list[Figure]:
-    """Milliseconds of the server's processor time for an answer."""
+def _processor(site: Site, *, blocks: int, block: int) -> list[Figure]:
+    """Milliseconds of the server's processor time for an answer.
+
+    block: requests between two looks at the processor's clock, which ticks every 10 ms.
+    """
     spent: dict[str, list[float]] = {}
     with _lines(site, 1) as [line]:
         works = [
-            _spending(spent, f"processor, {what}{rest}", site.pid, partial(line.get, paths[what]))
+            _spending(
+                spent, f"processor, {what}{rest}", site.pid, partial(line.get, paths[what]), block
+            )
             for what in OURS
             for rest, paths in ((": the statements", FLOOR), ("", OURS))
         ]
@@ -176,16 +178,16 @@ def _timed(
 
 
 def _spending(
-    spent: dict[str, list[float]], name: str, pid: int, work: Callable[[], object]
+    spent: dict[str, list[float]], name: str, pid: int, work: Callable[[], object], block: int
 ) -> Callable[[], None]:
     """Does the work again and again, and notes what the process spent on each."""
 
     def spending() -> None:
         before = _ticks(pid)
-        for _ in range(BLOCK):
+        for _ in range(block):
             work()
         ticks = _ticks(pid) - before
-        spent.setdefault(name, []).append(ticks / TICKS_A_SECOND * 1000 / BLOCK)
+        spent.setdefault(name, []).append(ticks / TICKS_A_SECOND * 1000 / block)
 
     return spending
 
