@@ -63,9 +63,6 @@ export function ConversationView({
     gap: GAP,
     paddingStart: hasOlder ? TOP.older : TOP.first,
     paddingEnd: BOTTOM,
-    anchorTo: "end",
-    followOnAppend: true,
-    scrollEndThreshold: NEAR,
   });
 
   const keys = useMemo(() => rows.map((row) => row.key), [rows]);
