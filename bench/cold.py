@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import asyncpg
-
 from bench.crowd import FEW, TASKS
 from bench.measure import Figure, figure, interleave
-from bench.seed import seed
+from bench.seed import fill_stopped
 from taskyard.daemon.postgres import EmbeddedPostgres
 from taskyard.sdk.local import LocalServer
 
@@ -44,7 +42,7 @@ def measure(*, quick: bool) -> list[Figure]:
 
     with _folder() as home:
         _start(home, kill=False)
-        asyncio.run(_fill(home, FEW if quick else TASKS))
+        asyncio.run(fill_stopped(home / "data" / "postgres", FEW if quick else TASKS))
 
         def on_full() -> None:
             times[FULL_FLOOR].append(asyncio.run(_start_postgres(home)))
@@ -54,20 +52,6 @@ def measure(*, quick: bool) -> list[Figure]:
         interleave(1 if quick else 10, on_empty, on_full)
     floors = {name: (floor, times[floor]) for name, floor in FLOORS.items()}
     return [figure(name, took, floors.get(name)) for name, took in times.items()]
-
-
-async def _fill(home: Path, tasks: int) -> None:
-    """Puts so many tasks into a data directory that a server has made."""
-    postgres = EmbeddedPostgres(home / "data" / "postgres")
-    await postgres.start()
-    await seed(postgres.url, tasks)
-    conn = await asyncpg.connect(postgres.url)
-    # What waits for a worker goes on waiting, so that each start finds the same.
-    await conn.execute(
-        "update provisioner_jobs set run_at = now() + interval '9 years' where started_at is null"
-    )
-    await conn.close()
-    await postgres.stop()
 
 
 def _start(home: Path, *, kill: bool) -> float:

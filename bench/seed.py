@@ -1,6 +1,6 @@
 """`./yard bench seed FOLDER [TASKS]`: a data directory of a site that was used for a long time.
 
-Start a server on it to look around: `./yard server --data-dir FOLDER`.
+Start a server on it to look around. Its tasks have no workspaces, so those that run are repaired and then given up.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from uuid import UUID
 import asyncpg
 
 from taskyard.control.keys import new_key
+from taskyard.daemon.datadir import DataDir
 from taskyard.daemon.postgres import EmbeddedPostgres
 from taskyard.db.identity import insert_api_key
 from taskyard.db.migrate import migrate
@@ -97,21 +98,31 @@ def main(words: list[str]) -> None:
     given = parser.parse_args(words)
     if given.folder.exists():
         parser.error(f"{given.folder} is there already; name a new folder")
-    given.folder.mkdir(parents=True)
-    given.folder.chmod(0o711)
-    took, owner = asyncio.run(_filled(given.folder, given.tasks))
+    with DataDir(given.folder) as folder:
+        began = time.monotonic()
+        owner = asyncio.run(fill_stopped(folder.postgres, given.tasks, ITEMS))
+        took = time.monotonic() - began
     print(
         f"{given.tasks:,} tasks with {ITEMS} items each in {took:.0f} s, {given.tasks / took:,.0f} a second.\n"
-        f"Start it with ./yard server --data-dir {given.folder}, and sign in with the token {owner}"
+        f"./yard server --no-page --data-dir {given.folder}\n"
+        f"TASKYARD_SESSION_TOKEN={owner} taskyard task list"
     )
 
 
-async def _filled(folder: Path, tasks: int) -> tuple[float, str]:
-    postgres = EmbeddedPostgres(folder / "postgres")
-    await postgres.start()
+async def fill_stopped(postgres: Path, tasks: int, items: int = 0) -> str:
+    """Makes a site in the folder of a Postgres that does not run; returns a token of its owner.
+
+    What waits for a worker goes on waiting, so that each start of a server finds the same.
+    """
+    embedded = EmbeddedPostgres(postgres)
+    await embedded.start()
     try:
-        began = time.monotonic()
-        owner, _ = await fill(postgres.url, tasks, ITEMS)
-        return time.monotonic() - began, owner
+        owner, _ = await fill(embedded.url, tasks, items)
+        conn = await asyncpg.connect(embedded.url)
+        await conn.execute(
+            "update provisioner_jobs set run_at = now() + interval '9 years' where started_at is null"
+        )
+        await conn.close()
+        return owner
     finally:
-        await postgres.stop()
+        await embedded.stop()

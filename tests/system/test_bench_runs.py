@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from bench import seed
 from bench.__main__ import ROWS
 from bench.goals import aimless, judge, load_goals, unexplained
 from bench.measure import Result, amount, load_all
 from bench.report import goals_table
+from taskyard.sdk import Client
+from taskyard.sdk.local import LocalServer
+from tests.system.kit import open_folder
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -23,6 +27,21 @@ def test_the_bench_runs_quickly() -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert [row for row in ROWS if f"\n## {row}\n" not in ran.stdout] == []
     assert load_all() == before
+
+
+@pytest.mark.all_tier
+def test_a_server_starts_on_what_was_seeded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The folder is a data directory, and the token that is printed is its owner's, who sees all tasks."""
+    with open_folder() as home:
+        seed.main([str(home / "data"), "100"])
+        token = capsys.readouterr().out.partition("TASKYARD_SESSION_TOKEN=")[2].split()[0]
+        with LocalServer(home / "data", log=tmp_path / "log") as server:
+            assert server.url is not None
+            with Client(server.url, token) as client:
+                assert len(client.list_tasks().tasks) == 100
+                assert client.list_tasks("status:pending").tasks
 
 
 def test_goals_are_of_rows_and_have_one_bound() -> None:
