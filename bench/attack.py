@@ -49,7 +49,7 @@ def measure(*, quick: bool) -> list[Figure]:
     home.chmod(0o711)
     try:
         with LocalServer(home) as server, first_client(server.url) as client:
-            return _Run(client).measure(4 if quick else 100)
+            return _Run(client).measure(*((2, 0.5) if quick else (100, SETTLE_S)))
     finally:
         shutil.rmtree(home)
 
@@ -60,11 +60,11 @@ class _Run:
         self._version = pushed_version(client, "attacked", {"taskyard.toml": TEMPLATE})
         self._times: dict[str, list[float]] = {}
 
-    def measure(self, rounds: int) -> list[Figure]:
+    def measure(self, rounds: int, settle_s: float) -> list[Figure]:
         self._phase("without", rounds // 2)
         task_id = self._create(HOSTILE)
         wait(partial(self._is_begun, task_id))
-        time.sleep(SETTLE_S)
+        time.sleep(settle_s)
         self._phase("beside", rounds)
         self._client.delete_task("me", task_id)
         wait(partial(self._is_gone, task_id))

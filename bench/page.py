@@ -29,7 +29,7 @@ def measure(*, quick: bool) -> list[Figure]:
         browser = open_browser()
     except pytest.skip.Exception as missing:
         raise SystemExit(f"bench page: {missing}") from None
-    rounds = 3 if quick else ROUNDS
+    rounds, warm = (1, 0) if quick else (ROUNDS, WARM)
     with (
         crowded(FEW if quick else TASKS) as (port, owner, _),
         tempfile.TemporaryDirectory() as folder,
@@ -39,11 +39,11 @@ def measure(*, quick: bool) -> list[Figure]:
             folder=folder,
             address=f"http://127.0.0.1:{port}",
             token=owner,
-            rounds=WARM + rounds,
+            rounds=warm + rounds,
         )
     if status:
         raise RuntimeError(said)
-    visits = json.loads(said)[WARM:]
+    visits = json.loads(said)[warm:]
     floor = (FLOOR, [visit["floor"] for visit in visits])
     return [
         amount("loaded, packed", "KB", [visit["bytes"] / 1000 for visit in visits]),
