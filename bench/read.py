@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -104,11 +105,11 @@ def _processor(site: Site, *, blocks: int, block: int) -> list[Figure]:
 
     block: requests between two looks at the processor's clock, which ticks every 10 ms.
     """
-    spent: dict[str, list[float]] = {}
+    spent = defaultdict[str, list[float]](list)
     with _lines(site, 1) as [line]:
         works = [
             _spending(
-                spent, f"processor, {what}{rest}", site.pid, partial(line.get, paths[what]), block
+                spent[f"processor, {what}{rest}"], site.pid, partial(line.get, paths[what]), block
             )
             for what in OURS
             for rest, paths in ((": the statements", FLOOR), ("", OURS))
@@ -178,7 +179,7 @@ def _timed(
 
 
 def _spending(
-    spent: dict[str, list[float]], name: str, pid: int, work: Callable[[], object], block: int
+    spent: list[float], pid: int, work: Callable[[], object], block: int
 ) -> Callable[[], None]:
     """Does the work again and again, and notes what the process spent on each."""
 
@@ -187,7 +188,7 @@ def _spending(
         for _ in range(block):
             work()
         ticks = _ticks(pid) - before
-        spent.setdefault(name, []).append(ticks / TICKS_A_SECOND * 1000 / block)
+        spent.append(ticks / TICKS_A_SECOND * 1000 / block)
 
     return spending
 
