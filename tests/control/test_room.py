@@ -6,9 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from taskyard.control import waiting as control_waiting
 from taskyard.control.reconciler import Reconciler
-from taskyard.control.waiting import MANY
+from taskyard.control.waiting import MANY, Waiting
 from taskyard.db import jobs, runs
 from taskyard.db import transcript as transcript_db
 from taskyard.db.jobs import Claim, JobKind, Lease, Limits
@@ -126,12 +125,38 @@ async def test_only_workspaces_that_may_need_something_are_read(world: World) ->
     assert await read(active=True) == {running.id, paused.id}
 
 
-async def test_places_of_many_are_read_once_for_all_who_ask(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_places_of_many_are_read_once_for_all_who_ask(world: World) -> None:
     """Within a second, and those who come while it is read; a start that is new is found at once."""
-    monkeypatch.setattr(control_waiting, "FRESH_S", DEADLINE_S)  # for who is slow to ask again
-    waiting, limits = world.services.waiting, Limits()
+    waiting = Waiting(fresh_s=DEADLINE_S)  # for who is slow to ask again
+    first = await many_waiting(world)
+    assert await sizes(world, waiting, first) == [MANY + 1]
+    await world.execute("delete from workspace_room where workspace_id <> $1", first.id)
+    assert await sizes(world, waiting, first) == [MANY + 1], "as it was a moment ago"
+    second = await world.workspace({})
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(sizes(world, waiting, first, second)) for _ in range(5)]
+    assert [task.result() for task in asked] == [[2, 2]] * 5
+
+
+async def test_nobody_waits_while_places_of_many_are_read_anew(world: World) -> None:
+    """Who asks a little later is told the old ones, and those after that what was read meanwhile."""
+    waiting = Waiting(fresh_s=0)
+    first = await many_waiting(world)
+    assert await sizes(world, waiting, first) == [MANY + 1]
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        running = group.create_task(waiting.run(world.services.db, Limits()))
+        async with world.services.db.transaction() as conn:
+            await conn.execute("delete from workspace_room where workspace_id <> $1", first.id)
+            await conn.execute("lock table workspace_room in access exclusive mode")
+            while not await some_wait(world):  # for the lock, as whoever reads them does
+                assert await sizes(world, waiting, first) == [MANY + 1]
+        while await sizes(world, waiting, first) != [1]:
+            pass
+        running.cancel()
+
+
+async def many_waiting(world: World) -> Place:
+    """A start that waits, before many others."""
     first = await world.workspace({})
     await world.execute(
         "insert into workspace_room (workspace_id, owner_id, organization_id, waits, initiator_id)"
@@ -139,16 +164,11 @@ async def test_places_of_many_are_read_once_for_all_who_ask(
         " from workspace_room r, generate_series(1, $1::integer)",
         MANY,
     )
+    return first
 
-    async def sizes(*places: Place) -> list[int]:
-        async with world.services.db.connection() as conn:
-            rows = await waiting.places(conn, [place.id for place in places], limits)
-        return [row.size for row in rows]
 
-    assert await sizes(first) == [MANY + 1]
-    await world.execute("delete from workspace_room where workspace_id <> $1", first.id)
-    assert await sizes(first) == [MANY + 1], "as it was a moment ago"
-    second = await world.workspace({})
-    async with asyncio.TaskGroup() as group:
-        asked = [group.create_task(sizes(first, second)) for _ in range(5)]
-    assert [task.result() for task in asked] == [[2, 2]] * 5
+async def sizes(world: World, waiting: Waiting, *places: Place) -> list[int]:
+    """How many wait for the same as each of these."""
+    async with world.services.db.connection() as conn:
+        rows = await waiting.places(conn, [place.id for place in places], Limits())
+    return [row.size for row in rows]

@@ -2,17 +2,25 @@
 
 import asyncio
 from collections.abc import Collection
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from taskyard.db import jobs
 from taskyard.db.jobs import Limits, WaitingRow
+from taskyard.errors import TaskyardError
 
 if TYPE_CHECKING:
-    from taskyard.db.pool import Connection
+    from taskyard.db.pool import Connection, Database
 
 FRESH_S = 1.0
 """Seconds for which a place in the queue is told again: it is an estimate, and people look every few seconds."""
+
+KEPT_S = 10.0
+"""Seconds for which it is told after that, while all are read anew beside whoever asked."""
+
+SHARE = 10
+"""The places stay fresh for so many times as long as it took to read them: with 100,000 it is half a second."""
 
 MANY = 200
 """Starts that wait from which on the answer is kept: fewer are read in two milliseconds."""
@@ -21,10 +29,25 @@ MANY = 200
 class Waiting:
     """The places of all starts that wait, as one server read them last: with ten thousand that is some work."""
 
-    def __init__(self) -> None:
+    def __init__(self, fresh_s: float = FRESH_S) -> None:
+        self._fresh_s = fresh_s
         self._rows: dict[UUID, WaitingRow] = {}
         self._read_at: float | None = None
+        self._took_s = 0.0
         self._reading = asyncio.Lock()
+        self._is_old = asyncio.Event()
+
+    async def run(self, db: "Database", limits: Limits) -> None:
+        """Reads them anew for whoever was told old ones, until it is cancelled.
+
+        Where the database does not answer, whoever asks when nothing is kept any more is told so.
+        """
+        while True:
+            await self._is_old.wait()
+            with suppress(TaskyardError):
+                async with db.connection() as conn:
+                    await self._read(conn, limits, asyncio.get_running_loop().time())
+            self._is_old.clear()
 
     async def places(
         self, conn: "Connection", workspace_ids: Collection[UUID], limits: Limits
@@ -33,18 +56,25 @@ class Waiting:
 
         Those who come while it is read share what was read after they came.
         """
-        asked_at = asyncio.get_running_loop().time()
-        if not self._knows(workspace_ids, asked_at):
-            async with self._reading:
-                if self._read_at is None or self._read_at < asked_at:
-                    began_at = asyncio.get_running_loop().time()
-                    rows = await jobs.list_waiting_starts(conn, None, limits)
-                    self._rows = {row.workspace_id: row for row in rows}
-                    self._read_at = began_at
+        now = asyncio.get_running_loop().time()
+        age = None if self._read_at is None else now - self._read_at
+        fresh_s = max(self._fresh_s, SHARE * self._took_s)
+        if age is None or age >= fresh_s + KEPT_S or not self._knows(workspace_ids):
+            await self._read(conn, limits, now)
+        elif age >= fresh_s:
+            self._is_old.set()
         return [self._rows[key] for key in workspace_ids if key in self._rows]
 
-    def _knows(self, workspace_ids: Collection[UUID], now: float) -> bool:
-        """Whether what was read tells of all of these, and is not too old for that."""
-        if self._read_at is None or now - self._read_at >= FRESH_S or len(self._rows) < MANY:
-            return False
-        return all(key in self._rows for key in workspace_ids)
+    def _knows(self, workspace_ids: Collection[UUID]) -> bool:
+        """Whether what was read tells of all of these, and is worth keeping."""
+        return len(self._rows) >= MANY and all(key in self._rows for key in workspace_ids)
+
+    async def _read(self, conn: "Connection", limits: Limits, asked_at: float) -> None:
+        async with self._reading:
+            if self._read_at is None or self._read_at < asked_at:
+                loop = asyncio.get_running_loop()
+                began_at = loop.time()
+                rows = await jobs.list_waiting_starts(conn, None, limits)
+                self._rows = {row.workspace_id: row for row in rows}
+                self._read_at = began_at
+                self._took_s = loop.time() - began_at

@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from taskyard.control.admission import limits
 from taskyard.control.servers import Presence
 from taskyard.control.services import Services
 from taskyard.daemon.listen import DRAIN_S, Listener
@@ -71,6 +72,7 @@ class Answering:
         services, sockets = self._services, self._sockets
         await self._presence.arrive()
         self._loop(self._presence.run())
+        self._loop(services.waiting.run(services.db, limits(services.settings)))
         inside = [r for r in ROUTES if r.auth is Auth.AGENT or r.operation == "get_build_info"]
         agents = build_app(services, inside, HANDLERS, SOCKETS, drain=self._agents_drain)
         listener = Listener(agents, drain_s=AGENTS_DRAIN_S)
