@@ -106,6 +106,20 @@ def test_nobody_there(ask: Ask) -> None:
         )  # of others nobody knows who gets them next
 
 
+@pytest.mark.parametrize("label", ["nowhere", "nirgendw\u00f6"])
+def test_no_host_of_that_name(ask: Ask, label: str) -> None:
+    """In whatever script."""
+    with pytest.raises(Unreachable, match="host name is not known"):
+        ask(lambda c: c.api_root(), f"http://{label}.invalid")
+
+
+@pytest.mark.parametrize("label", ["a" * 64, "\u00f6" * 64])
+def test_no_host_can_have_that_name(ask: Ask, label: str) -> None:
+    """Nothing is asked anywhere."""
+    with pytest.raises(ValueError, match="host name that cannot be"):
+        ask(lambda c: c.api_root(), f"http://{label}.invalid")
+
+
 @pytest.mark.parametrize(
     ("head", "body"),
     [

@@ -65,8 +65,12 @@ class Raw(msgspec.Struct, frozen=True):
     media_type: str
 
 
+MAX_LABEL = 63
+"""Characters between two dots of a host's name."""
+
+
 class Address(msgspec.Struct, frozen=True):
-    """Where a server is: a socket file, or host and port; prefix is the path before `/api`."""
+    """Where a server is: a socket file, or host and port; host is ASCII, prefix is the path before `/api`."""
 
     url: str
     secure: bool
@@ -155,7 +159,15 @@ def parse_address(url: str) -> Address:
     secure = parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
     prefix = parts.path.rstrip("/")
-    return Address(url.rstrip("/"), secure=secure, host=parts.hostname, port=port, prefix=prefix)
+    host = parts.hostname
+    if not host.isascii() or max(map(len, host.split("."))) > MAX_LABEL:
+        try:
+            host = host.encode("idna").decode("ascii")
+        except UnicodeError as error:
+            raise ValueError(
+                f"{url!r} has a host name that cannot be: a part of it is empty or longer than {MAX_LABEL} characters"
+            ) from error
+    return Address(url.rstrip("/"), secure=secure, host=host, port=port, prefix=prefix)
 
 
 def prepare(
