@@ -98,9 +98,11 @@ export default async ({
   await page.getByRole("heading", { name: "two", level: 1 }).waitFor();
   const source = await downloaded(page, () => page.getByText("Download").click());
   assert.ok(source.text.includes('display_name = "Greeter"'), "the source of a version");
-  for (const [name, file] of Object.entries(archives)) {
+  const chosen = Object.entries(archives).map(([name, file]) => [name, file, chooseArchive]);
+  chosen.push(["dropped", template, drop], ["dropped-tar", archives.tar, drop]);
+  for (const [name, file, put] of chosen) {
     await page.goto("/templates/new?template=greeter");
-    await page.getByLabel("Archive").setInputFiles(file);
+    await put(page, file);
     await page.getByLabel("Version", { exact: true }).fill(name);
     await page.getByLabel("Make it active when it is imported").uncheck();
     await page.getByRole("button", { name: "Upload", exact: true }).click();
@@ -147,6 +149,23 @@ export default async ({
 
 async function choose(page, folder) {
   await page.getByLabel("Folder").setInputFiles(folder);
+}
+
+async function chooseArchive(page, file) {
+  await page.getByLabel("Archive").setInputFiles(file);
+}
+
+/** Lets a folder or a file of this machine fall where the page says that it may. */
+async function drop(page, path) {
+  const place = page.getByText("Drop a folder or an archive here");
+  await place.waitFor();
+  const box = await place.boundingBox();
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+  const data = { items: [], files: [path], dragOperationsMask: 1 };
+  const cdp = await page.context().newCDPSession(page);
+  for (const type of ["dragEnter", "dragOver", "drop"])
+    await cdp.send("Input.dispatchDragEvent", { type, x, y, data });
+  await cdp.detach();
 }
 
 async function menu(page, item) {
