@@ -106,14 +106,17 @@ function Upload({ places }: { places: [name: string, label: string][] }) {
       {begun && <ImportLog key={begun.id} version={begun} />}
       {isFailed && (
         <p className={css.lead} role="status">
-          Mend it, choose the folder again, and send it once more: the form is as you left it.{" "}
+          {begun.job.status === "canceled"
+            ? "The import was canceled. Send it again when you want to"
+            : "Mend it, choose the folder again, and send it once more"}
+          : the form is as you left it.{" "}
           {template && (
             <Link
               to="/templates/$template/versions/$version"
               params={{ template: template.name, version: begun.name }}
               search={readTemplateSearch({ organization })}
             >
-              The version that failed
+              That version
             </Link>
           )}
         </p>
