@@ -1,14 +1,13 @@
 """How quick reads are, how much of the processor they take, and how both grow with what there is."""
 
 import asyncio
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
 
+from bench.bridged import cpu_s
 from bench.crowd import FEW, TASKS, Line, Site, crowded_site
 from bench.measure import Figure, amount, figure, interleave
 from bench.seed import MILLION, OWN, identify
@@ -29,8 +28,6 @@ WARM = 30
 
 RATE = 350
 """Requests a second of the open loop."""
-
-TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 ONE, LIST = "one task", "list of 50"
 OURS = {ONE: f"/api/v2/tasks/me/{identify('task7')}", LIST: f"/api/v2/tasks?page_size={OWN}"}
@@ -101,10 +98,7 @@ def _growth(sites: dict[int, Site], *, rounds: int) -> list[Figure]:
 
 
 def _processor(site: Site, *, blocks: int, block: int) -> list[Figure]:
-    """Milliseconds of the server's processor time for an answer.
-
-    block: requests between two looks at the processor's clock, which ticks every 10 ms.
-    """
+    """Milliseconds of the server's processor time for an answer; block is how many requests are counted at once."""
     spent = defaultdict[str, list[float]](list)
     with _lines(site, 1) as [line]:
         works = [
@@ -184,16 +178,9 @@ def _spending(
     """Does the work again and again, and notes what the process spent on each."""
 
     def spending() -> None:
-        before = _ticks(pid)
+        before = cpu_s(pid)
         for _ in range(block):
             work()
-        ticks = _ticks(pid) - before
-        spent.append(ticks / TICKS_A_SECOND * 1000 / block)
+        spent.append((cpu_s(pid) - before) * 1000 / block)
 
     return spending
-
-
-def _ticks(pid: int) -> int:
-    """The processor's time that a process took so far."""
-    words = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return int(words[11]) + int(words[12])
