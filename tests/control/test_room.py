@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from taskyard.control.reconciler import Reconciler
 from taskyard.control.waiting import MANY, Waiting
@@ -153,6 +154,25 @@ async def test_nobody_waits_while_places_of_many_are_read_anew(world: World) -> 
         while await sizes(world, waiting, first) != [1]:
             pass
         running.cancel()
+
+
+async def test_places_are_read_anew_after_a_read_that_failed(world: World) -> None:
+    """Whatever Postgres says: the server goes on, and tells the old ones meanwhile."""
+    waiting = Waiting(fresh_s=0)
+    first = await many_waiting(world)
+    assert await sizes(world, waiting, first) == [MANY + 1]
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as group:
+        running = group.create_task(waiting.run(world.services.db, Limits()))
+        await world.execute("alter table workspace_room rename to room_elsewhere")
+        with capture_logs() as said:
+            while not said:
+                assert await sizes(world, waiting, first) == [MANY + 1]
+        await world.execute("alter table room_elsewhere rename to workspace_room")
+        await world.execute("delete from workspace_room where workspace_id <> $1", first.id)
+        while await sizes(world, waiting, first) != [1]:
+            pass
+        running.cancel()
+    assert {line["event"] for line in said} == {"waiting.not_read"}
 
 
 async def many_waiting(world: World) -> Place:

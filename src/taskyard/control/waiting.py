@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import Collection
-from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import asyncpg
+import structlog
+
 from taskyard.db import jobs
 from taskyard.db.jobs import Limits, WaitingRow
-from taskyard.errors import TaskyardError
+from taskyard.errors import DatabaseAway, DatabaseBusy
 
 if TYPE_CHECKING:
     from taskyard.db.pool import Connection, Database
+
+log = structlog.get_logger()
 
 FRESH_S = 1.0
 """Seconds for which a place in the queue is told again: it is an estimate, and people look every few seconds."""
@@ -20,7 +24,7 @@ KEPT_S = 10.0
 """Seconds for which it is told after that, while all are read anew beside whoever asked."""
 
 SHARE = 10
-"""The places stay fresh for so many times as long as it took to read them: with 100,000 it is half a second."""
+"""They stay fresh for so many times as long as it took to read them, where that is longer: it is 0.7 s for 100,000."""
 
 MANY = 200
 """Starts that wait from which on the answer is kept: fewer are read in two milliseconds."""
@@ -40,13 +44,15 @@ class Waiting:
     async def run(self, db: "Database", limits: Limits) -> None:
         """Reads them anew for whoever was told old ones, until it is cancelled.
 
-        Where the database does not answer, whoever asks when nothing is kept any more is told so.
+        Where that fails, the old ones are told until they are too old; whoever asks then reads them, and hears why not.
         """
         while True:
             await self._is_old.wait()
-            with suppress(TaskyardError):
+            try:
                 async with db.connection() as conn:
                     await self._read(conn, limits, asyncio.get_running_loop().time())
+            except (DatabaseAway, DatabaseBusy, asyncpg.PostgresError) as error:
+                log.warning("waiting.not_read", cause=repr(error))
             self._is_old.clear()
 
     async def places(
@@ -54,7 +60,8 @@ class Waiting:
     ) -> list[WaitingRow]:
         """What these wait for; nothing of those that do not. Read anew for one that was not seen waiting yet.
 
-        Those who come while it is read share what was read after they came.
+        Those who come while it is read share what was read after they came. What a few seconds ago was read is told as
+        it is, and read anew by `run`. Raises as reading does.
         """
         now = asyncio.get_running_loop().time()
         age = None if self._read_at is None else now - self._read_at
