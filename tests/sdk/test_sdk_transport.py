@@ -106,14 +106,16 @@ def test_nobody_there(ask: Ask) -> None:
         )  # of others nobody knows who gets them next
 
 
-@pytest.mark.parametrize("label", ["nowhere", "nirgendw\u00f6"])
-def test_no_host_of_that_name(ask: Ask, label: str) -> None:
-    """In whatever script."""
-    with pytest.raises(Unreachable, match="host name is not known"):
-        ask(lambda c: c.api_root(), f"http://{label}.invalid")
+@pytest.mark.parametrize(
+    ("written", "host"),
+    [("B\u00fccher.example", "xn--bcher-kva.example"), ("[::1]", "::1"), ("10.0.0.1", "10.0.0.1")],
+)
+def test_a_host_is_asked_by_its_name_in_ascii(written: str, host: str) -> None:
+    """That is how it is looked up, and how it stands in requests and certificates."""
+    assert parse_address(f"http://{written}:7080").host == host
 
 
-@pytest.mark.parametrize("label", ["a" * 64, "\u00f6" * 64])
+@pytest.mark.parametrize("label", ["a" * 64, "\u00f6" * 64, "a..b"])
 def test_no_host_can_have_that_name(ask: Ask, label: str) -> None:
     """Nothing is asked anywhere."""
     with pytest.raises(ValueError, match="host name that cannot be"):

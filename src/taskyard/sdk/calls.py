@@ -65,10 +65,6 @@ class Raw(msgspec.Struct, frozen=True):
     media_type: str
 
 
-MAX_LABEL = 63
-"""Characters between two dots of a host's name."""
-
-
 class Address(msgspec.Struct, frozen=True):
     """Where a server is: a socket file, or host and port; host is ASCII, prefix is the path before `/api`."""
 
@@ -150,23 +146,21 @@ class Tries:
 
 
 def parse_address(url: str) -> Address:
-    """Where a URL of http, https or unix points; raises ValueError, which says what is missing."""
+    """Where a URL of http, https or unix points; raises ValueError, which says what is wrong with it."""
     parts = urlsplit(url.strip())
     if parts.scheme == "unix" and parts.path:
         return Address(url, secure=False, host="localhost", port=80, prefix="", socket=parts.path)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{url!r} is no address of a server; write it like http://127.0.0.1:7080")
+    try:
+        host = parts.hostname.encode("idna").decode("ascii")
+    except UnicodeError as error:
+        raise ValueError(
+            f"{url!r} has a host name that cannot be; write it like http://taskyard.example.com:7080"
+        ) from error
     secure = parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
     prefix = parts.path.rstrip("/")
-    host = parts.hostname
-    if not host.isascii() or max(map(len, host.split("."))) > MAX_LABEL:
-        try:
-            host = host.encode("idna").decode("ascii")
-        except UnicodeError as error:
-            raise ValueError(
-                f"{url!r} has a host name that cannot be: a part of it is empty or longer than {MAX_LABEL} characters"
-            ) from error
     return Address(url.rstrip("/"), secure=secure, host=host, port=port, prefix=prefix)
 
 

@@ -133,8 +133,7 @@ def socket_file(path: str) -> socket.socket:
 def _opened(address: Address, tls: "ssl.SSLContext | None") -> socket.socket:
     if address.socket is not None:
         return socket_file(address.socket)
-    host = address.host.encode()  # text would load the tables for names of all scripts
-    sock = socket.create_connection((host, address.port), CONNECT_TIMEOUT_S)  # type: ignore[arg-type]  # as getaddrinfo takes it
+    sock = socket.create_connection((address.host, address.port), CONNECT_TIMEOUT_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if not address.secure:
         return sock
