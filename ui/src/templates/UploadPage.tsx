@@ -100,23 +100,23 @@ function Upload({ places }: { places: [name: string, label: string][] }) {
   });
   const isReady = made !== null && name !== "" && !problem && !send.isPending;
   const refused = unlessFields(send.error);
+  const isCanceled = begun?.job.status === "canceled";
   const isFailed = begun !== null && !isImporting(begun) && begun.job.status !== "succeeded";
   return (
     <>
       {begun && <ImportLog key={begun.id} version={begun} />}
       {isFailed && (
         <p className={css.lead} role="status">
-          {begun.job.status === "canceled"
-            ? "The import was canceled. Send it again when you want to"
-            : "Mend it, choose the folder again, and send it once more"}
-          : the form is as you left it.{" "}
+          {isCanceled
+            ? "The import was canceled. Send it again when you like: the form is as you left it. "
+            : "Mend it, choose the folder again, and send it once more: the form is as you left it. "}
           {template && (
             <Link
               to="/templates/$template/versions/$version"
               params={{ template: template.name, version: begun.name }}
               search={readTemplateSearch({ organization })}
             >
-              That version
+              {isCanceled ? "The version that was canceled" : "The version that failed"}
             </Link>
           )}
         </p>
