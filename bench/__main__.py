@@ -87,10 +87,10 @@ def _failing(rows: list[str], *, quick: bool) -> list[str]:
 
 def _measure_apart(row: str, *, quick: bool) -> int:
     argv = [sys.executable, "-m", "bench", row, *(["--quick"] if quick else [])]
-    ended = subprocess.run(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )
-    print(ended.stdout, end="", flush=True)
+    # Of several at once, each says what it has to say at its end; one alone while it runs.
+    kept = subprocess.PIPE if quick else None
+    ended = subprocess.run(argv, stdout=kept, stderr=subprocess.STDOUT, text=True, check=False)
+    print(ended.stdout or "", end="", flush=True)
     return ended.returncode
 
 

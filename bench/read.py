@@ -175,7 +175,7 @@ def _timed(
 def _spending(
     spent: list[float], pid: int, work: Callable[[], object], block: int
 ) -> Callable[[], None]:
-    """Does the work again and again, and notes what the process spent on each."""
+    """Does the work block times, and notes the milliseconds that the process spent on each."""
 
     def spending() -> None:
         before = cpu_s(pid)
