@@ -89,12 +89,12 @@ def test_a_conversation_on_a_terminal(owner: Program, client: Client) -> None:
     """What was said scrolls by, a line sends a message, Ctrl-] leaves, and the terminal is as it was."""
     task = new_task(owner, client, "echo one")
     with on_a_terminal(owner, "task", "attach", task.name) as screen:
-        screen.until(rb"> echo one\r\n(.|\s)*one\r\n")
+        screen.until(rb"> echo one\r\n(?s:.*)[K\n]one\r\n(?s:.*)\[idle\] > ")
         assert screen.is_raw()
         screen.type("echo t")
         screen.until(rb"> echo t$")
         screen.type("wo\r")
-        screen.until(rb"Ktwo\r\n")
+        screen.until(rb"[K\n]two\r\n")
         screen.type("\x1d")
         screen.until(rb"Left ")
         assert screen.end() == 0
@@ -153,7 +153,7 @@ def test_a_terminal_on_a_terminal(owner: Program, tmp_path: Path) -> None:
     task = owner.good("task", "create", "-q", "--template", name, "echo begun").strip()
     owner.good("task", "status", "--watch", task)
     with on_a_terminal(owner, "task", "attach", task) as screen:
-        screen.until(rb"the terminal of(.|\s)*\x1b\[2J")
+        screen.until(rb"the terminal of(?s:.*)\x1b\[2J")
         screen.type("stty size\r")
         screen.until(rb"24 80\r\n")
         screen.type("sleep 1000\r")
@@ -161,12 +161,12 @@ def test_a_terminal_on_a_terminal(owner: Program, tmp_path: Path) -> None:
         screen.type("\x03")
         screen.until(rb"\^C")
         screen.type("trap 'echo now $(stty size)' WINCH; x=kept\r")
-        screen.until(rb"WINCH; x=kept(.|\s)*> ")
+        screen.until(rb"WINCH; x=kept(?s:.*)> ")
         screen.type("\x1d")
         assert screen.end() == 0
         assert not screen.is_raw()
     with on_a_terminal(owner, "task", "attach", task) as screen:
-        screen.until(rb"now 1000 80(.|\s)*24 80")
+        screen.until(rb"now 1000 80(?s:.*)24 80")
         screen.type("echo 1$x\r")
         screen.until(rb"1kept")
         screen.type("\x1d")
