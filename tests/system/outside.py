@@ -71,22 +71,23 @@ class Outside:
             if target not in self.places:
                 writer.write(REFUSAL)
                 return
-            place = await asyncio.open_connection("127.0.0.1", self.places[target])
+            answer, question = await asyncio.open_connection("127.0.0.1", self.places[target])
             writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-            with suppress(ConnectionError):
+            try:
                 async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(_pump(reader, place[1]))
-                    tasks.create_task(_pump(place[0], writer))
-            place[1].close()
+                    tasks.create_task(_pump(reader, question))
+                    tasks.create_task(_pump(answer, writer))
+            finally:
+                question.close()
         finally:
             writer.close()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
     with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
         writer.write_eof()
 
 
