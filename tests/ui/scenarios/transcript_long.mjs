@@ -44,6 +44,17 @@ export default async ({ page, signIn, axe, fits, path, backstage }) => {
     await page.unroute("**/transcript?*before=*");
   }
 
+  // A leap past all that is drawn, as with the scroll bar, ends where it was meant to, and has nothing more read.
+  const read = asked.length;
+  for (const part of [0.5, 0.9, 0.3]) {
+    await talk.evaluate((box, part) => (box.scrollTop = box.scrollHeight * part), part);
+    await settled(page);
+    const share = await talk.evaluate((box) => box.scrollTop / box.scrollHeight);
+    assert.ok(Math.abs(share - part) < 0.05, `it leapt to ${part} and is at ${share}`);
+    await topOfARow(talk);
+  }
+  assert.equal(asked.length, read);
+
   await talk.focus();
   await page.keyboard.press("Home");
   await talk.getByText("item 2 of 50000").waitFor();
@@ -78,17 +89,28 @@ export default async ({ page, signIn, axe, fits, path, backstage }) => {
   await talk.getByText("the newest 42 words").first().waitFor();
   await settled(page);
   assert.ok(await isAtEnd(talk), "it follows");
-  await talk.evaluate((box) => (box.scrollTop -= 3000));
+  // A browser tells of scrolling a frame later: what is drawn before that does not undo it.
+  const untold = await talk.evaluateHandle((box) => {
+    const kept = new AbortController();
+    const keep = (event) => event.stopImmediatePropagation();
+    addEventListener("scroll", keep, { capture: true, signal: kept.signal });
+    box.scrollTop -= 3000;
+    return kept;
+  });
+  const tall = await heightOf(talk);
+  const top = await talk.evaluate((box) => box.scrollTop);
+  await backstage("say", { words: "echo the last $((40 + 1)) words but one" });
+  await grown(page, tall);
+  assert.equal(await talk.evaluate((box) => box.scrollTop), top, "what was scrolled stays");
+  await untold.evaluate((kept) => kept.abort());
+  await talk.evaluate((box) => box.dispatchEvent(new Event("scroll")));
   await settled(page);
   const before = await topOfARow(talk);
-  const height = await talk.evaluate((box) => box.scrollHeight);
+  const height = await heightOf(talk);
   await backstage("say", { words: "echo the very last $((40 + 3)) words" });
   const end = page.getByRole("button", { name: "To the end" });
   await end.waitFor();
-  await page.waitForFunction(
-    (height) => document.querySelector("[data-talk]").scrollHeight > height,
-    height,
-  );
+  await grown(page, height);
   await settled(page);
   const after = await topOf(talk, before.text);
   assert.ok(
@@ -118,6 +140,14 @@ const settled = (page) =>
   );
 
 const nodes = (page) => page.evaluate(() => document.querySelectorAll("*").length);
+
+const heightOf = (talk) => talk.evaluate((box) => box.scrollHeight);
+
+const grown = (page, height) =>
+  page.waitForFunction(
+    (height) => document.querySelector("[data-talk]").scrollHeight > height,
+    height,
+  );
 
 const isAtEnd = (talk) =>
   talk.evaluate((box) => box.scrollHeight - box.clientHeight - box.scrollTop < 80);

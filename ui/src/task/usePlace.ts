@@ -21,44 +21,53 @@ export function usePlace(
 ) {
   // It opens at the end.
   const anchor = useRef<Anchor>("end");
-  const written = useRef(-1);
+  // Where the box stood when that was last looked at, or written here.
+  const stood = useRef(0);
   const [, setTick] = useState(0);
   // One is enough to hold the place, and this one sees what is really drawn.
   virtual.shouldAdjustScrollPositionOnItemSizeChange = () => false;
 
-  const hold = useCallback(() => {
+  const moved = useCallback(() => {
     const box = scroller.current;
-    if (!box || keys.length === 0) return;
+    // Behind another tab there is nothing to see.
+    if (!box || box.clientHeight === 0 || box.scrollTop === stood.current) return;
+    stood.current = box.scrollTop;
+    anchor.current = seenIn(box, virtual, hasNewer);
+  }, [scroller, virtual, hasNewer]);
+
+  const write = useCallback(() => {
+    const box = scroller.current;
+    if (!box || box.clientHeight === 0 || keys.length === 0) return;
     const to = targetOf(anchor.current, box, virtual, keys);
+    if (to === null) return;
     const before = box.scrollTop;
-    if (to === null || Math.abs(to.scrollTop - before) < 1) return;
-    box.scrollTop = to.scrollTop;
-    written.current = box.scrollTop;
+    if (Math.abs(to.scrollTop - before) >= 1) box.scrollTop = to.scrollTop;
+    stood.current = box.scrollTop;
     if (to.isDrawn || box.scrollTop === before) return;
     // The rows there are drawn now, and not when the browser has told of the scrolling.
     virtual.scrollOffset = box.scrollTop;
     setTick((tick) => tick + 1);
   }, [scroller, virtual, keys]);
 
-  // Whatever was drawn anew may have moved it.
-  useLayoutEffect(hold);
+  // Whatever was drawn anew may have moved it. A browser tells of scrolling in its next frame only: what was scrolled
+  // since is not undone, but for where it had to give way as there is less now.
+  useLayoutEffect(() => {
+    const box = scroller.current;
+    if (box && stood.current <= box.scrollHeight - box.clientHeight) moved();
+    write();
+  });
 
   return {
     /** To be called when the box was scrolled: what is seen now is what is kept from now on. */
-    moved: useCallback(() => {
-      const box = scroller.current;
-      if (!box || box.scrollTop === written.current) return;
-      written.current = -1;
-      anchor.current = seenIn(box, virtual, hasNewer);
-    }, [scroller, virtual, hasNewer]),
+    moved,
     /** Goes to an end, or to a row in the upper half of the box. */
     go: useCallback(
       (to: "start" | "end" | string) => {
         const height = scroller.current?.clientHeight ?? 0;
         anchor.current = to === "start" || to === "end" ? to : { key: to, top: height / 3 };
-        hold();
+        write();
       },
-      [scroller, hold],
+      [scroller, write],
     ),
   };
 }
@@ -92,7 +101,10 @@ function seenIn(
   const edge = box.getBoundingClientRect().top;
   for (const { key } of virtual.getVirtualItems()) {
     const place = virtual.elementsCache.get(key)?.getBoundingClientRect();
-    if (place && place.bottom > edge) return { key: String(key), top: place.top - edge };
+    if (place && place.bottom > edge && place.top < edge + box.clientHeight)
+      return { key: String(key), top: place.top - edge };
   }
-  return "start";
+  // A leap beyond all that is drawn: which row is there is known before it is drawn.
+  const there = virtual.getVirtualItemForOffset(box.scrollTop);
+  return there ? { key: String(there.key), top: there.start - box.scrollTop } : "start";
 }
