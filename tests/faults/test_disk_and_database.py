@@ -20,7 +20,7 @@ from taskyard.wire.base import encode
 from taskyard.wire.enums import TaskState, TaskStatus
 from taskyard.wire.tasks import CreateTaskRequest, Task, TaskSendRequest
 from tests.faults.boxed import NEEDS_ROOT, BoxedServer
-from tests.system.kit import LASTING, World, agents_of, open_folder
+from tests.system.kit import LASTING, World, agents_of, only_agent, open_folder
 from tests.waiting import until
 
 pytestmark = pytest.mark.all_tier
@@ -190,6 +190,11 @@ def _working(world: World, task: Task) -> bool | None:
     return (found is not None and found.state is TaskState.WORKING) or None
 
 
+def _others(place: Path, ended: int) -> set[int] | None:
+    """Agents of a workspace but for one that was ended."""
+    return set(agents_of(place, "taskyard_agent run")) - {ended} or None
+
+
 @contextmanager
 def own_postgres() -> Iterator[EmbeddedPostgres]:
     """A Postgres that the test can take away, and that forgets nothing."""
@@ -219,18 +224,20 @@ def test_postgres_down(tmp_path: Path, figure: Callable[[str], None]) -> None:
             long = world.create(f"{LONG}said in the dark", name="long")
             until("a turn", lambda: _working(world, long))
             stay = _stay(home / "data", long)
+            place = home / "data" / "workspaces" / str(lost.workspace_id)
+            ended = only_agent(place, "taskyard_agent run")
             with following(world, talking) as heard:
                 os.kill(postgres.pid, signal.SIGKILL)
                 stay.unlink()
                 asked = Asked(world)
                 asked.for_so_long(OUTAGE_S / 2, talking)
-                for pid in agents_of(home / "data", "taskyard_agent run")[:1]:
-                    os.kill(pid, signal.SIGKILL)  # found when there is somebody to tell it
+                os.kill(ended, signal.SIGKILL)  # found when there is somebody to tell it
                 asked.for_so_long(OUTAGE_S / 2, talking)
                 asyncio.run(postgres.restart())
                 figure(f"Postgres away for {OUTAGE_S:g} s: {dict(asked.refused)}")
                 came_through(world, asked, talking)
                 until("the long turn to be over", lambda: good(world, long.id))
+                until("another agent", lambda: _others(place, ended))
                 until("the lost workspace to be back", lambda: good(world, lost.id))
                 assert "said in the dark" in world.text(long.id)
                 say = TaskSendRequest(input="echo heard afterwards")
