@@ -56,8 +56,22 @@ class Outside:
     heads: list[bytes] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
+    writers: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    async def close(self) -> None:
+        """Ends what is still served, and returns once each connection is closed."""
+        serving = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in serving:
+            task.cancel()
+        if serving:
+            await asyncio.wait(serving)
+        for writer in self.writers:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
         head = await reader.readuntil(b"\r\n\r\n")
         target = head.split(b" ")[1].decode()
         if (word := head.split(b" ")[0].decode()) in {"NAME", "TCP", "OTHER"}:
@@ -72,6 +86,7 @@ class Outside:
                 writer.write(REFUSAL)
                 return
             answer, question = await asyncio.open_connection("127.0.0.1", self.places[target])
+            self.writers.append(question)
             writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
             try:
                 async with asyncio.TaskGroup() as tasks:
@@ -107,6 +122,7 @@ def relayed(socket: Path, places: Mapping[str, int], owner: int | None = None) -
         ready.set_result((loop, over))
         await over.wait()
         server.close()
+        await outside.close()
 
     thread = threading.Thread(target=asyncio.run, args=(main(),), daemon=True)
     thread.start()
